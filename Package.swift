@@ -1,0 +1,33 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+let package = Package(
+    name: "aumd",
+    products: [
+        .executable(name: "aumd", targets: ["aumd"]),
+        .library(name: "AudioMamba", targets: ["AudioMamba"]),
+    ],
+    targets: [
+        // Capture from sound cards and every PCM a user's asoundrc names.
+        .systemLibrary(name: "CALSA", pkgConfig: "alsa", providers: [.apt(["libasound2-dev"])]),
+        // Reads WAV, FLAC, Ogg, Opus and MP3.
+        .systemLibrary(name: "CSndFile", pkgConfig: "sndfile", providers: [.apt(["libsndfile1-dev"])]),
+        // The STFT's FFT, single precision.
+        .systemLibrary(name: "CFFTW3", pkgConfig: "fftw3f", providers: [.apt(["libfftw3-dev"])]),
+        // Streaming sample rate conversion.
+        .systemLibrary(name: "CSampleRate", pkgConfig: "samplerate", providers: [.apt(["libsamplerate0-dev"])]),
+        // The journal's native protocol and the service manager's notifications.
+        .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
+
+        .target(name: "CKernels"),
+        .target(name: "Capture", dependencies: ["CALSA", "CSndFile"]),
+        .target(name: "Frontend", dependencies: ["CFFTW3", "CSampleRate"]),
+        .target(name: "AudioMamba", dependencies: ["CKernels"]),
+        .target(name: "Tagging"),
+        .target(name: "Sinks", dependencies: ["Tagging", "CSystemd"]),
+        .executableTarget(
+            name: "aumd",
+            dependencies: ["Capture", "Frontend", "AudioMamba", "Tagging", "Sinks"]),
+    ],
+    swiftLanguageModes: [.v6]
+)
