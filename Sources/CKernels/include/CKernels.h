@@ -1,3 +1,81 @@
+/* The arithmetic of Audio Mamba's blocks, fp32.
+ *
+ * Symbols: T tokens, D = d_model, E = inner width, N = states, K = convolution width, C = classes.
+ * Rows of activations are padded: the distance between two rows (ld…) is the width rounded up to AUMD_LANES, and the
+ * padding holds zeros or values that nobody reads. Buffers are 64-byte aligned.
+ *
+ * Layouts
+ *   matrix   (out, in)  packed as [ceil(out/16)][in][16]: 16 outputs side by side, zero-padded
+ *   channels (E, N)     packed as [ceil(E/16)][N][16]: 16 channels side by side, zero-padded
+ *
+ * Every output element is summed in one fixed order that does not depend on T, so any split of a sequence into calls
+ * gives the same bits. The functions keep no state of their own and may run on any thread.
+ */
 #ifndef CKERNELS_H
 #define CKERNELS_H
+
+#include <stddef.h>
+
+#define AUMD_LANES 16
+
+/* Direction of a pass over time: token order, or from the last token to the first. */
+enum { AUMD_FORWARD = 1, AUMD_BACKWARD = -1 };
+
+typedef struct aumd_kernels {
+    /* For messages and benchmarks: "reference", "baseline", "x86-64-v3", "x86-64-v4", "neon". */
+    const char *name;
+
+    /* y (T, out) = x (T, in) W^T + bias, or += where accumulate is not 0. bias (out, padded) may be NULL. */
+    void (*linear)(float *y, size_t ldy, const float *x, size_t ldx, const float *w, const float *bias,
+                   size_t T, size_t in, size_t out, int accumulate);
+
+    /* y (T, width) = x / sqrt(mean(x^2) + eps) * weight (width). Zhang and Sennrich 2019, equation 4. */
+    void (*rms_norm)(float *y, const float *x, size_t ld, const float *weight, size_t T, size_t width, float eps);
+
+    /* Depthwise convolution over time, then SiLU. y, x (T, E); w [K][ld], tap K-1 is the token itself; bias (ld).
+     * tail [K-1][ld] holds the K-1 inputs before this call, oldest first, and is moved on. */
+    void (*conv_silu)(float *y, const float *x, size_t ld, float *tail, const float *w, const float *bias,
+                      size_t T, size_t E, size_t K, int direction);
+
+    /* x (T, width) = ln(1 + e^x), in place. */
+    void (*softplus)(float *x, size_t ld, size_t T, size_t width);
+
+    /* Selective scan (Gu and Dao 2023, Algorithm 2; zero-order hold for A, Euler for B):
+     *   s = exp(dt A) s + dt x B,   y = (C . s) + d_skip x     added to y where accumulate is not 0
+     * y, x, dt (T, E); a2 = A log2(e), state in channel layout; bc rows hold B at 0 and C at N, ldbc apart. */
+    void (*scan)(float *y, const float *x, const float *dt, size_t ld, const float *a2, const float *bc, size_t ldbc,
+                 const float *d_skip, float *state, size_t T, size_t E, size_t N, int direction, int accumulate);
+
+    /* y (T, width) = scale y SiLU(z), in place. */
+    void (*gate)(float *y, const float *z, size_t ld, size_t T, size_t width, float scale);
+
+    /* x (n) = 1 / (1 + e^-x), in place. */
+    void (*sigmoid)(float *x, size_t n);
+} aumd_kernels;
+
+/* Plain loops and libm: what every other version is tested against. */
+extern const aumd_kernels aumd_kernels_reference;
+
+/* Versions this processor can run, best first, the reference last; count is at most AUMD_MAX_KERNELS. */
+#define AUMD_MAX_KERNELS 4
+size_t aumd_kernels_available(const aumd_kernels *list[AUMD_MAX_KERNELS]);
+
+/* Writes w (out, in), row-major, into the packed layout; packed holds ceil(out/16)*16*in floats. */
+void aumd_pack_matrix(float *packed, const float *w, size_t out, size_t in);
+
+/* Writes a (E, N), row-major, into the channel layout; packed holds ceil(E/16)*16*N floats. */
+void aumd_pack_channels(float *packed, const float *a, size_t E, size_t N);
+
+/* Patches of one column: out (bands, patch_mel*patch_frames), mel-major inside a patch, from frames
+ * (patch_frames, bands*patch_mel), each value (x - mean) * scale. */
+void aumd_patches(float *out, size_t ldo, const float *frames, size_t bands, size_t patch_mel, size_t patch_frames,
+                  float mean, float scale);
+
+/* Widening copies of stored weights. */
+void aumd_from_f16(float *to, const void *from, size_t n);
+void aumd_from_bf16(float *to, const void *from, size_t n);
+
+/* 1 where all n values are finite. */
+int aumd_all_finite(const float *x, size_t n);
+
 #endif

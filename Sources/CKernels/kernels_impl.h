@@ -1,0 +1,234 @@
+/* The vector version of every kernel, written once and compiled for each instruction set by the file that includes it.
+ *
+ * The includer defines
+ *   KERNELS          the table's symbol         KERNELS_NAME    its name
+ *   VL               lanes of a vector          ROWS, VECS      tile of the matrix kernel, in tokens and vectors
+ * and, around the include, the target of the code (a clang attribute pragma). Vectors are GCC vector extensions, so the
+ * compiler chooses the instructions; arithmetic is plain fp32 with the contraction of a*b+c that C allows.
+ */
+#include "CKernels.h"
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+typedef float vf __attribute__((vector_size(VL * 4)));
+typedef int32_t vi __attribute__((vector_size(VL * 4)));
+typedef float vf_memory __attribute__((vector_size(VL * 4), aligned(4), may_alias));
+
+#define INLINE static inline __attribute__((always_inline))
+#define LOAD(p) (*(const vf_memory *)(p))
+#define STORE(p, v) (*(vf_memory *)(p) = (v))
+#define SPLAT(s) ((vf){} + (s))
+#define MAX(a, b) __builtin_elementwise_max(a, b)
+#define MIN(a, b) __builtin_elementwise_min(a, b)
+
+/* 2^x for -126 <= x <= 126, clamped outside: nearest integer by the 1.5*2^23 trick, then a polynomial on [-0.5, 0.5]
+ * with relative error 1.9e-9 before rounding. */
+#define EXP2(result, argument)                                                                             \
+    do {                                                                                                   \
+        vf exp2_x = (argument);                                                                            \
+        exp2_x = MIN(MAX(exp2_x, SPLAT(-126.0f)), SPLAT(126.0f));                                          \
+        EXP2_IN_RANGE(result, exp2_x);                                                                     \
+    } while (0)
+#define EXP2_IN_RANGE(result, argument)                                                                    \
+    do {                                                                                                   \
+        vf exp2_a = (argument);                                                                            \
+        vf exp2_shifted = exp2_a + 12582912.0f;                                                            \
+        vf exp2_f = exp2_a - (exp2_shifted - 12582912.0f);                                                 \
+        vf exp2_p = exp2_f * 0.00015345810970757157f + 0.0013399930903688073f;                             \
+        exp2_p = exp2_p * exp2_f + 0.009618489071726799f;                                                  \
+        exp2_p = exp2_p * exp2_f + 0.05550328642129898f;                                                   \
+        exp2_p = exp2_p * exp2_f + 0.24022646248340607f;                                                   \
+        exp2_p = exp2_p * exp2_f + 0.6931471824645996f;                                                    \
+        exp2_p = exp2_p * exp2_f + 1.0f;                                                                   \
+        (result) = (vf)((vi)exp2_p + ((vi)exp2_shifted << 23));                                            \
+    } while (0)
+
+#define LOG2E 1.4426950408889634f
+
+/* ln(1 + t) for 0 <= t <= 1: 2 artanh(t / (2 + t)), relative error of the polynomial 4.0e-9. */
+#define LOG1P(result, argument)                                                                            \
+    do {                                                                                                   \
+        vf log1p_t = (argument);                                                                           \
+        vf log1p_s = log1p_t / (log1p_t + 2.0f);                                                           \
+        vf log1p_q = log1p_s * log1p_s;                                                                    \
+        vf log1p_p = log1p_q * 0.2817833423614502f + 0.27960604429244995f;                                 \
+        log1p_p = log1p_p * log1p_q + 0.40024909377098083f;                                                \
+        log1p_p = log1p_p * log1p_q + 0.6666631698608398f;                                                 \
+        log1p_p = log1p_p * log1p_q + 2.0f;                                                                \
+        (result) = log1p_p * log1p_s;                                                                      \
+    } while (0)
+
+#define SILU(result, argument)                                                                             \
+    do {                                                                                                   \
+        vf silu_x = (argument), silu_e;                                                                    \
+        EXP2(silu_e, silu_x * -LOG2E);                                                                     \
+        (result) = silu_x / (silu_e + 1.0f);                                                               \
+    } while (0)
+
+INLINE size_t token(size_t step, size_t T, int direction) {
+    return direction == AUMD_FORWARD ? step : T - 1 - step;
+}
+
+/* R tokens by V vectors of outputs; R and V are constants where this is inlined. */
+INLINE void linear_tile(float *y, size_t ldy, const float *x, size_t ldx, const float *w, const float *bias,
+                        size_t in, size_t vector, int accumulate, const int R, const int V) {
+    vf sum[ROWS][VECS];
+    const float *column[VECS];
+#pragma clang loop unroll(full)
+    for (int v = 0; v < V; v++) {
+        size_t lane = (vector + (size_t)v) * VL;
+        column[v] = w + lane / AUMD_LANES * in * AUMD_LANES + lane % AUMD_LANES;
+#pragma clang loop unroll(full)
+        for (int r = 0; r < R; r++) {
+            sum[r][v] = SPLAT(0.0f);
+            if (bias) sum[r][v] = LOAD(bias + lane);
+        }
+    }
+    for (size_t i = 0; i < in; i++) {
+        vf weights[VECS];
+#pragma clang loop unroll(full)
+        for (int v = 0; v < V; v++) weights[v] = LOAD(column[v] + i * AUMD_LANES);
+#pragma clang loop unroll(full)
+        for (int r = 0; r < R; r++) {
+            vf value = SPLAT(x[(size_t)r * ldx + i]);
+#pragma clang loop unroll(full)
+            for (int v = 0; v < V; v++) sum[r][v] += value * weights[v];
+        }
+    }
+#pragma clang loop unroll(full)
+    for (int r = 0; r < R; r++)
+#pragma clang loop unroll(full)
+        for (int v = 0; v < V; v++) {
+            float *to = y + (size_t)r * ldy + (vector + (size_t)v) * VL;
+            if (accumulate) sum[r][v] += LOAD(to);
+            STORE(to, sum[r][v]);
+        }
+}
+
+INLINE void linear_rows(float *y, size_t ldy, const float *x, size_t ldx, const float *w, const float *bias,
+                        size_t T, size_t in, size_t vector, int accumulate, const int V) {
+    size_t t = 0;
+    for (; t + ROWS <= T; t += ROWS)
+        linear_tile(y + t * ldy, ldy, x + t * ldx, ldx, w, bias, in, vector, accumulate, ROWS, V);
+    for (; t + 2 <= T; t += 2)
+        linear_tile(y + t * ldy, ldy, x + t * ldx, ldx, w, bias, in, vector, accumulate, 2, V);
+    if (t < T)
+        linear_tile(y + t * ldy, ldy, x + t * ldx, ldx, w, bias, in, vector, accumulate, 1, V);
+}
+
+static void linear(float *y, size_t ldy, const float *x, size_t ldx, const float *w, const float *bias,
+                   size_t T, size_t in, size_t out, int accumulate) {
+    size_t vectors = (out + AUMD_LANES - 1) / AUMD_LANES * (AUMD_LANES / VL), vector = 0;
+    for (; vector + VECS <= vectors; vector += VECS)
+        linear_rows(y, ldy, x, ldx, w, bias, T, in, vector, accumulate, VECS);
+    for (; vector < vectors; vector++)
+        linear_rows(y, ldy, x, ldx, w, bias, T, in, vector, accumulate, 1);
+}
+
+static void rms_norm(float *y, const float *x, size_t ld, const float *weight, size_t T, size_t width, float eps) {
+    for (size_t t = 0; t < T; t++, x += ld, y += ld) {
+        vf squares = SPLAT(0.0f);
+        size_t i = 0;
+        for (; i + VL <= width; i += VL) squares += LOAD(x + i) * LOAD(x + i);
+        float sum = 0.0f;
+        for (int lane = 0; lane < VL; lane++) sum += squares[lane];
+        for (; i < width; i++) sum += x[i] * x[i];
+        float inverse = 1.0f / sqrtf(sum / (float)width + eps);
+        for (i = 0; i < width; i++) y[i] = x[i] * inverse * weight[i];
+    }
+}
+
+static void conv_silu(float *y, const float *x, size_t ld, float *tail, const float *w, const float *bias,
+                      size_t T, size_t E, size_t K, int direction) {
+    for (size_t e = 0; e < E; e += VL) {
+        for (size_t step = 0; step < T; step++) {
+            vf sum = LOAD(bias + e);
+            for (size_t k = 0; k < K; k++) {
+                const float *input = step + k < K - 1 ? tail + (step + k) * ld
+                                                      : x + token(step + k - (K - 1), T, direction) * ld;
+                sum += LOAD(w + k * ld + e) * LOAD(input + e);
+            }
+            SILU(sum, sum);
+            STORE(y + token(step, T, direction) * ld + e, sum);
+        }
+        for (size_t k = 0; k + 1 < K; k++) {
+            const float *input = T + k < K - 1 ? tail + (T + k) * ld : x + token(T + k - (K - 1), T, direction) * ld;
+            STORE(tail + k * ld + e, LOAD(input + e));
+        }
+    }
+}
+
+static void softplus(float *x, size_t ld, size_t T, size_t width) {
+    for (size_t t = 0; t < T; t++, x += ld)
+        for (size_t i = 0; i < width; i += VL) {
+            vf v = LOAD(x + i), e, l;
+            EXP2(e, __builtin_elementwise_abs(v) * -LOG2E);
+            LOG1P(l, e);
+            STORE(x + i, MAX(v, SPLAT(0.0f)) + l);
+        }
+}
+
+/* One vector of channels over all tokens; the N states stay in registers where N is a constant. */
+INLINE void scan_channels(float *y, const float *x, const float *dt, size_t ld, const float *a2, const float *bc,
+                          size_t ldbc, const float *d_skip, float *state, size_t T, const size_t N, int direction,
+                          int accumulate, vf *s) {
+    vf skip = LOAD(d_skip);
+    for (size_t n = 0; n < N; n++) s[n] = LOAD(state + n * AUMD_LANES);
+    for (size_t step = 0; step < T; step++) {
+        size_t t = token(step, T, direction);
+        vf xt = LOAD(x + t * ld), dtt = LOAD(dt + t * ld), dtx = dtt * xt, sum = SPLAT(0.0f);
+        const float *B = bc + t * ldbc, *C = B + N;
+        for (size_t n = 0; n < N; n++) {
+            vf decay = dtt * LOAD(a2 + n * AUMD_LANES);
+            decay = MAX(decay, SPLAT(-126.0f));
+            EXP2_IN_RANGE(decay, decay);
+            s[n] = decay * s[n] + dtx * B[n];
+            sum += s[n] * C[n];
+        }
+        sum += skip * xt;
+        if (accumulate) sum += LOAD(y + t * ld);
+        STORE(y + t * ld, sum);
+    }
+    for (size_t n = 0; n < N; n++) STORE(state + n * AUMD_LANES, s[n]);
+}
+
+static void scan(float *y, const float *x, const float *dt, size_t ld, const float *a2, const float *bc, size_t ldbc,
+                 const float *d_skip, float *state, size_t T, size_t E, size_t N, int direction, int accumulate) {
+    for (size_t e = 0; e < E; e += VL) {
+        size_t at = e / AUMD_LANES * N * AUMD_LANES + e % AUMD_LANES;
+        if (N == 16) {
+            vf s[16];
+            scan_channels(y + e, x + e, dt + e, ld, a2 + at, bc, ldbc, d_skip + e, state + at, T, 16, direction,
+                          accumulate, s);
+        } else {
+            vf s[N];
+            scan_channels(y + e, x + e, dt + e, ld, a2 + at, bc, ldbc, d_skip + e, state + at, T, N, direction,
+                          accumulate, s);
+        }
+    }
+}
+
+static void gate(float *y, const float *z, size_t ld, size_t T, size_t width, float scale) {
+    for (size_t t = 0; t < T; t++, y += ld, z += ld)
+        for (size_t i = 0; i < width; i += VL) {
+            vf g;
+            SILU(g, LOAD(z + i));
+            STORE(y + i, LOAD(y + i) * (scale * g));
+        }
+}
+
+static void sigmoid(float *x, size_t n) {
+    for (size_t i = 0; i < n; i += VL) {
+        float lanes[VL] = {0};
+        size_t count = n - i < VL ? n - i : VL;
+        memcpy(lanes, x + i, count * sizeof *x);
+        vf e;
+        EXP2(e, LOAD(lanes) * -LOG2E);
+        STORE(lanes, 1.0f / (e + 1.0f));
+        memcpy(x + i, lanes, count * sizeof *x);
+    }
+}
+
+const aumd_kernels KERNELS = {KERNELS_NAME, linear, rms_norm, conv_silu, softplus, scan, gate, sigmoid};

@@ -1,0 +1,84 @@
+#include "CKernels.h"
+
+#include <math.h>
+
+#define PACKED(w, in, o, i) (w)[((o) / AUMD_LANES * (in) + (i)) * AUMD_LANES + (o) % AUMD_LANES]
+
+static size_t token(size_t step, size_t T, int direction) {
+    return direction == AUMD_FORWARD ? step : T - 1 - step;
+}
+
+static float silu(float x) { return x / (1.0f + expf(-x)); }
+
+static void linear(float *y, size_t ldy, const float *x, size_t ldx, const float *w, const float *bias,
+                   size_t T, size_t in, size_t out, int accumulate) {
+    for (size_t t = 0; t < T; t++)
+        for (size_t o = 0; o < out; o++) {
+            float sum = bias ? bias[o] : 0.0f;
+            for (size_t i = 0; i < in; i++) sum += x[t * ldx + i] * PACKED(w, in, o, i);
+            y[t * ldy + o] = accumulate ? y[t * ldy + o] + sum : sum;
+        }
+}
+
+static void rms_norm(float *y, const float *x, size_t ld, const float *weight, size_t T, size_t width, float eps) {
+    for (size_t t = 0; t < T; t++) {
+        float sum = 0.0f;
+        for (size_t i = 0; i < width; i++) sum += x[t * ld + i] * x[t * ld + i];
+        float inverse = 1.0f / sqrtf(sum / (float)width + eps);
+        for (size_t i = 0; i < width; i++) y[t * ld + i] = x[t * ld + i] * inverse * weight[i];
+    }
+}
+
+static void conv_silu(float *y, const float *x, size_t ld, float *tail, const float *w, const float *bias,
+                      size_t T, size_t E, size_t K, int direction) {
+    for (size_t step = 0; step < T; step++) {
+        size_t t = token(step, T, direction);
+        for (size_t e = 0; e < E; e++) {
+            float sum = bias[e];
+            for (size_t k = 0; k + 1 < K; k++) sum += w[k * ld + e] * tail[k * ld + e];
+            sum += w[(K - 1) * ld + e] * x[t * ld + e];
+            for (size_t k = 0; k + 2 < K; k++) tail[k * ld + e] = tail[(k + 1) * ld + e];
+            if (K > 1) tail[(K - 2) * ld + e] = x[t * ld + e];
+            y[t * ld + e] = silu(sum);
+        }
+    }
+}
+
+static void softplus(float *x, size_t ld, size_t T, size_t width) {
+    for (size_t t = 0; t < T; t++)
+        for (size_t i = 0; i < width; i++) {
+            float v = x[t * ld + i];
+            x[t * ld + i] = fmaxf(v, 0.0f) + log1pf(expf(-fabsf(v)));
+        }
+}
+
+static void scan(float *y, const float *x, const float *dt, size_t ld, const float *a2, const float *bc, size_t ldbc,
+                 const float *d_skip, float *state, size_t T, size_t E, size_t N, int direction, int accumulate) {
+    for (size_t step = 0; step < T; step++) {
+        size_t t = token(step, T, direction);
+        const float *B = bc + t * ldbc, *C = B + N;
+        for (size_t e = 0; e < E; e++) {
+            float sum = 0.0f, xt = x[t * ld + e], dtt = dt[t * ld + e];
+            for (size_t n = 0; n < N; n++) {
+                float *s = &PACKED(state, N, e, n);
+                *s = exp2f(dtt * PACKED(a2, N, e, n)) * *s + dtt * xt * B[n];
+                sum += *s * C[n];
+            }
+            sum += d_skip[e] * xt;
+            y[t * ld + e] = accumulate ? y[t * ld + e] + sum : sum;
+        }
+    }
+}
+
+static void gate(float *y, const float *z, size_t ld, size_t T, size_t width, float scale) {
+    for (size_t t = 0; t < T; t++)
+        for (size_t i = 0; i < width; i++) y[t * ld + i] *= scale * silu(z[t * ld + i]);
+}
+
+static void sigmoid(float *x, size_t n) {
+    for (size_t i = 0; i < n; i++) x[i] = 1.0f / (1.0f + expf(-x[i]));
+}
+
+const aumd_kernels aumd_kernels_reference = {
+    "reference", linear, rms_norm, conv_silu, softplus, scan, gate, sigmoid,
+};
