@@ -1,0 +1,131 @@
+/// Offline mode: one bidirectional pass over a whole clip.
+///
+/// A model bound to clips of its own length gets the clip cut or zero-padded to it, in the log-mel domain and before
+/// normalising, as in its training; any other model takes the clip as it is. One instance a thread.
+public final class ClipEncoder {
+    public let model: Model
+    private let fixed: FixedLength?
+    private var windows: WindowEncoder?
+
+    /// Longer clips are read in windows of this many columns (5.5 minutes), with ``lookahead`` columns of right context.
+    public static let longestExact = 2048
+    static let lookahead = 128
+
+    public init(model: Model) {
+        self.model = model
+        fixed = model.configuration.clipColumns.map { FixedLength(model: model, columns: $0) }
+    }
+
+    /// Score vectors ``logits(columns:)`` returns for a clip of `columns` columns: one, or one a column.
+    public func vectorCount(columns: Int) -> Int {
+        guard model.configuration.pooling == .column else { return 1 }
+        return model.configuration.clipColumns ?? columns
+    }
+
+    /// Logits of a clip.
+    ///
+    /// - Parameter columns: log-mel (n, patchFrames, melCount), not normalised, n >= 1.
+    /// - Returns: (C) where a class token is read, else (n, C), or (clipColumns, C) for a model of fixed length.
+    /// - Throws: ``ModelError/unsupported(mode:reason:)``; never for a model that passed its own checks.
+    public func logits(columns: Span<Float>) throws(ModelError) -> [Float] {
+        let c = model.configuration
+        let count = columns.count / c.columnSize
+        precondition(count > 0 && columns.count == count * c.columnSize)
+        if let fixed {
+            var logits = [Float](repeating: 0, count: vectorCount(columns: count) * c.labels.count)
+            var output = logits.mutableSpan
+            fixed.run(columns: columns, logits: &output)
+            return logits
+        }
+        var logits: [Float] = []
+        let windows = try windows(for: count)
+        windows.checkpoint.reset()
+        var done = 0
+        while done < count {
+            let size = min(count - done, windows.capacity)
+            let confirm = done + size == count ? size : size - Self.lookahead
+            var confirmed = [Float](repeating: 0, count: confirm * c.labels.count)
+            var output = confirmed.mutableSpan
+            windows.run(
+                columns: columns.extracting(done * c.columnSize..<(done + size) * c.columnSize), confirm: confirm,
+                logits: &output)
+            logits += confirmed
+            done += confirm
+        }
+        return logits
+    }
+
+    /// Scores of a clip: the sigmoid of the class token's logits, or the mean over columns of theirs.
+    ///
+    /// - Returns: (C), each in 0 to 1.
+    /// - Throws: as ``logits(columns:)``.
+    public func scores(columns: Span<Float>) throws(ModelError) -> [Float] {
+        var vectors = try logits(columns: columns)
+        var span = vectors.mutableSpan
+        model.sigmoid(&span)
+        let C = model.configuration.labels.count
+        let count = vectors.count / C
+        return (0..<C).map { label in
+            var sum: Float = 0
+            for vector in 0..<count { sum += vectors[vector * C + label] }
+            return sum / Float(count)
+        }
+    }
+
+    private func windows(for count: Int) throws(ModelError) -> WindowEncoder {
+        if let windows, windows.capacity >= min(count, Self.longestExact) { return windows }
+        let windows = try WindowEncoder(model: model, capacity: min(count, Self.longestExact))
+        self.windows = windows
+        return windows
+    }
+}
+
+/// The pass over a clip of the model's own length, class token and any token order included.
+private final class FixedLength {
+    private let model: Model
+    private let columns: Int
+    private let blocks: Blocks
+    private let embedding: Embedding
+    private let readout: Readout
+    private var state: HiddenState
+    private let padding: [Float]
+
+    init(model: Model, columns: Int) {
+        let c = model.configuration
+        self.model = model
+        self.columns = columns
+        blocks = Blocks(model: model, capacity: columns * c.bands + (c.pooling == .column ? 0 : 1))
+        embedding = Embedding(model: model)
+        readout = Readout(model: model, capacity: c.pooling == .column ? columns : 1)
+        state = HiddenState(of: model)
+        padding = [Float](repeating: 0, count: c.columnSize)
+    }
+
+    func run(columns clip: Span<Float>, logits: inout MutableSpan<Float>) {
+        let c = model.configuration
+        let present = min(clip.count / c.columnSize, columns)
+        clip.withUnsafeBufferPointer { values in
+            padding.withUnsafeBufferPointer { zeros in
+                for column in 0..<columns {
+                    let source = column < present ? values.baseAddress! + column * c.columnSize : zeros.baseAddress!
+                    embedding.embed(source, at: column, of: columns, into: blocks.hidden)
+                }
+            }
+        }
+        embedding.embedClassToken(columns: columns, into: blocks.hidden)
+        state.reset()
+        blocks.run(tokens: blocks.capacity, state: &state, bidirectional: c.isBidirectional)
+        if let row = Embedding.classRow(c, columns: columns) {
+            readout.token(row, of: blocks.hidden, into: &logits)
+        } else {
+            readout.columns(columns, of: blocks.hidden, into: &logits)
+        }
+    }
+}
+
+extension Model {
+    /// Logits to scores, in place.
+    public func sigmoid(_ values: inout MutableSpan<Float>) {
+        values.withUnsafeMutableBufferPointer { kernels.table.pointee.sigmoid($0.baseAddress, $0.count) }
+    }
+}

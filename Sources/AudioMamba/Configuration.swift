@@ -1,0 +1,181 @@
+import FoundationEssentials
+
+/// What the backward direction has of its own (design.md, "The model").
+public enum Variant: String, Decodable, Sendable, CaseIterable {
+    /// No backward direction.
+    case foFo = "fo-fo"
+    /// Its own A only; convolution, x_proj, dt_proj and D are shared.
+    case foBi = "fo-bi"
+    /// Its own convolution, x_proj, dt_proj, A and D.
+    case biBi = "bi-bi"
+}
+
+/// In which order the patches of a spectrogram become tokens.
+public enum TokenOrder: String, Decodable, Sendable {
+    /// All bands of the first column, then of the second.
+    case timeMajor = "time-major"
+    /// All columns of the lowest band, then of the next.
+    case frequencyMajor = "frequency-major"
+}
+
+/// What the learned position embedding distinguishes.
+public enum Position: String, Decodable, Sendable {
+    /// Every place of the clip's grid.
+    case absolute
+    /// The band only, so that a stream has no end.
+    case frequency
+}
+
+/// Where the scores are read.
+public enum Pooling: String, Decodable, Sendable {
+    /// Mean of a column's tokens: one score vector a column.
+    case column
+    /// A class token in the middle of the sequence.
+    case classMiddle = "cls-middle"
+    /// A class token after the last patch.
+    case classEnd = "cls-end"
+    /// A class token before the first patch.
+    case classStart = "cls-start"
+}
+
+/// A model's immutable description, as `config.json` of a model folder says it.
+///
+/// Symbols: D = `modelWidth`, E = `innerWidth`, N = `stateCount`, R = `timeStepRank`, K = `convolutionWidth`,
+/// L = `layerCount`, C = `labels.count`.
+public struct Configuration: Sendable {
+    /// One output of the model.
+    public struct Label: Sendable, Equatable {
+        /// AudioSet display name.
+        public var name: String
+        /// AudioSet id, such as `/m/05tny_`.
+        public var mid: String
+        /// Indices of all ancestors inside the label set, nearest first.
+        public var parents: [Int]
+        /// Score at which an event opens and below which it closes, where the model states them.
+        public var thresholds: Thresholds?
+    }
+
+    /// Scores in 0 to 1.
+    public struct Thresholds: Sendable, Equatable, Decodable {
+        public var on: Float
+        public var off: Float
+    }
+
+    /// What the log-mel must be: samples and bins, frequencies in Hz.
+    public struct Frontend: Sendable, Equatable, Decodable {
+        public var sampleRate: Int
+        public var frameLength: Int
+        public var hopLength: Int
+        public var fftSize: Int
+        public var melCount: Int
+        public var lowFrequency: Float
+        public var highFrequency: Float
+        public var preemphasis: Float
+
+        enum CodingKeys: String, CodingKey {
+            case sampleRate = "sample_rate", frameLength = "frame_length", hopLength = "hop_length"
+            case fftSize = "n_fft", melCount = "n_mels", lowFrequency = "f_min", highFrequency = "f_max", preemphasis
+        }
+    }
+
+    public var name: String
+    public var license: String?
+    public var variant: Variant
+    public var modelWidth: Int
+    public var layerCount: Int
+    public var stateCount: Int
+    public var convolutionWidth: Int
+    public var expansion: Int
+    public var timeStepRank: Int
+    public var normEpsilon: Float
+    public var tokenOrder: TokenOrder
+    public var position: Position
+    public var pooling: Pooling
+    /// Trained with the backward direction absent too, so that a provisional path exists.
+    public var dualMode: Bool
+    public var patchMel: Int
+    public var patchFrames: Int
+    /// Frames of the clips the model was trained on; nil where any length will do.
+    public var clipFrames: Int?
+    public var frontend: Frontend
+    /// Log-mel normalisation: (x − mean) / (2 std).
+    public var mean: Float
+    public var standardDeviation: Float
+    /// Columns a window pass confirms.
+    public var chunk: Int
+    /// Columns to the right of the chunk.
+    public var lookahead: Int
+    public var labels: [Label]
+
+    /// E.
+    public var innerWidth: Int { expansion * modelWidth }
+    /// Tokens of a column.
+    public var bands: Int { frontend.melCount / patchMel }
+    /// Log-mel values of a column: `patchFrames` frames of `melCount`.
+    public var columnSize: Int { patchFrames * frontend.melCount }
+    /// Columns of a clip of the model's own length.
+    public var clipColumns: Int? { clipFrames.map { $0 / patchFrames } }
+    /// Samples from one column's start to the next.
+    public var columnSamples: Int { patchFrames * frontend.hopLength }
+    /// Has a direction backward in time.
+    public var isBidirectional: Bool { variant != .foFo }
+
+    /// Why no recurrent step exists, or nil where it does.
+    public var recurrentObstacle: String? {
+        if tokenOrder == .frequencyMajor {
+            return "its tokens are in frequency-major order, so the first band's last token comes before the second band's first"
+        }
+        if pooling != .column { return "its scores are read from a class token that exists once a clip" }
+        if position != .frequency { return "its position embedding ends with the clip" }
+        if isBidirectional && !dualMode { return "it was never trained without its backward direction" }
+        return nil
+    }
+}
+
+extension Configuration {
+    /// Reads `config.json`.
+    ///
+    /// - Throws: ``ModelError/missing(path:)``, ``ModelError/unreadable(path:reason:)`` or
+    ///   ``ModelError/configuration(path:key:reason:)`` for the first key that is absent, of the wrong type, or impossible.
+    public init(contentsOf path: String) throws(ModelError) {
+        let file = try MappedFile(path: path)
+        try self.init(json: file.bytes.withUnsafeBytes { Data($0) }, origin: path)
+    }
+
+    /// Reads the text of a `config.json`; `origin` names it in messages.
+    ///
+    /// - Throws: ``ModelError/configuration(path:key:reason:)``.
+    public init(json: Data, origin: String) throws(ModelError) {
+        do {
+            self = try JSONDecoder().decode(Document.self, from: json).configuration()
+        } catch let error as Document.Invalid {
+            throw .configuration(path: origin, key: error.key, reason: error.reason)
+        } catch let error as DecodingError {
+            throw .configuration(path: origin, decoding: error)
+        } catch {
+            throw .configuration(path: origin, key: "config", reason: "\(error)")
+        }
+    }
+}
+
+extension ModelError {
+    fileprivate static func configuration(path: String, decoding error: DecodingError) -> ModelError {
+        func key(_ context: DecodingError.Context) -> String {
+            context.codingPath.isEmpty ? "config" : context.codingPath.map(\.stringValue).joined(separator: ".")
+        }
+        switch error {
+        case .keyNotFound(let missing, let context):
+            let prefix = context.codingPath.map { $0.stringValue + "." }.joined()
+            return .configuration(path: path, key: prefix + missing.stringValue, reason: "this key is missing")
+        case .typeMismatch(let type, let context):
+            return .configuration(path: path, key: key(context), reason: "this value is not of type \(type)")
+        case .valueNotFound(_, let context):
+            return .configuration(path: path, key: key(context), reason: "this value is null")
+        case .dataCorrupted(let context):
+            let reason = context.codingPath.isEmpty ? "the file is not JSON" : "this value is not one of those allowed"
+            return .configuration(path: path, key: key(context), reason: reason)
+        @unknown default:
+            return .configuration(path: path, key: "config", reason: "the file cannot be decoded")
+        }
+    }
+}

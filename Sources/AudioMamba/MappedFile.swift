@@ -1,0 +1,38 @@
+import Glibc
+
+/// A file mapped read-only for the life of this object (mmap(2)).
+final class MappedFile: @unchecked Sendable {
+    let path: String
+    /// The whole file. The mapping is private and read-only, so any thread may read it.
+    let bytes: UnsafeRawBufferPointer
+
+    /// - Throws: ``ModelError/missing(path:)`` or ``ModelError/unreadable(path:reason:)``.
+    init(path: String) throws(ModelError) {
+        self.path = path
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            throw errno == ENOENT || errno == ENOTDIR ? .missing(path: path) : Self.unreadable(path)
+        }
+        defer { close(descriptor) }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw Self.unreadable(path) }
+        guard status.st_mode & S_IFMT == S_IFREG else { throw .unreadable(path: path, reason: "it is not a file") }
+        let count = Int(status.st_size)
+        guard count > 0 else {
+            bytes = UnsafeRawBufferPointer(start: nil, count: 0)
+            return
+        }
+        guard let start = mmap(nil, count, PROT_READ, MAP_PRIVATE, descriptor, 0), start != MAP_FAILED else {
+            throw Self.unreadable(path)
+        }
+        bytes = UnsafeRawBufferPointer(start: start, count: count)
+    }
+
+    deinit {
+        if let start = bytes.baseAddress { munmap(UnsafeMutableRawPointer(mutating: start), bytes.count) }
+    }
+
+    private static func unreadable(_ path: String) -> ModelError {
+        .unreadable(path: path, reason: String(cString: strerror(errno)))
+    }
+}

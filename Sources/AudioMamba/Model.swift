@@ -1,0 +1,32 @@
+/// A checkpoint, ready to run: shared by all streams, never written.
+public final class Model: Sendable {
+    public let configuration: Configuration
+    /// Name and digest, such as `aumd-small@1f3c9a0e`: what events say which model heard them.
+    public let identifier: String
+    public let kernels: Kernels
+    let weights: Weights
+
+    /// Loads a model folder: `config.json` and `model.safetensors`.
+    ///
+    /// - Throws: ``ModelError`` for whatever is absent or does not fit.
+    public convenience init(directory: String, kernels: Kernels = .best) throws(ModelError) {
+        let configuration = try Configuration(contentsOf: directory + "/config.json")
+        let source = try SafeTensors(path: directory + "/model.safetensors")
+        let hex = String(source.digest(), radix: 16)
+        try self.init(
+            configuration: configuration, source: source, kernels: kernels,
+            digest: String(repeating: "0", count: 16 - hex.count) + hex)
+    }
+
+    /// Takes weights from any source.
+    ///
+    /// - Throws: ``ModelError`` for the first tensor that does not fit `configuration`.
+    public init(
+        configuration: Configuration, source: some TensorSource, kernels: Kernels = .best, digest: String = "unsaved"
+    ) throws(ModelError) {
+        self.configuration = configuration
+        self.kernels = kernels
+        identifier = "\(configuration.name)@\(digest.prefix(8))"
+        weights = try Weights(source, configuration)
+    }
+}

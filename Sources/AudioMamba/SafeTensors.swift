@@ -1,0 +1,137 @@
+import CKernels
+import FoundationEssentials
+
+/// Where weights come from: a file, or a generator in tests.
+public protocol TensorSource {
+    /// Name for messages.
+    var origin: String { get }
+
+    /// The tensor's values in row-major order, widened to fp32.
+    ///
+    /// - Throws: ``ModelError`` where it is absent, of another shape or type, or not finite.
+    func tensor(_ name: String, shape: [Int]) throws(ModelError) -> [Float]
+}
+
+/// A memory-mapped safetensors file: 8 bytes of header length (little endian), a JSON header, the data.
+/// Every entry's offsets are checked against its shape, its type and the file's size when the file is opened.
+public struct SafeTensors: TensorSource, Sendable {
+    struct Entry: Sendable {
+        var type: String
+        var shape: [Int]
+        /// Bytes from the start of the file.
+        var bytes: Range<Int>
+    }
+
+    private static let sizes = ["F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1]
+
+    private let file: MappedFile
+    let entries: [String: Entry]
+    /// The header's free-form `__metadata__`.
+    public let metadata: [String: String]
+
+    public var origin: String { file.path }
+    public var names: [String] { entries.keys.sorted() }
+
+    /// - Throws: ``ModelError/missing(path:)``, ``ModelError/unreadable(path:reason:)`` or
+    ///   ``ModelError/notSafeTensors(path:reason:)``.
+    public init(path: String) throws(ModelError) {
+        let file = try MappedFile(path: path)
+        func invalid(_ reason: String) -> ModelError { .notSafeTensors(path: path, reason: reason) }
+        guard file.bytes.count >= 8 else { throw invalid("it has \(file.bytes.count) bytes") }
+        let length = UInt64(littleEndian: file.bytes.loadUnaligned(as: UInt64.self))
+        guard length <= UInt64(file.bytes.count - 8) else {
+            throw invalid("its header claims \(length) bytes and the file has \(file.bytes.count)")
+        }
+        let dataStart = 8 + Int(length)
+        let header: [String: HeaderValue]
+        do {
+            header = try JSONDecoder().decode(
+                [String: HeaderValue].self, from: Data(UnsafeRawBufferPointer(rebasing: file.bytes[8..<dataStart])))
+        } catch {
+            throw invalid("its header is not the JSON of that format")
+        }
+        var entries: [String: Entry] = [:]
+        var metadata: [String: String] = [:]
+        for (name, value) in header {
+            guard case .tensor(let type, let shape, let offsets) = value else {
+                if case .metadata(let pairs) = value { metadata = pairs }
+                continue
+            }
+            guard let size = Self.sizes[type] else { throw .tensorType(path: path, name: name, found: type) }
+            guard offsets.count == 2, offsets[0] >= 0, offsets[0] <= offsets[1],
+                offsets[1] <= file.bytes.count - dataStart
+            else { throw invalid("the data of tensor \(name) lies outside of the file") }
+            var expected = size
+            for extent in shape {
+                let (product, overflow) = expected.multipliedReportingOverflow(by: extent)
+                guard extent >= 0, !overflow else { throw invalid("tensor \(name) has the impossible shape \(shape)") }
+                expected = product
+            }
+            guard offsets[1] - offsets[0] == expected else {
+                throw invalid("tensor \(name) has \(offsets[1] - offsets[0]) bytes and its shape \(shape) needs \(expected)")
+            }
+            entries[name] = Entry(type: type, shape: shape, bytes: dataStart + offsets[0]..<dataStart + offsets[1])
+        }
+        self.file = file
+        self.entries = entries
+        self.metadata = metadata
+    }
+
+    public func tensor(_ name: String, shape: [Int]) throws(ModelError) -> [Float] {
+        guard let entry = entries[name] else { throw .tensorMissing(path: origin, name: name) }
+        guard entry.shape == shape else {
+            throw .tensorShape(path: origin, name: name, found: entry.shape, expected: shape)
+        }
+        let count = shape.reduce(1, *)
+        let bytes = UnsafeRawBufferPointer(rebasing: file.bytes[entry.bytes])
+        guard ["F32", "F16", "BF16"].contains(entry.type) else {
+            throw .tensorType(path: origin, name: name, found: entry.type)
+        }
+        let values = [Float](unsafeUninitializedCapacity: count) { to, initialized in
+            if count > 0, let from = bytes.baseAddress, let target = to.baseAddress {
+                switch entry.type {
+                case "F16": aumd_from_f16(target, from, count)
+                case "BF16": aumd_from_bf16(target, from, count)
+                default: UnsafeMutableRawPointer(target).copyMemory(from: from, byteCount: bytes.count)
+                }
+            }
+            initialized = count
+        }
+        guard aumd_all_finite(values, count) != 0 else { throw .tensorNotFinite(path: origin, name: name) }
+        return values
+    }
+
+    /// The shape of a tensor, nil where there is none of that name.
+    public func shape(of name: String) -> [Int]? { entries[name]?.shape }
+
+    /// FNV-1a over the file's 64-bit words: tells models apart in events; it is no protection against forgery.
+    func digest() -> UInt64 {
+        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+        let words = file.bytes.count / 8
+        for word in 0..<words {
+            hash = (hash ^ UInt64(littleEndian: file.bytes.loadUnaligned(fromByteOffset: 8 * word, as: UInt64.self)))
+                &* 0x100_0000_01b3
+        }
+        for byte in file.bytes[(8 * words)...] { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+        return hash
+    }
+}
+
+private enum HeaderValue: Decodable {
+    case tensor(type: String, shape: [Int], offsets: [Int])
+    case metadata([String: String])
+
+    private enum Keys: String, CodingKey { case dtype, shape, data_offsets }
+
+    init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: Keys.self)
+        if container.contains(.dtype) {
+            self = .tensor(
+                type: try container.decode(String.self, forKey: .dtype),
+                shape: try container.decode([Int].self, forKey: .shape),
+                offsets: try container.decode([Int].self, forKey: .data_offsets))
+        } else {
+            self = .metadata(try [String: String](from: decoder))
+        }
+    }
+}

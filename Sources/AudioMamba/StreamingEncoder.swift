@@ -1,0 +1,37 @@
+/// Recurrent mode: a column in, its logits out, the hidden state moved on.
+///
+/// Time and memory of a step are constant however long the stream has run; a step allocates nothing. The backward
+/// direction is absent, so what comes out is the forward scan of the whole stream so far. One instance a stream, used
+/// from one thread at a time.
+public final class StreamingEncoder {
+    public let model: Model
+    /// The state after the last step. Set it to go on from a snapshot; steps continue bit for bit.
+    public var state: HiddenState
+    private let blocks: Blocks
+    private let embedding: Embedding
+    private let readout: Readout
+
+    /// - Throws: ``ModelError/unsupported(mode:reason:)`` where the model has no recurrent mode.
+    public init(model: Model) throws(ModelError) {
+        if let obstacle = model.configuration.recurrentObstacle {
+            throw .unsupported(mode: "recurrent", reason: obstacle)
+        }
+        self.model = model
+        state = HiddenState(of: model)
+        blocks = Blocks(model: model, capacity: model.configuration.bands)
+        embedding = Embedding(model: model)
+        readout = Readout(model: model, capacity: 1)
+    }
+
+    /// Encodes the next column.
+    ///
+    /// - Parameters:
+    ///   - column: log-mel (patchFrames, melCount), not normalised.
+    ///   - logits: (C), written.
+    public func step(column: Span<Float>, logits: inout MutableSpan<Float>) {
+        precondition(column.count == model.configuration.columnSize)
+        column.withUnsafeBufferPointer { embedding.embed($0.baseAddress!, at: 0, of: 1, into: blocks.hidden) }
+        blocks.run(tokens: model.configuration.bands, state: &state, bidirectional: false)
+        readout.columns(1, of: blocks.hidden, into: &logits)
+    }
+}

@@ -1,0 +1,147 @@
+import CKernels
+import Glibc
+
+private let log2e = 1.442_695_040_888_963_4
+
+/// A weight matrix (out, in) with its bias (out), packed for the kernels.
+struct Linear: Sendable {
+    let inputs: Int
+    let outputs: Int
+    let packed: AlignedBuffer
+    let bias: AlignedBuffer?
+
+    /// - Parameter values: (out, in), row-major.
+    init(_ values: ArraySlice<Float>, outputs: Int, inputs: Int, bias: [Float]? = nil) {
+        let packed = AlignedBuffer(count: padded(outputs) * inputs)
+        values.withUnsafeBufferPointer { aumd_pack_matrix(packed.pointer, $0.baseAddress, outputs, inputs) }
+        self.inputs = inputs
+        self.outputs = outputs
+        self.packed = packed
+        self.bias = bias.map { AlignedBuffer($0, padding: padded(outputs)) }
+    }
+
+    init(_ values: [Float], outputs: Int, inputs: Int, bias: [Float]? = nil) {
+        self.init(values[...], outputs: outputs, inputs: inputs, bias: bias)
+    }
+}
+
+/// What one direction of a block has of its own: convolution, x_proj, dt_proj, A and D.
+struct DirectionWeights: Sendable {
+    /// (K, E), a tap a row.
+    let convolution: AlignedBuffer
+    /// (E).
+    let convolutionBias: AlignedBuffer
+    /// (R + 2N, E).
+    let xProjection: Linear
+    /// (E, R).
+    let timeStepProjection: Linear
+    /// A log2(e) in channel layout (E, N), A = −exp(A_log).
+    let a2: AlignedBuffer
+    /// D (E).
+    let skip: AlignedBuffer
+
+    /// - Parameter suffix: `""` for the forward direction, `"_b"` for the backward one.
+    init(_ source: some TensorSource, _ c: Configuration, prefix: String, suffix: String) throws(ModelError) {
+        let (E, N, K, R) = (c.innerWidth, c.stateCount, c.convolutionWidth, c.timeStepRank)
+        let row = padded(E)
+        let taps = try source.tensor("\(prefix)conv1d\(suffix).weight", shape: [E, 1, K])
+        convolution = AlignedBuffer(count: K * row)
+        for e in 0..<E { for k in 0..<K { convolution.pointer[k * row + e] = taps[e * K + k] } }
+        convolutionBias = AlignedBuffer(try source.tensor("\(prefix)conv1d\(suffix).bias", shape: [E]), padding: row)
+        xProjection = Linear(
+            try source.tensor("\(prefix)x_proj\(suffix).weight", shape: [R + 2 * N, E]), outputs: R + 2 * N, inputs: E)
+        timeStepProjection = Linear(
+            try source.tensor("\(prefix)dt_proj\(suffix).weight", shape: [E, R]), outputs: E, inputs: R,
+            bias: try source.tensor("\(prefix)dt_proj\(suffix).bias", shape: [E]))
+        a2 = try Self.decay(source, c, name: suffix.isEmpty ? "\(prefix)A_log" : "\(prefix)A_b_log")
+        skip = AlignedBuffer(try source.tensor("\(prefix)D\(suffix)", shape: [E]), padding: row)
+    }
+
+    /// Shares everything with `forward` but A (Fo-Bi).
+    init(sharing forward: DirectionWeights, a2: AlignedBuffer) {
+        convolution = forward.convolution
+        convolutionBias = forward.convolutionBias
+        xProjection = forward.xProjection
+        timeStepProjection = forward.timeStepProjection
+        skip = forward.skip
+        self.a2 = a2
+    }
+
+    static func decay(_ source: some TensorSource, _ c: Configuration, name: String) throws(ModelError) -> AlignedBuffer {
+        let (E, N) = (c.innerWidth, c.stateCount)
+        let values = try source.tensor(name, shape: [E, N]).map { Float(-exp(Double($0)) * log2e) }
+        guard values.allSatisfy(\.isFinite) else { throw .tensorNotFinite(path: source.origin, name: name) }
+        let packed = AlignedBuffer(count: padded(E) * N)
+        aumd_pack_channels(packed.pointer, values, E, N)
+        return packed
+    }
+}
+
+/// The weights of one block.
+struct LayerWeights: Sendable {
+    /// (D).
+    let norm: AlignedBuffer
+    /// The half of in_proj that makes x (E, D).
+    let xInput: Linear
+    /// The half of in_proj that makes the gate z (E, D).
+    let zInput: Linear
+    let forward: DirectionWeights
+    /// nil in Fo-Fo.
+    let backward: DirectionWeights?
+    /// (D, E).
+    let output: Linear
+
+    init(_ source: some TensorSource, _ c: Configuration, layer: Int) throws(ModelError) {
+        let (D, E) = (c.modelWidth, c.innerWidth)
+        let prefix = "layers.\(layer).mixer."
+        norm = AlignedBuffer(try source.tensor("layers.\(layer).norm.weight", shape: [D]), padding: padded(D))
+        let input = try source.tensor("\(prefix)in_proj.weight", shape: [2 * E, D])
+        xInput = Linear(input[..<(E * D)], outputs: E, inputs: D)
+        zInput = Linear(input[(E * D)...], outputs: E, inputs: D)
+        let forward = try DirectionWeights(source, c, prefix: prefix, suffix: "")
+        self.forward = forward
+        switch c.variant {
+        case .foFo: backward = nil
+        case .foBi:
+            backward = DirectionWeights(
+                sharing: forward, a2: try DirectionWeights.decay(source, c, name: "\(prefix)A_b_log"))
+        case .biBi: backward = try DirectionWeights(source, c, prefix: prefix, suffix: "_b")
+        }
+        output = Linear(try source.tensor("\(prefix)out_proj.weight", shape: [D, E]), outputs: D, inputs: E)
+    }
+}
+
+/// Everything a model has learned, packed once and read by all streams.
+struct Weights: Sendable {
+    /// (D, patchMel · patchFrames) and bias.
+    let patchEmbedding: Linear
+    /// (rows, D); the class token's row first where there is one.
+    let positions: [Float]
+    /// (D), nil with column pooling.
+    let classToken: [Float]?
+    let layers: [LayerWeights]
+    /// (D).
+    let norm: AlignedBuffer
+    /// (C, D) and bias.
+    let head: Linear
+
+    /// - Throws: ``ModelError`` for the first tensor that is absent, of another shape or type, or not finite.
+    init(_ source: some TensorSource, _ c: Configuration) throws(ModelError) {
+        let D = c.modelWidth
+        patchEmbedding = Linear(
+            try source.tensor("patch_embed.proj.weight", shape: [D, 1, c.patchMel, c.patchFrames]),
+            outputs: D, inputs: c.patchMel * c.patchFrames,
+            bias: try source.tensor("patch_embed.proj.bias", shape: [D]))
+        let classRows = c.pooling == .column ? 0 : 1
+        let rows = c.position == .frequency ? c.bands : c.bands * (c.clipColumns ?? 0)
+        positions = try source.tensor("pos_embed.pos_embed", shape: [1, rows + classRows, D])
+        classToken = classRows == 1 ? try source.tensor("cls_token", shape: [1, 1, D]) : nil
+        var layers: [LayerWeights] = []
+        for layer in 0..<c.layerCount { layers.append(try LayerWeights(source, c, layer: layer)) }
+        self.layers = layers
+        norm = AlignedBuffer(try source.tensor("norm_f.weight", shape: [D]), padding: padded(D))
+        head = Linear(
+            try source.tensor("head.weight", shape: [c.labels.count, D]), outputs: c.labels.count, inputs: D,
+            bias: try source.tensor("head.bias", shape: [c.labels.count]))
+    }
+}
