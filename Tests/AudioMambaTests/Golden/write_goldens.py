@@ -1,0 +1,92 @@
+#!/usr/bin/env python3
+"""Writes the engine's goldens: logits of the fp64 reference for weights both sides can draw.
+
+Run from anywhere: python3 Tests/AudioMambaTests/Golden/write_goldens.py [CASE…]
+Each case gives <case>.safetensors (F32 `logits`; for dual-mode models also `forward`, the backward
+direction absent) beside this file; cases.json lists every case's config, seed and frames. Weights
+and input are drawn by Training/aumd_training/splitmix.py. A clip is cut or zero-padded to
+`clip_frames` where that is set; else its whole columns of 16 frames count.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parents[2] / "Training"))
+
+from aumd_training import reference, splitmix  # noqa: E402
+
+
+def case(variant: str, d: int, layers: int, frames: int, *, n: int = 16, k: int = 4, r: int | None = None,
+         order: str = "time-major", position: str = "frequency", pooling: str = "column",
+         clip: int | None = None, classes: int = 7, seed: int = 1) -> dict:
+    """One entry of cases.json. `clip` is the model's own clip length in frames."""
+    return {
+        "seed": seed,
+        "frames": frames,
+        "config": {
+            "model_type": "audio-mamba", "name": "golden", "license": "mit", "variant": variant,
+            "d_model": d, "n_layer": layers, "d_state": n, "d_conv": k, "expand": 2,
+            "dt_rank": r or -(-d // 16), "norm_eps": 1e-5, "num_classes": classes, "token_order": order,
+            "position": position, "pooling": pooling, "dual_mode": pooling == "column",
+            "patch_mel": 16, "patch_frames": 16, "clip_frames": clip,
+            "normalization": {"mean": -4.2677393, "std": 4.5689974},
+        },
+    }
+
+
+def cases() -> dict[str, dict]:
+    """Every case by name."""
+    published = dict(order="frequency-major", position="absolute", pooling="cls-middle", clip=1024, classes=16)
+    absolute = dict(position="absolute", clip=80)
+    out = {}
+    for variant in ("fo-fo", "fo-bi", "bi-bi"):
+        for size, d in (("tiny", 192), ("small", 384), ("base", 768)):
+            out[f"{variant}-{size}"] = case(variant, d, 24, 1024, seed=2024, **published)
+        out[f"{variant}-column-5"] = case(variant, 40, 3, 80, n=8, k=3, r=5, seed=11)
+        out[f"{variant}-column-13"] = case(variant, 64, 2, 208, seed=12)
+        out[f"{variant}-column-whole"] = case(variant, 40, 3, 93, n=8, k=3, r=5, seed=13)
+        out[f"{variant}-cls-end"] = case(variant, 40, 3, 80, n=8, k=3, r=5, pooling="cls-end", order="frequency-major",
+                                         seed=14, **absolute)
+        out[f"{variant}-cls-start"] = case(variant, 64, 2, 80, pooling="cls-start", seed=15, **absolute)
+        out[f"{variant}-absolute-time-major"] = case(variant, 40, 2, 80, n=8, k=3, r=5, pooling="cls-middle", seed=16,
+                                                     **absolute)
+    out["fo-bi-padded"] = case("fo-bi", 40, 2, 50, pooling="cls-middle", order="frequency-major", seed=17, **absolute)
+    out["fo-bi-cut"] = case("fo-bi", 40, 2, 100, pooling="cls-middle", order="frequency-major", seed=18, **absolute)
+    out["fo-bi-column-absolute"] = case("fo-bi", 40, 2, 80, seed=19, **absolute)
+    out["fo-bi-column-1"] = case("fo-bi", 64, 2, 16, seed=20)
+    return out
+
+
+def write(name: str, entry: dict) -> None:
+    """Runs the reference and writes the case's file."""
+    config, seed = entry["config"], entry["seed"]
+    tokens = (config["clip_frames"] or entry["frames"]) // 16 * 8
+    weights = {
+        key: torch.from_numpy(splitmix.tensor(key, shape, seed, config["n_layer"], config["d_conv"])).double()
+        for key, shape in reference.tensor_shapes(config, tokens).items()
+    }
+    logmel = torch.from_numpy(splitmix.tensor("input", (entry["frames"], 128), seed, 1, 1)).double()
+    tensors = {"logits": reference.logits(logmel, weights, config).float().contiguous()}
+    if config["dual_mode"] and config["variant"] != "fo-fo":
+        tensors["forward"] = reference.logits(logmel, weights, config, backward=False).float().contiguous()
+    save_file(tensors, HERE / f"{name}.safetensors")
+    print(f"{name}: logits {tuple(tensors['logits'].shape)}, |max| {tensors['logits'].abs().max():.3f}", flush=True)
+
+
+def main() -> None:
+    wanted = cases()
+    (HERE / "cases.json").write_text(json.dumps(wanted, indent=1) + "\n")
+    for name in sys.argv[1:] or wanted:
+        write(name, wanted[name])
+
+
+if __name__ == "__main__":
+    torch.set_grad_enabled(False)
+    main()

@@ -1,0 +1,1 @@
+"""Training of aumd's own checkpoints: features, data, model, losses, export."""
