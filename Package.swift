@@ -12,8 +12,8 @@ let package = Package(
         .systemLibrary(name: "CALSA", pkgConfig: "alsa", providers: [.apt(["libasound2-dev"])]),
         // Reads WAV, FLAC, Ogg, Opus and MP3.
         .systemLibrary(name: "CSndFile", pkgConfig: "sndfile", providers: [.apt(["libsndfile1-dev"])]),
-        // The STFT's FFT, single precision.
-        .systemLibrary(name: "CFFTW3", pkgConfig: "fftw3f", providers: [.apt(["libfftw3-dev"])]),
+        // The STFT's FFT.
+        .systemLibrary(name: "CFFTW3", pkgConfig: "fftw3", providers: [.apt(["libfftw3-dev"])]),
         // Streaming sample rate conversion.
         .systemLibrary(name: "CSampleRate", pkgConfig: "samplerate", providers: [.apt(["libsamplerate0-dev"])]),
         // The journal's native protocol and the service manager's notifications.
@@ -28,6 +28,9 @@ let package = Package(
         .executableTarget(
             name: "aumd",
             dependencies: ["Capture", "Frontend", "AudioMamba", "Tagging", "Sinks"]),
+
+        .testTarget(name: "AudioMambaTests", dependencies: ["AudioMamba", "CKernels"], exclude: ["Golden"]),
+        .testTarget(name: "FrontendTests", dependencies: ["Frontend", "AudioMamba"], exclude: ["Golden"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -1,7 +1,7 @@
 /// Offline mode: one bidirectional pass over a whole clip.
 ///
 /// A model bound to clips of its own length gets the clip cut or zero-padded to it, in the log-mel domain and before
-/// normalising, as in its training; any other model takes the clip as it is. One instance a thread.
+/// normalising, as in its training; any other model takes the clip's whole columns. One instance a thread.
 public final class ClipEncoder {
     public let model: Model
     private let fixed: FixedLength?
@@ -16,27 +16,21 @@ public final class ClipEncoder {
         fixed = model.configuration.clipColumns.map { FixedLength(model: model, columns: $0) }
     }
 
-    /// Score vectors ``logits(columns:)`` returns for a clip of `columns` columns: one, or one a column.
-    public func vectorCount(columns: Int) -> Int {
-        guard model.configuration.pooling == .column else { return 1 }
-        return model.configuration.clipColumns ?? columns
-    }
-
     /// Logits of a clip.
     ///
-    /// - Parameter columns: log-mel (n, patchFrames, melCount), not normalised, n >= 1.
-    /// - Returns: (C) where a class token is read, else (n, C), or (clipColumns, C) for a model of fixed length.
+    /// - Parameter logMel: (frames, melCount), not normalised; at least one column of frames.
+    /// - Returns: (C) where a class token is read, else (columns, C), or (clipColumns, C) for a model of fixed length.
     /// - Throws: ``ModelError/unsupported(mode:reason:)``; never for a model that passed its own checks.
-    public func logits(columns: Span<Float>) throws(ModelError) -> [Float] {
+    public func logits(logMel: Span<Float>) throws(ModelError) -> [Float] {
         let c = model.configuration
-        let count = columns.count / c.columnSize
-        precondition(count > 0 && columns.count == count * c.columnSize)
         if let fixed {
-            var logits = [Float](repeating: 0, count: vectorCount(columns: count) * c.labels.count)
+            var logits = [Float](repeating: 0, count: fixed.vectorCount * c.labels.count)
             var output = logits.mutableSpan
-            fixed.run(columns: columns, logits: &output)
+            fixed.run(logMel: logMel, logits: &output)
             return logits
         }
+        let count = logMel.count / c.columnSize
+        precondition(count > 0)
         var logits: [Float] = []
         let windows = try windows(for: count)
         windows.checkpoint.reset()
@@ -47,7 +41,7 @@ public final class ClipEncoder {
             var confirmed = [Float](repeating: 0, count: confirm * c.labels.count)
             var output = confirmed.mutableSpan
             windows.run(
-                columns: columns.extracting(done * c.columnSize..<(done + size) * c.columnSize), confirm: confirm,
+                columns: logMel.extracting(done * c.columnSize..<(done + size) * c.columnSize), confirm: confirm,
                 logits: &output)
             logits += confirmed
             done += confirm
@@ -57,10 +51,11 @@ public final class ClipEncoder {
 
     /// Scores of a clip: the sigmoid of the class token's logits, or the mean over columns of theirs.
     ///
+    /// - Parameter logMel: as for ``logits(logMel:)``.
     /// - Returns: (C), each in 0 to 1.
-    /// - Throws: as ``logits(columns:)``.
-    public func scores(columns: Span<Float>) throws(ModelError) -> [Float] {
-        var vectors = try logits(columns: columns)
+    /// - Throws: as ``logits(logMel:)``.
+    public func scores(logMel: Span<Float>) throws(ModelError) -> [Float] {
+        var vectors = try logits(logMel: logMel)
         var span = vectors.mutableSpan
         model.sigmoid(&span)
         let C = model.configuration.labels.count
@@ -88,7 +83,11 @@ private final class FixedLength {
     private let embedding: Embedding
     private let readout: Readout
     private var state: HiddenState
-    private let padding: [Float]
+    /// The column that the clip's end cuts, and what follows the end.
+    private var padding: [Float]
+
+    /// Score vectors of a clip.
+    var vectorCount: Int { model.configuration.pooling == .column ? columns : 1 }
 
     init(model: Model, columns: Int) {
         let c = model.configuration
@@ -101,15 +100,17 @@ private final class FixedLength {
         padding = [Float](repeating: 0, count: c.columnSize)
     }
 
-    func run(columns clip: Span<Float>, logits: inout MutableSpan<Float>) {
+    func run(logMel: Span<Float>, logits: inout MutableSpan<Float>) {
         let c = model.configuration
-        let present = min(clip.count / c.columnSize, columns)
-        clip.withUnsafeBufferPointer { values in
-            padding.withUnsafeBufferPointer { zeros in
-                for column in 0..<columns {
-                    let source = column < present ? values.baseAddress! + column * c.columnSize : zeros.baseAddress!
-                    embedding.embed(source, at: column, of: columns, into: blocks.hidden)
+        for column in 0..<columns {
+            let start = column * c.columnSize
+            if start + c.columnSize <= logMel.count {
+                logMel.withUnsafeBufferPointer {
+                    embedding.embed($0.baseAddress! + start, at: column, of: columns, into: blocks.hidden)
                 }
+            } else {
+                for i in 0..<c.columnSize { padding[i] = start + i < logMel.count ? logMel[start + i] : 0 }
+                embedding.embed(padding, at: column, of: columns, into: blocks.hidden)
             }
         }
         embedding.embedClassToken(columns: columns, into: blocks.hidden)

@@ -43,7 +43,8 @@ final class Embedding {
         let classRow = Self.classRow(c, columns: columns)
         for band in 0..<c.bands {
             let token = c.tokenOrder == .timeMajor ? index * c.bands + band : band * columns + index
-            let position = c.position == .frequency ? band : token + (classRow == nil ? 0 : 1)
+            // The published code adds absolute positions before it reorders tokens: rows are frequency-major always.
+            let position = c.position == .frequency ? band : band * columns + index + (classRow == nil ? 0 : 1)
             let target = hidden.pointer + (classRow.map { token >= $0 ? token + 1 : token } ?? token) * row
             for d in 0..<c.modelWidth {
                 target[d] = tokens.pointer[band * row + d] + weights.positions[position * c.modelWidth + d]

@@ -1,0 +1,129 @@
+import AudioMamba
+import Testing
+
+@Suite("Encoders")
+struct EncoderTests {
+    static let cases = try! GoldenCase.all()
+    static let streaming = cases.filter { $0.configuration.recurrentObstacle == nil }
+
+    @Test("Offline logits are those of the fp64 reference, every variant and size", arguments: cases)
+    func offline(_ golden: GoldenCase) throws {
+        let input = try golden.input()
+        let logits = try ClipEncoder(model: golden.model()).logits(logMel: input.span)
+        try expectClose(logits, golden.expected("logits"), within: 1e-3)
+    }
+
+    @Test("Recurrent logits are those of the fp64 reference without its backward direction", arguments: streaming)
+    func recurrent(_ golden: GoldenCase) throws {
+        let tensor = golden.configuration.isBidirectional ? "forward" : "logits"
+        try expectClose(recurrentLogits(golden), golden.expected(tensor), within: 1e-4)
+    }
+
+    @Test("The scalar reference kernels give the same logits", arguments: cases.filter { $0.configuration.layerCount < 24 })
+    func scalarReference(_ golden: GoldenCase) throws {
+        let input = try golden.input()
+        let logits = try ClipEncoder(model: golden.model(kernels: .reference)).logits(logMel: input.span)
+        try expectClose(logits, golden.expected("logits"), within: 1e-4)
+    }
+
+    @Test("A window over a whole clip is the offline pass, bit for bit", arguments: streaming)
+    func wholeWindow(_ golden: GoldenCase) throws {
+        let model = try golden.model()
+        let input = try golden.input()
+        let columns = golden.frames / golden.configuration.patchFrames
+        let windows = try WindowEncoder(model: model, capacity: columns)
+        let offline = try ClipEncoder(model: model).logits(logMel: input.span)
+        #expect(run(windows, input, columns: 0..<columns, confirm: columns) == offline)
+    }
+
+    @Test("A forward-only window pass gives the recurrent logits, bit for bit, in any chunking",
+          arguments: streaming.filter { !$0.configuration.isBidirectional })
+    func chunking(_ golden: GoldenCase) throws {
+        let input = try golden.input()
+        let columns = golden.frames / golden.configuration.patchFrames
+        let whole = try recurrentLogits(golden)
+        var random = SplitMix64(state: golden.seed)
+        for _ in 0..<20 {
+            let windows = try WindowEncoder(model: golden.model(), capacity: columns)
+            var logits: [Float] = []
+            var done = 0
+            while done < columns {
+                let size = Int.random(in: 1...(columns - done), using: &random)
+                let confirm = Int.random(in: 1...size, using: &random)
+                logits += run(windows, input, columns: done..<(done + size), confirm: confirm)
+                done += confirm
+            }
+            #expect(logits == whole)
+        }
+    }
+
+    @Test("Windows that all reach the clip's end give the offline pass, bit for bit, wherever they start",
+          arguments: streaming.filter { $0.configuration.isBidirectional })
+    func laterWindows(_ golden: GoldenCase) throws {
+        let input = try golden.input()
+        let columns = golden.frames / golden.configuration.patchFrames
+        let model = try golden.model()
+        let offline = try ClipEncoder(model: model).logits(logMel: input.span)
+        let windows = try WindowEncoder(model: model, capacity: columns)
+        var logits: [Float] = []
+        for done in 0..<columns { logits += run(windows, input, columns: done..<columns, confirm: 1) }
+        #expect(logits == offline)
+    }
+
+    @Test("Saving and restoring the hidden state continues bit for bit", arguments: streaming)
+    func saveRestore(_ golden: GoldenCase) throws {
+        let model = try golden.model()
+        let path = temporaryPath("state")
+        defer { remove(path) }
+        let input = try golden.input()
+        let columns = golden.frames / golden.configuration.patchFrames
+        let encoder = try StreamingEncoder(model: model)
+        for column in 0..<columns {
+            let other = try StreamingEncoder(model: model)
+            try encoder.state.save(to: path)
+            other.state = try HiddenState(contentsOf: path, model: model)
+            #expect(other.state == encoder.state)
+            #expect(step(other, input, column) == step(encoder, input, column))
+        }
+    }
+
+    @Test("What a checkpoint cannot do is refused with a sentence")
+    func obstacles() throws {
+        for golden in Self.cases where golden.configuration.layerCount < 24 {
+            guard let obstacle = golden.configuration.recurrentObstacle else { continue }
+            let model = try golden.model()
+            #expect(throws: ModelError.unsupported(mode: "recurrent", reason: obstacle)) { try StreamingEncoder(model: model) }
+        }
+    }
+
+    private func recurrentLogits(_ golden: GoldenCase) throws -> [Float] {
+        let encoder = try StreamingEncoder(model: golden.model())
+        let input = try golden.input()
+        return (0..<golden.frames / golden.configuration.patchFrames).flatMap { step(encoder, input, $0) }
+    }
+
+    private func step(_ encoder: StreamingEncoder, _ input: [Float], _ column: Int) -> [Float] {
+        let c = encoder.model.configuration
+        var logits = [Float](repeating: 0, count: c.labels.count)
+        var output = logits.mutableSpan
+        encoder.step(column: input.span.extracting(column * c.columnSize..<(column + 1) * c.columnSize), logits: &output)
+        return logits
+    }
+
+    private func run(_ windows: WindowEncoder, _ input: [Float], columns: Range<Int>, confirm: Int) -> [Float] {
+        let c = windows.model.configuration
+        var logits = [Float](repeating: 0, count: confirm * c.labels.count)
+        var output = logits.mutableSpan
+        windows.run(
+            columns: input.span.extracting(columns.lowerBound * c.columnSize..<columns.upperBound * c.columnSize),
+            confirm: confirm, logits: &output)
+        return logits
+    }
+}
+
+func expectClose(_ found: [Float], _ expected: [Float], within tolerance: Float, sourceLocation: SourceLocation = #_sourceLocation) {
+    #expect(found.count == expected.count, sourceLocation: sourceLocation)
+    let worst = zip(found, expected).map { abs($0 - $1) }.max() ?? 0
+    #expect(worst <= tolerance, sourceLocation: sourceLocation)
+    #expect(!found.contains { !$0.isFinite }, sourceLocation: sourceLocation)
+}

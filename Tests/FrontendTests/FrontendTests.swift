@@ -1,0 +1,144 @@
+import Foundation
+import Frontend
+import Testing
+
+@Suite("Frontend")
+struct FrontendTests {
+    @Test("Log-mel of real clips is Kaldi's", arguments: try Golden.clips())
+    func kaldi(_ clip: Golden) throws {
+        let logMel = try Frontend.logMel(clip.samples, rate: 16000)
+        #expect(logMel.count == clip.logMel.count)
+        let worst = zip(logMel, clip.logMel).map { abs($0 - $1) }.max() ?? .infinity
+        #expect(worst <= 1e-4)
+    }
+
+    @Test("The columns of a stream are the frames of the whole clip, bit for bit", arguments: try Golden.clips())
+    func columnsAreFrames(_ clip: Golden) throws {
+        let whole = try Frontend.logMel(clip.samples, rate: 16000)
+        let columns = try columns(of: clip.samples, rate: 16000, pieces: [clip.samples.count], finishing: false)
+        #expect(columns.count == whole.count / (16 * 128) * 16 * 128)
+        #expect(columns == Array(whole.prefix(columns.count)))
+    }
+
+    @Test("Any split of the input gives the same bits at every rate", arguments: [16000, 8000, 44100, 48000, 96000, 192_000])
+    func anySplit(rate: Int) throws {
+        let samples = noise(count: rate, seed: UInt64(rate))
+        let whole = try columns(of: samples, rate: rate, pieces: [samples.count], finishing: true)
+        #expect(whole.count == 7 * 16 * 128)
+        var random = SystemRandomNumberGenerator()
+        for limit in [1, 7, 160, 441, 5000] {
+            var pieces: [Int] = []
+            while pieces.reduce(0, +) < samples.count {
+                pieces.append(min(Int.random(in: 0...limit, using: &random), samples.count - pieces.reduce(0, +)))
+                if limit == 1 { pieces = [Int](repeating: 1, count: samples.count) }
+            }
+            #expect(try columns(of: samples, rate: rate, pieces: pieces, finishing: true) == whole)
+        }
+    }
+
+    @Test("A tone keeps its mel bin and its level whatever the source's rate", arguments: [8000, 44100, 48000, 96000])
+    func resampledTone(rate: Int) throws {
+        func tone(_ rate: Int) -> [Float] { (0..<rate).map { 0.5 * Float(sin(2 * .pi * 1000 * Double($0) / Double(rate))) } }
+        let expected = try Frontend.logMel(tone(16000), rate: 16000)
+        let found = try Frontend.logMel(tone(rate), rate: rate)
+        #expect(abs(found.count - expected.count) <= 128)
+        let middle = 50 * 128..<51 * 128
+        let (a, b) = (Array(expected[middle]), Array(found[middle]))
+        let peak = try #require(a.indices.max { a[$0] < a[$1] })
+        #expect(b.indices.max { b[$0] < b[$1] } == peak)
+        #expect(abs(a[peak] - b[peak]) < 0.01)
+    }
+
+    @Test("A clip of n samples ends with the column that its last sample is in", arguments: 1...12)
+    func finishing(step: Int) throws {
+        // Column c holds the samples from 2560 c; 240 samples more than that belong to the column before too.
+        for count in [step, 2560 * step + 240, 2560 * step + 241, 2800] {
+            let expected = count <= 2800 ? 1 : (count - 240 + 2559) / 2560
+            #expect(try columns(of: noise(count: count, seed: 3), rate: 16000, pieces: [count], finishing: true).count == expected * 2048)
+        }
+    }
+
+    @Test("Silence is the floor: ln of FLT_EPSILON")
+    func floor() throws {
+        let logMel = try Frontend.logMel([Float](repeating: 0, count: 16000), rate: 16000)
+        #expect(!logMel.contains { $0 != log(Float.ulpOfOne) })
+        // A constant is silence too: each frame's mean is removed.
+        let constant = try Frontend.logMel([Float](repeating: 0.25, count: 16000), rate: 16000)
+        #expect(constant == logMel)
+    }
+
+    @Test("After a reset the stream begins anew")
+    func reset() throws {
+        let samples = noise(count: 48000, seed: 9)
+        let fresh = try columns(of: samples, rate: 48000, pieces: [48000], finishing: false)
+        let frontend = try Frontend(inputRate: 48000)
+        noise(count: 12345, seed: 4).withUnsafeBufferPointer { frontend.process($0) { _ in } }
+        frontend.reset()
+        var found: [Float] = []
+        samples.withUnsafeBufferPointer { frontend.process($0) { found += $0 } }
+        #expect(found == fresh)
+    }
+
+    @Test("A rate nobody can convert is refused", arguments: [0, -1, 10, 2_000_000])
+    func impossibleRate(rate: Int) {
+        #expect(throws: FrontendError.rate(rate)) { try Frontend(inputRate: rate) }
+    }
+
+    private func columns(of samples: [Float], rate: Int, pieces: [Int], finishing: Bool) throws -> [Float] {
+        let frontend = try Frontend(inputRate: rate)
+        var columns: [Float] = []
+        var at = 0
+        samples.withUnsafeBufferPointer { buffer in
+            for piece in pieces {
+                frontend.process(UnsafeBufferPointer(rebasing: buffer[at..<(at + piece)])) { columns += $0 }
+                at += piece
+            }
+        }
+        if finishing { frontend.finish { columns += $0 } }
+        return columns
+    }
+
+    private func noise(count: Int, seed: UInt64) -> [Float] {
+        var state = seed
+        return (0..<count).map { _ in
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return Float(Int32(truncatingIfNeeded: state >> 32)) * 0x1p-32
+        }
+    }
+}
+
+/// A clip of Golden/fbank.safetensors with the log-mel that torchaudio computes of it.
+struct Golden: CustomTestStringConvertible {
+    var name: String
+    /// −1…1 at 16 kHz.
+    var samples: [Float]
+    /// (frames, 128).
+    var logMel: [Float]
+
+    var testDescription: String { name }
+
+    private struct Entry: Decodable {
+        var dtype: String
+        var data_offsets: [Int]
+    }
+
+    static func clips() throws -> [Golden] {
+        let url = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Golden/fbank.safetensors")
+        let data = try Data(contentsOf: url)
+        let length = data.withUnsafeBytes { Int(UInt64(littleEndian: $0.loadUnaligned(as: UInt64.self))) }
+        let entries = try JSONDecoder().decode([String: Entry].self, from: data.dropFirst(8).prefix(length))
+        func values<T>(_ key: String, as: T.Type) -> [T] {
+            let range = entries[key]!.data_offsets
+            return data.withUnsafeBytes { bytes in
+                stride(from: 8 + length + range[0], to: 8 + length + range[1], by: MemoryLayout<T>.size)
+                    .map { bytes.loadUnaligned(fromByteOffset: $0, as: T.self) }
+            }
+        }
+        return entries.keys.filter { $0.hasSuffix(".samples") }.sorted().map { key in
+            let name = String(key.dropLast(".samples".count))
+            return Golden(
+                name: name, samples: values(key, as: Int16.self).map { Float($0) / 32768 },
+                logMel: values(name + ".logmel", as: Float.self))
+        }
+    }
+}
