@@ -1,0 +1,51 @@
+/// One class of the model: what a score stands for.
+public struct Label: Sendable, Equatable {
+    /// Display name, as in AudioSet's `class_labels_indices.csv` ("Bark").
+    public var name: String
+    /// AudioSet's machine id ("/m/05tny_").
+    public var mid: String
+    /// Indices of every ancestor inside the label set, nearest first ("Dog", then "Animal").
+    public var parents: [Int]
+
+    public init(name: String, mid: String, parents: [Int] = []) {
+        self.name = name
+        self.mid = mid
+        self.parents = parents
+    }
+}
+
+/// When a label's scores become an event.
+///
+/// The defaults suit a calibrated sigmoid score; a model folder's `thresholds` and the user's configuration replace
+/// them label by label.
+public struct LabelRule: Sendable, Equatable {
+    /// A score at or above this starts an event. 0.5: the model holds the sound for more likely than not.
+    public var on: Float
+    /// The event lasts while scores stay at or above this (hysteresis), `off <= on`. 0.3: a dip inside a sound, such
+    /// as a pause between words, keeps it in one piece.
+    public var off: Float
+    /// Seconds that the score has to stay up before an event opens, counted in whole columns. Up to one column
+    /// (0.16 s) costs no delay, each further column delays the provisional opening by 0.16 s. 0: a click counts.
+    public var minimumDuration: Double
+    /// Seconds after an event's offset in which no event of the label starts; a sound that goes on beyond them counts
+    /// from their end. 0.48, three columns: a score that flickers around its threshold tells at most two events a second.
+    public var cooldown: Double
+    /// A muted label is never told, and its score never absorbs or renames another label's event.
+    public var mute: Bool
+    /// Labels of one group share an event: it opens with the first member (the strongest, where several start in one
+    /// column) and keeps its name, except that a descendant of that name renames it as usual; members that start later
+    /// join it, and it closes when the last one ends. The cooldown then holds for all members.
+    public var group: String?
+
+    public init(
+        on: Float = 0.5, off: Float = 0.3, minimumDuration: Double = 0, cooldown: Double = 0.48,
+        mute: Bool = false, group: String? = nil
+    ) {
+        self.on = on
+        self.off = off
+        self.minimumDuration = minimumDuration
+        self.cooldown = cooldown
+        self.mute = mute
+        self.group = group
+    }
+}

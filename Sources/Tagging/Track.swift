@@ -1,0 +1,324 @@
+/// One track of scores, provisional or confirmed, cut into segments: hysteresis, durations and the ontology.
+///
+/// Knows nothing of the other track. A segment belongs to one label (or group) at a time; a label that is up without a
+/// segment of its own is absorbed by a descendant's.
+struct Track: Sendable {
+    /// What a column changed. `slot` names a segment from `began` to `ended` or `dropped`, then may be used again.
+    struct Transition: Sendable {
+        enum Kind: Sendable { case began, renamed, ended, dropped }
+        var kind: Kind
+        var slot: Int
+        var label: Int
+        var onset: Int64
+        var offset: Int64
+        var score: Float
+        var peak: Float
+    }
+
+    struct Segment: Sendable {
+        var label = -1
+        /// Labels that keep it going: one, or the active members of a group. 0: the slot is free.
+        var members = 0
+        var group = -1
+        var onset: Int64 = 0
+        var offset: Int64 = 0
+        var peak: Float = 0
+        var score: Float = 0
+    }
+
+    enum Phase: Sendable {
+        case idle
+        /// Above threshold, for less than the minimum duration.
+        case rising
+        /// Up, told by a descendant's segment.
+        case absorbed
+        /// Up, with a segment.
+        case member
+    }
+
+    private struct LabelState: Sendable {
+        var phase = Phase.idle
+        var previous = Float.nan
+        var columns = 0
+        var onset: Int64 = 0
+        var peak: Float = 0
+        var slot = -1
+        /// No event of this label starts before.
+        var coolUntil = Int64.min
+        /// Where its last segment ended.
+        var endedAt = Int64.min / 2
+    }
+
+    private struct Limits: Sendable {
+        var on: Float
+        var off: Float
+        var columns: Int
+        var cooldown: Int64
+        var mute: Bool
+    }
+
+    private let ontology: Ontology
+    private let limits: [Limits]  // (labels)
+    private let column: Int64
+    private let renameWindow: Int64
+    private let absorbWindow: Int64
+
+    private var states: [LabelState]  // (labels)
+    private(set) var segments: [Segment]  // (labels), at most one a label
+    private var freeSlots: [Int]
+    private var groupSlot: [Int]  // (groups), -1: none open
+    private var starting: [Int]
+    /// What the last `step` or `interrupt` changed, in order.
+    private(set) var transitions: [Transition]
+    /// End of the last column.
+    private(set) var end = Int64.min
+
+    init(_ configuration: TaggerConfiguration, _ ontology: Ontology) {
+        let rate = Double(configuration.sampleRate)
+        let columnSeconds = Double(configuration.columnLength) / rate
+        self.ontology = ontology
+        column = Int64(configuration.columnLength)
+        renameWindow = Int64(Ontology.renameSeconds * rate)
+        absorbWindow = Int64(Ontology.absorbSeconds * rate)
+        limits = configuration.rules.map { rule in
+            Limits(
+                on: rule.on, off: rule.off,
+                columns: max(1, Int((rule.minimumDuration / columnSeconds).rounded(.up))),
+                cooldown: Int64((rule.cooldown * rate).rounded()), mute: rule.mute)
+        }
+        let count = ontology.count
+        states = Array(repeating: LabelState(), count: count)
+        segments = Array(repeating: Segment(), count: count)
+        freeSlots = Array((0..<count).reversed())
+        groupSlot = Array(repeating: -1, count: ontology.groupCount)
+        starting = []
+        starting.reserveCapacity(count)
+        transitions = []
+        transitions.reserveCapacity(4 * count)
+    }
+
+    /// Takes the scores of the column that begins at `start`; the changes are in `transitions`.
+    mutating func step(start: Int64, scores: Span<Float>) {
+        transitions.removeAll(keepingCapacity: true)
+        starting.removeAll(keepingCapacity: true)
+        end = start + column
+        let centre = start + column / 2
+        for label in 0..<ontology.count where !limits[label].mute {
+            let score = scores[label]
+            let limit = limits[label]
+            switch states[label].phase {
+            case .idle:
+                if score >= limit.on, centre >= states[label].coolUntil {
+                    states[label].phase = .rising
+                    states[label].columns = 1
+                    states[label].peak = score
+                    states[label].onset = max(rise(label, score, centre), states[label].coolUntil)
+                    if limit.columns == 1 { starting.append(label) }
+                }
+            case .rising:
+                guard score >= limit.off else {
+                    states[label].phase = .idle
+                    break
+                }
+                states[label].columns += 1
+                states[label].peak = max(states[label].peak, score)
+                if states[label].columns >= limit.columns { starting.append(label) }
+            case .absorbed:
+                guard score >= limit.off else {
+                    states[label].phase = .idle
+                    break
+                }
+                states[label].peak = max(states[label].peak, score)
+                starting.append(label)
+            case .member:
+                guard score >= limit.off else {
+                    leave(label, at: fall(label, score, centre))
+                    break
+                }
+                states[label].peak = max(states[label].peak, score)
+                let slot = states[label].slot
+                segments[slot].peak = max(segments[slot].peak, score)
+            }
+            states[label].previous = score
+        }
+        guard !starting.isEmpty else { return }
+        sortStarting(scores)
+        for label in starting { begin(label, start: start, score: scores[label]) }
+    }
+
+    /// Ends every segment where the last column ended and forgets what was rising: the next column is not its neighbour.
+    mutating func interrupt() {
+        transitions.removeAll(keepingCapacity: true)
+        for label in 0..<ontology.count {
+            if states[label].phase == .member { leave(label, at: end) }
+            states[label].phase = .idle
+            states[label].previous = .nan
+        }
+    }
+
+    /// Whether a label that `related` accepts has crossed near `onset` and waits for its minimum duration.
+    func isRising(relatedTo label: Int, within window: Int64, of onset: Int64) -> Bool {
+        for other in 0..<ontology.count where states[other].phase == .rising {
+            if ontology.areRelated(label, other), abs(states[other].onset - onset) <= window { return true }
+        }
+        return false
+    }
+
+    // MARK: Where a score crosses its threshold
+
+    /// Between the centre of the column before and this one's, on the line through both scores.
+    private func rise(_ label: Int, _ score: Float, _ centre: Int64) -> Int64 {
+        let before = states[label].previous
+        let on = limits[label].on
+        guard before < on, before.isFinite else { return centre - column / 2 }
+        return centre - column + position((on - before) / (score - before))
+    }
+
+    private func fall(_ label: Int, _ score: Float, _ centre: Int64) -> Int64 {
+        let before = states[label].previous
+        let off = limits[label].off
+        guard score < off, before.isFinite else { return centre - column / 2 }
+        return centre - column + position((before - off) / (before - score))
+    }
+
+    private func position(_ fraction: Float) -> Int64 {
+        Int64((Double(min(max(fraction, 0), 1)) * Double(column)).rounded())
+    }
+
+    // MARK: Segments
+
+    /// Descendants before their ancestors, then the stronger before the weaker, then the lower index: an insertion
+    /// sort, because almost always there are none or a few and it allocates nothing.
+    private mutating func sortStarting(_ scores: Span<Float>) {
+        for index in starting.indices.dropFirst() {
+            var place = index
+            while place > 0, precedes(starting[place], starting[place - 1], scores) {
+                starting.swapAt(place, place - 1)
+                place -= 1
+            }
+        }
+    }
+
+    private func precedes(_ first: Int, _ second: Int, _ scores: Span<Float>) -> Bool {
+        let depths = (ontology.ancestors[first].count, ontology.ancestors[second].count)
+        if depths.0 != depths.1 { return depths.0 > depths.1 }
+        if scores[first] != scores[second] { return scores[first] > scores[second] }
+        return first < second
+    }
+
+    /// Finds the segment that tells a label which is up: a descendant's, its group's, an ancestor's to be renamed, or
+    /// a new one.
+    private mutating func begin(_ label: Int, start: Int64, score: Float) {
+        var descendantEnd = Int64.min / 2
+        for descendant in ontology.descendants[label] {
+            if states[descendant].phase == .member {
+                states[label].phase = .absorbed
+                return
+            }
+            descendantEnd = max(descendantEnd, states[descendant].endedAt)
+        }
+        if start < descendantEnd + absorbWindow {
+            states[label].phase = .absorbed
+            return
+        }
+        // A group's event may have ended, and its cooldown begun, since the label rose.
+        if start + column / 2 < states[label].coolUntil {
+            states[label].phase = .absorbed
+            return
+        }
+        let onset = max(states[label].onset, descendantEnd, states[label].coolUntil)
+        if joinGroup(label, onset: onset, score: score) { return }
+        if renameAncestor(label, onset: onset, score: score) { return }
+        guard let slot = freeSlots.popLast() else { return }
+        states[label].phase = .member
+        states[label].slot = slot
+        let group = ontology.group[label]
+        if group >= 0 { groupSlot[group] = slot }
+        segments[slot] = Segment(
+            label: label, members: 1, group: group, onset: onset, offset: .min, peak: states[label].peak, score: score)
+        tell(.began, slot)
+    }
+
+    private mutating func joinGroup(_ label: Int, onset: Int64, score: Float) -> Bool {
+        let group = ontology.group[label]
+        guard group >= 0, groupSlot[group] >= 0 else { return false }
+        let slot = groupSlot[group]
+        states[label].phase = .member
+        states[label].slot = slot
+        segments[slot].members += 1
+        segments[slot].peak = max(segments[slot].peak, states[label].peak)
+        if ontology.isAncestor(segments[slot].label, of: label), onset - segments[slot].onset <= renameWindow,
+            segments[slot].onset >= states[label].coolUntil
+        {
+            segments[slot].label = label
+            segments[slot].score = score
+            tell(.renamed, slot)
+        }
+        return true
+    }
+
+    /// Takes over the nearest ancestor's young segment; further ancestors' young segments are dropped with it.
+    private mutating func renameAncestor(_ label: Int, onset: Int64, score: Float) -> Bool {
+        guard ontology.group[label] < 0 else { return false }
+        var renamed = false
+        for ancestor in ontology.ancestors[label] where states[ancestor].phase == .member {
+            let slot = states[ancestor].slot
+            guard segments[slot].group < 0, onset - segments[slot].onset <= renameWindow,
+                // Otherwise the event would reach back into this label's cooldown.
+                segments[slot].onset >= states[label].coolUntil
+            else { continue }
+            states[ancestor].phase = .absorbed
+            states[ancestor].slot = -1
+            if renamed {
+                tell(.dropped, slot)
+                release(slot)
+                continue
+            }
+            renamed = true
+            states[label].phase = .member
+            states[label].slot = slot
+            segments[slot].label = label
+            segments[slot].onset = min(segments[slot].onset, onset)
+            segments[slot].peak = states[label].peak
+            segments[slot].score = score
+            tell(.renamed, slot)
+        }
+        return renamed
+    }
+
+    private mutating func leave(_ label: Int, at offset: Int64) {
+        let slot = states[label].slot
+        states[label].phase = .idle
+        states[label].slot = -1
+        // A column is the resolution: what was there at all was there for half of one.
+        let offset = max(offset, segments[slot].onset + column / 2)
+        states[label].endedAt = offset
+        segments[slot].offset = max(segments[slot].offset, offset)
+        segments[slot].members -= 1
+        guard segments[slot].members == 0 else { return }
+        tell(.ended, slot)
+        let end = segments[slot].offset
+        if segments[slot].group >= 0 {
+            for member in ontology.members[segments[slot].group] {
+                states[member].coolUntil = end + limits[member].cooldown
+            }
+        } else {
+            states[label].coolUntil = end + limits[label].cooldown
+        }
+        release(slot)
+    }
+
+    private mutating func release(_ slot: Int) {
+        if segments[slot].group >= 0 { groupSlot[segments[slot].group] = -1 }
+        segments[slot].members = 0
+        freeSlots.append(slot)
+    }
+
+    private mutating func tell(_ kind: Transition.Kind, _ slot: Int) {
+        let segment = segments[slot]
+        transitions.append(
+            Transition(
+                kind: kind, slot: slot, label: segment.label, onset: segment.onset, offset: segment.offset,
+                score: segment.score, peak: segment.peak))
+    }
+}

@@ -1,0 +1,156 @@
+import Tagging
+import Testing
+
+/// Random score sequences, from a seed so that a failure can be repeated.
+struct RandomScores {
+    private var state: UInt64
+
+    init(seed: UInt64) { state = seed }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var value = state
+        value = (value ^ value >> 30) &* 0xBF58_476D_1CE4_E5B9
+        value = (value ^ value >> 27) &* 0x94D0_49BB_1331_11EB
+        return value ^ value >> 31
+    }
+
+    mutating func unit() -> Float { Float(next() >> 40) / Float(1 << 24) }
+
+    /// Bursts of sound: each label is off or on for a random time, its scores scattered around the level.
+    mutating func script(columns: Int, jitter: Float) -> Script {
+        var tracks: [String: [Float]] = [:]
+        for label in Labels.all {
+            var track: [Float] = []
+            var level: Float = 0.1
+            while track.count < columns {
+                let length = 1 + Int(next() % 14)
+                for _ in 0..<length { track.append(min(1, max(0, level + jitter * (unit() - 0.5)))) }
+                level = unit() < 0.6 ? 0.1 : 0.5 + 0.5 * unit()
+            }
+            if next() % 50 == 0 { track[Int(next() % UInt64(track.count))] = .nan }
+            tracks[label.name] = Array(track.prefix(columns))
+        }
+        return Script(tracks: tracks)
+    }
+
+    /// The same sounds as a causal model may hear them: moved by up to two columns, louder or fainter, some missed.
+    mutating func provisional(_ confirmed: Script, jitter: Float) -> Script {
+        var tracks: [String: [Float]] = [:]
+        for (name, track) in confirmed.tracks {
+            let shift = Int(next() % 5) - 2
+            let gain = 0.6 + 0.8 * unit()
+            tracks[name] = track.indices.map { index in
+                let from = index - shift
+                guard track.indices.contains(from) else { return 0 }
+                return min(1, max(0, track[from] * gain + jitter * (unit() - 0.5)))
+            }
+            if next() % 4 == 0 { tracks[name] = script(columns: track.count, jitter: jitter).tracks[name] }
+        }
+        return Script(tracks: tracks)
+    }
+
+    mutating func rules() -> [LabelRule] {
+        let minimum = [0, 0, 0, 0.1, 0.32, 1.0]
+        let cooldown = [0, 0.48, 1.0, 3.0]
+        return Labels.all.map { label in
+            let on = 0.4 + 0.3 * unit()
+            return LabelRule(
+                on: on, off: next() % 4 == 0 ? on : on * 0.6,
+                minimumDuration: minimum[Int(next() % 6)], cooldown: cooldown[Int(next() % 4)],
+                mute: next() % 12 == 0,
+                group: ["Siren", "Alarm", "Smoke detector"].contains(label.name) && next() % 2 == 0 ? "alarm" : nil)
+        }
+    }
+}
+
+/// What has to hold of any sequence of actions, whatever the scores.
+func expectConsistent(_ actions: [Action], _ rules: [LabelRule], _ context: String) {
+    var revisions: [UInt64: Int] = [:]
+    var ended: Set<UInt64> = []
+    var sounding: [Int: UInt64] = [:]
+    var nextNumber: UInt64 = 0
+    for action in actions {
+        let event = action.event
+        #expect(!rules[event.label].mute, "\(context): a muted label is told")
+        #expect(event.parents == Labels.all[event.label].parents)
+        #expect(event.group == rules[event.label].group)
+        #expect(!ended.contains(event.number), "\(context): event \(event.number) goes on after its end")
+        if action.phase == .open {
+            #expect(event.number == nextNumber && event.revision == 0, "\(context): opening \(event.number)")
+            #expect(event.openedOnset == event.onset)
+            nextNumber += 1
+        } else {
+            #expect(event.revision == revisions[event.number]! + 1, "\(context): hole in \(event.number)'s revisions")
+        }
+        revisions[event.number] = event.revision
+        if let offset = event.offset {
+            #expect(event.onset < offset, "\(context): event \(event.number) ends before it begins")
+        }
+        #expect(event.onsetError == (event.status == .confirmed ? 0.08 : 0.16))
+        sounding = sounding.filter { $0.value != event.number }
+        switch action.phase {
+        case .open, .update:
+            if event.offset == nil {
+                #expect(sounding[event.label] == nil, "\(context): two open events of label \(event.label)")
+                sounding[event.label] = event.number
+            }
+        case .close:
+            #expect(event.status == .confirmed && event.offset != nil)
+            #expect(event.peak >= rules[event.label].on || event.group != nil)
+            ended.insert(event.number)
+        case .retract:
+            #expect(action.reason != nil)
+            ended.insert(event.number)
+        }
+    }
+    #expect(ended.count == Int(nextNumber), "\(context): an event is neither closed nor retracted")
+    expectCooldowns(actions, rules, context)
+}
+
+/// Standing events of one label neither overlap nor follow each other within the cooldown.
+private func expectCooldowns(_ actions: [Action], _ rules: [LabelRule], _ context: String) {
+    var lastOffset: [Int: Int64] = [:]
+    for event in actions.filter({ $0.phase == .close }).map(\.event).sorted(by: { $0.onset < $1.onset }) {
+        if let last = lastOffset[event.label] {
+            let earliest = last + Int64((rules[event.label].cooldown * 16_000).rounded())
+            #expect(event.onset >= earliest, "\(context): label \(event.label) within its cooldown")
+        }
+        lastOffset[event.label] = event.offset
+    }
+}
+
+@Test("Any scores in both tracks give consistent actions, and what stands is what the confirmed track alone gives")
+func randomScores() throws {
+    var kinds: [String: Int] = [:]
+    for seed in UInt64(0)..<1500 {
+        var random = RandomScores(seed: seed)
+        let rules = random.rules()
+        let configuration = try TaggerConfiguration(labels: Labels.all, rules: rules)
+        let jitter = [Float(0), 0.1, 0.5, 1.5][Int(seed % 4)]
+        let confirmed = random.script(columns: 30 + Int(random.next() % 120), jitter: jitter)
+        let provisional = random.provisional(confirmed, jitter: jitter)
+
+        var both = Tagger(configuration)
+        let actions = both.run(
+            provisional: provisional, confirmed: confirmed, chunk: 1 + Int(random.next() % 12),
+            lookahead: Int(random.next() % 20))
+        var single = Tagger(configuration)
+        let alone = single.run(confirmed: confirmed)
+
+        expectConsistent(actions, rules, "seed \(seed)")
+        expectConsistent(alone, rules, "seed \(seed), confirmed alone")
+        #expect(standing(actions) == standing(alone), "seed \(seed)")
+        #expect(both.suppressed == 0)
+        for action in actions {
+            kinds["\(action.phase.rawValue) \(action.reason?.rawValue ?? "")", default: 0] += 1
+        }
+    }
+    // The scores have to have reached every kind of action often enough to mean something.
+    for kind in [
+        "open ", "close ", "close interrupted", "update confirmed", "update more specific", "update ended",
+        "update resumed", "retract not confirmed", "retract absorbed", "retract interrupted",
+    ] {
+        #expect(kinds[kind, default: 0] >= 20, "only \(kinds[kind, default: 0]) of \"\(kind)\"")
+    }
+}
