@@ -1,0 +1,208 @@
+import Tagging
+
+/// One line of the event stream, schema `aumd/1` (`aumd-1.schema.json`). Fields are only ever added, never renamed.
+public enum Record: Sendable, Equatable {
+    case event(EventRecord)
+    case gap(GapRecord)
+    case status(StatusRecord)
+    case scores(ScoresRecord)
+    case clip(ClipRecord)
+
+    /// Name of the schema, in every line.
+    public static let schema = "aumd/1"
+
+    public enum Kind: String, Sendable, CaseIterable {
+        case event, gap, status, scores, clip
+    }
+
+    public var kind: Kind {
+        switch self {
+        case .event: .event
+        case .gap: .gap
+        case .status: .status
+        case .scores: .scores
+        case .clip: .clip
+        }
+    }
+}
+
+/// What the tagger told of an event, with names and times in place of indices and positions.
+public struct EventRecord: Sendable, Equatable {
+    public var phase: Action.Phase
+    public var id: ULID
+    public var revision: Int
+    public var source: String
+    public var label: String
+    public var mid: String
+    /// Names of every ancestor of the label, nearest first.
+    public var parents: [String]
+    public var group: String?
+    public var score: Float
+    public var peak: Float
+    public var status: Event.Status
+    public var onset: RecordTime
+    /// Bound of the onset's error, seconds.
+    public var onsetError: Double
+    /// nil while the sound goes on; provisional until the phase is `close`.
+    public var offset: RecordTime?
+    public var reason: Action.Reason?
+    /// Name of the model and the beginning of its weights' hash: `aumd-small@1f3c…`.
+    public var model: String
+
+    /// - Parameters:
+    ///   - id: From `EventNames`, the same for the whole life of the event.
+    ///   - time: Turns a sample position into a time.
+    public init(
+        _ action: Action, id: ULID, source: String, model: String, labels: [Label],
+        time: (Int64) -> RecordTime
+    ) {
+        let event = action.event
+        phase = action.phase
+        self.id = id
+        revision = event.revision
+        self.source = source
+        label = labels[event.label].name
+        mid = labels[event.label].mid
+        parents = event.parents.map { labels[$0].name }
+        group = event.group
+        score = event.score
+        peak = event.peak
+        status = event.status
+        onset = time(event.onset)
+        onsetError = event.onsetError
+        offset = event.offset.map(time)
+        reason = action.reason
+        self.model = model
+    }
+
+    /// Seconds from onset to offset, where the offset is known.
+    public var duration: Double? {
+        offset.map { Double($0.milliseconds - onset.milliseconds) / 1000 }
+    }
+}
+
+/// Samples of the source that never reached the model.
+public struct GapRecord: Sendable, Equatable {
+    public enum Cause: String, Sendable, CaseIterable {
+        /// The device's buffer ran over before it was read.
+        case xrun
+        /// The machine slept.
+        case suspend
+        /// The device stood still.
+        case stall
+        /// The device was away.
+        case deviceLost = "device_lost"
+        /// The analysis did not keep up and the ring ran over.
+        case overflow
+    }
+
+    public var source: String
+    public var from: RecordTime
+    public var to: RecordTime
+    /// Missing samples, at the source's own rate.
+    public var samples: Int64
+    public var cause: Cause
+    /// Whether the hidden state was reset; shorter gaps are fed as silence and events go on across them.
+    public var reset: Bool
+
+    public init(source: String, from: RecordTime, to: RecordTime, samples: Int64, cause: Cause, reset: Bool) {
+        self.source = source
+        self.from = from
+        self.to = to
+        self.samples = samples
+        self.cause = cause
+        self.reset = reset
+    }
+}
+
+/// How the daemon is doing; told on every change of state and at intervals.
+public struct StatusRecord: Sendable, Equatable {
+    public enum State: String, Sendable, CaseIterable {
+        case starting
+        case capturing
+        /// The device delivers nothing but zeros.
+        case silent
+        /// The device delivers nothing.
+        case stalled
+        /// The device is away or cannot be opened; it is tried again.
+        case deviceLost = "device_lost"
+        case stopping
+    }
+
+    public var source: String
+    public var time: RecordTime
+    public var state: State
+    /// Level of the last interval, dB of full scale, a full-scale sine's RMS being -3.01; nil before any audio.
+    public var levelDBFS: Float?
+    public var xruns: UInt64
+    /// Records that the reader of this line has lost so far. The sink adds its own losses to what is given here.
+    public var dropped: UInt64
+    public var lateWindows: UInt64
+    /// Name of the device, where there is one.
+    public var device: String?
+    /// A sentence about the state, such as the error that took the device away.
+    public var message: String?
+
+    public init(
+        source: String, time: RecordTime, state: State, levelDBFS: Float? = nil, xruns: UInt64 = 0,
+        dropped: UInt64 = 0, lateWindows: UInt64 = 0, device: String? = nil, message: String? = nil
+    ) {
+        self.source = source
+        self.time = time
+        self.state = state
+        self.levelDBFS = levelDBFS
+        self.xruns = xruns
+        self.dropped = dropped
+        self.lateWindows = lateWindows
+        self.device = device
+        self.message = message
+    }
+}
+
+/// A label with its score.
+public struct Tag: Sendable, Equatable {
+    public var label: String
+    public var mid: String
+    public var score: Float
+
+    public init(label: String, mid: String, score: Float) {
+        self.label = label
+        self.mid = mid
+        self.score = score
+    }
+}
+
+/// The highest scores of one column.
+public struct ScoresRecord: Sendable, Equatable {
+    public var source: String
+    /// The column's first sample.
+    public var time: RecordTime
+    public var status: Event.Status
+    /// Level of the column, as in `StatusRecord`.
+    public var levelDBFS: Float?
+    /// By falling score.
+    public var tags: [Tag]
+
+    public init(source: String, time: RecordTime, status: Event.Status, levelDBFS: Float?, tags: [Tag]) {
+        self.source = source
+        self.time = time
+        self.status = status
+        self.levelDBFS = levelDBFS
+        self.tags = tags
+    }
+}
+
+/// The tags of a whole file.
+public struct ClipRecord: Sendable, Equatable {
+    public var file: String
+    /// Seconds.
+    public var duration: Double
+    /// By falling score.
+    public var tags: [Tag]
+
+    public init(file: String, duration: Double, tags: [Tag]) {
+        self.file = file
+        self.duration = duration
+        self.tags = tags
+    }
+}

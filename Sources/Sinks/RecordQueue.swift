@@ -1,0 +1,162 @@
+import CSystemd
+import Glibc
+import Synchronization
+
+/// A set of record kinds, such as what a sink asks for.
+public struct RecordKinds: OptionSet, Sendable {
+    public let rawValue: UInt8
+    public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    public static let event = RecordKinds(rawValue: 1)
+    public static let gap = RecordKinds(rawValue: 2)
+    public static let status = RecordKinds(rawValue: 4)
+    public static let scores = RecordKinds(rawValue: 8)
+    public static let clip = RecordKinds(rawValue: 16)
+    /// Everything but scores: what an event stream holds unless asked for more.
+    public static let events: RecordKinds = [.event, .gap, .status, .clip]
+    public static let all: RecordKinds = [.events, .scores]
+
+    init(_ kind: Record.Kind) {
+        switch kind {
+        case .event: self = .event
+        case .gap: self = .gap
+        case .status: self = .status
+        case .scores: self = .scores
+        case .clip: self = .clip
+        }
+    }
+}
+
+/// A record with its place in the stream it was accepted into.
+public struct NumberedRecord: Sendable {
+    /// Counts the records offered to this queue, from 0. A hole means that records in between were lost to this reader.
+    public var sequence: UInt64
+    public var record: Record
+
+    public init(sequence: UInt64, record: Record) {
+        self.sequence = sequence
+        self.record = record
+    }
+}
+
+/// A bounded queue from the analysis thread to one sink's thread.
+///
+/// Thread contract: any thread may `send`, one thread takes. `send` never waits for the reader: the lock is only ever
+/// held to move records in or out of the ring, never during I/O. When the reader is slow, scores are refused as soon as
+/// half the ring is full, so that events find room; when it is full, everything is. What is refused is counted, leaves
+/// a hole in `sequence`, and shows in the next status record's `dropped`.
+public final class RecordQueue: Sendable {
+    private struct State: ~Copyable {
+        var ring: [NumberedRecord?]
+        var head = 0
+        var count = 0
+        var next: UInt64 = 0
+        var lostScores: UInt64 = 0
+        var lostOthers: UInt64 = 0
+        var isFinished = false
+    }
+
+    public let kinds: RecordKinds
+    public let capacity: Int
+    private let state: Mutex<State>
+    private let wakeUp: EventDescriptor
+    private let reopening = Atomic(false)
+
+    /// - Parameters:
+    ///   - kinds: Other records are passed over without a number.
+    ///   - capacity: Records held at most. 1024: the events of minutes, the scores of 80 s.
+    public init(kinds: RecordKinds, capacity: Int = 1024) {
+        precondition(capacity >= 2)
+        self.kinds = kinds
+        self.capacity = capacity
+        state = Mutex(State(ring: Array(repeating: nil, count: capacity)))
+        wakeUp = EventDescriptor()
+    }
+
+    /// Puts a record at the end, or counts it as lost. Returns whether it was taken.
+    @discardableResult
+    public func send(_ record: Record) -> Bool {
+        guard kinds.contains(RecordKinds(record.kind)) else { return true }
+        let taken = state.withLock { state in
+            guard !state.isFinished else { return false }
+            let sequence = state.next
+            state.next += 1
+            let isScores = record.kind == .scores
+            guard state.count < (isScores ? capacity / 2 : capacity) else {
+                if isScores { state.lostScores += 1 } else { state.lostOthers += 1 }
+                return false
+            }
+            state.ring[(state.head + state.count) % capacity] = NumberedRecord(sequence: sequence, record: record)
+            state.count += 1
+            return true
+        }
+        if taken { wakeUp.signal() }
+        return taken
+    }
+
+    /// No more records are accepted; the reader takes what is left and then ends.
+    public func finish() {
+        state.withLock { $0.isFinished = true }
+        wakeUp.signal()
+    }
+
+    /// Asks the reader to reopen its file (log rotation).
+    public func requestReopen() {
+        reopening.store(true, ordering: .relaxed)
+        wakeUp.signal()
+    }
+
+    /// Records lost so far.
+    public var dropped: (scores: UInt64, others: UInt64) {
+        state.withLock { ($0.lostScores, $0.lostOthers) }
+    }
+
+    // MARK: The reader's side
+
+    /// Readable when there may be something to take. For poll(2).
+    var descriptor: Int32 { wakeUp.descriptor }
+
+    /// Moves what is there, oldest first, to the end of `records`. Returns false once the queue is finished and empty.
+    func take(into records: inout [NumberedRecord]) -> Bool {
+        wakeUp.clear()
+        return state.withLock { state in
+            while state.count > 0 {
+                if let record = state.ring[state.head].take() { records.append(record) }
+                state.head = (state.head + 1) % capacity
+                state.count -= 1
+            }
+            return !state.isFinished || !records.isEmpty
+        }
+    }
+
+    func takeReopenRequest() -> Bool { reopening.exchange(false, ordering: .relaxed) }
+}
+
+/// One eventfd(2): wakes a thread out of poll(2). Signals add up; clearing takes them all.
+final class EventDescriptor: Sendable {
+    let descriptor: Int32
+
+    init() {
+        descriptor = eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK))
+        precondition(descriptor >= 0, "eventfd: no file descriptor left")
+    }
+
+    deinit { close(descriptor) }
+
+    func signal() {
+        var one: UInt64 = 1
+        // Fails only where 2^64 - 2 signals are pending, and then the descriptor is readable anyway.
+        _ = write(descriptor, &one, 8)
+    }
+
+    func clear() {
+        var count: UInt64 = 0
+        _ = read(descriptor, &count, 8)
+    }
+
+    /// Waits until signalled, at most so long; -1: for ever. Returns whether it was.
+    func wait(milliseconds: Int32) -> Bool {
+        var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        return poll(&entry, 1, milliseconds) > 0
+    }
+}

@@ -1,0 +1,18 @@
+/// Hands every record to each sink's queue. Any thread may send; the order is the same in every queue as long as one
+/// thread sends.
+public struct RecordStream: Sendable {
+    public let queues: [RecordQueue]
+
+    public init(_ queues: [RecordQueue]) {
+        self.queues = queues
+    }
+
+    /// Whether a record of this kind has a reader; the pipeline need not make others.
+    public func wants(_ kind: Record.Kind) -> Bool {
+        queues.contains { $0.kinds.contains(RecordKinds(kind)) }
+    }
+
+    public func send(_ record: Record) {
+        for queue in queues { queue.send(record) }
+    }
+}
