@@ -24,7 +24,11 @@ let package = Package(
         .target(name: "Frontend", dependencies: ["CFFTW3", "CSampleRate"]),
         .target(name: "AudioMamba", dependencies: ["CKernels"]),
         .target(name: "Tagging"),
-        .target(name: "Sinks", dependencies: ["Tagging", "CSystemd"]),
+        .target(name: "Sinks", dependencies: ["Tagging", "CSystemd"], exclude: ["aumd-1.schema.json"]),
+        .testTarget(name: "TaggingTests", dependencies: ["Tagging"]),
+        .testTarget(
+            name: "SinksTests", dependencies: ["Sinks", "Tagging"], exclude: ["Golden"]),
+
         .executableTarget(
             name: "aumd",
             dependencies: ["Capture", "Frontend", "AudioMamba", "Tagging", "Sinks"]),
