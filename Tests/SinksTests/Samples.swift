@@ -1,0 +1,85 @@
+import Sinks
+import Tagging
+
+/// One record of every kind and of every shape that an event takes.
+enum Samples {
+    static let labels = [
+        Label(name: "Bark", mid: "/m/05tny_", parents: [1, 2]),
+        Label(name: "Dog", mid: "/m/0bt9lr", parents: [2]),
+        Label(name: "Animal", mid: "/m/0jbk"),
+        Label(name: "Smoke detector, smoke alarm", mid: "/m/01y3hg"),
+    ]
+    /// 2026-11-23T04:18:22.000Z
+    static let anchor: Int64 = 1_795_407_502_000
+    static let model = "aumd-small@1f3c0a9b"
+
+    static func clock(_ position: Int64) -> RecordTime { .clock(milliseconds: anchor + position / 16) }
+    static func stream(_ position: Int64) -> RecordTime { .stream(milliseconds: position / 16) }
+
+    /// The actions of a tagger on a made-up scene: a bark announced and confirmed, a false alarm, a bark that the end
+    /// of the stream cuts.
+    static func actions() throws -> [Action] {
+        var rules = Array(repeating: LabelRule(on: 0.5, off: 0.3, cooldown: 0), count: labels.count)
+        rules[3].group = "alarm"
+        var tagger = try Tagger(TaggerConfiguration(labels: labels, rules: rules))
+        var actions: [Action] = []
+        for column in 0..<40 {
+            let bark: Float = (3..<8).contains(column) ? 0.71 : 0
+            let dog: Float = (3..<8).contains(column) ? 0.8 : 0
+            let alarm: Float = (12..<14).contains(column) ? 0.6 : 0
+            tagger.provisional(start: Int64(column) * 2560, scores: [bark, dog, 0, alarm].span, into: &actions)
+        }
+        for column in 0..<40 {
+            let bark: Float = (2..<9).contains(column) || column >= 36 ? 0.93 : 0
+            tagger.confirmed(start: Int64(column) * 2560, scores: [bark, 0, 0, 0].span, into: &actions)
+        }
+        tagger.interrupt(into: &actions)
+        return actions
+    }
+
+    static func records(_ time: (Int64) -> RecordTime = clock) throws -> [Record] {
+        var names = EventNames(source: "kitchen", seed: 1)
+        var records = try actions().map { action -> Record in
+            .event(
+                EventRecord(
+                    action, id: names.id(of: action, time: time), source: "kitchen", model: model, labels: labels,
+                    time: time))
+        }
+        let tags = [
+            Tag(label: "Bark", mid: "/m/05tny_", score: 0.71), Tag(label: "Dog", mid: "/m/0bt9lr", score: 1e-7),
+        ]
+        for cause in GapRecord.Cause.allCases {
+            records.append(
+                .gap(
+                    GapRecord(
+                        source: "kitchen", from: time(16_000), to: time(20_800), samples: 4800, cause: cause,
+                        reset: cause != .xrun)))
+        }
+        for state in StatusRecord.State.allCases {
+            records.append(.status(StatusRecord(source: "kitchen", time: time(32_000), state: state)))
+        }
+        records += [
+            .status(
+                StatusRecord(
+                    source: "kitchen", time: time(32_000), state: .deviceLost, levelDBFS: -52.1, xruns: 2, dropped: 3,
+                    lateWindows: 1, device: "hw:CARD=USB", message: "No such device\n\"gone\" \u{1} \\ ü 🎤")),
+            .scores(
+                ScoresRecord(
+                    source: "kitchen", time: time(2560), status: .provisional, levelDBFS: -40, tags: tags)),
+            .scores(ScoresRecord(source: "kitchen", time: time(2560), status: .confirmed, levelDBFS: nil, tags: [])),
+            .scores(
+                ScoresRecord(
+                    source: "kitchen", time: time(2560), status: .confirmed, levelDBFS: -.infinity,
+                    tags: [Tag(label: "Dog", mid: "/m/0bt9lr", score: .nan)])),
+            .clip(ClipRecord(file: "a/ü \"b\".wav", duration: 10.24, tags: tags)),
+        ]
+        return records
+    }
+
+    static func lines(_ records: [Record]) -> String {
+        var encoder = RecordEncoder()
+        return records.enumerated().map {
+            String(decoding: encoder.line($0.element, sequence: UInt64($0.offset)), as: UTF8.self)
+        }.joined()
+    }
+}

@@ -1,0 +1,79 @@
+import Glibc
+import Sinks
+import Testing
+
+private let schema = "\(root)/Sources/Sinks/aumd-1.schema.json"
+
+/// Validates each line with Python's jsonschema. A missing python3 or jsonschema fails the test: install it with
+/// `python3 -m pip install jsonschema`.
+private func validate(_ lines: String) -> (status: Int32, output: String) {
+    let folder = TemporaryFolder()
+    write(lines, to: folder.file("lines"))
+    write(
+        """
+        import json, sys, jsonschema
+        schema = json.load(open(sys.argv[1]))
+        jsonschema.Draft202012Validator.check_schema(schema)
+        validator = jsonschema.Draft202012Validator(schema)
+        count = 0
+        def refuse(word): raise ValueError("not JSON: " + word)
+        for line in open(sys.argv[2], encoding="utf-8", newline="\\n"):
+            record = json.loads(line, parse_constant=refuse)
+            errors = list(validator.iter_errors(record))
+            if errors:
+                print(line, errors[0].message, *[e.message for e in errors[0].context or []], sep="\\n")
+                sys.exit(3)
+            count += 1
+        print(count)
+        """, to: folder.file("validate.py"))
+    return shell("python3 '\(folder.file("validate.py"))' '\(schema)' '\(folder.file("lines"))'")
+}
+
+@Suite("Schema aumd/1") struct SchemaTests {
+    @Test("Every kind of record, with clock and with stream times, is what the schema says")
+    func everyRecord() throws {
+        let records = try Samples.records() + Samples.records(Samples.stream)
+        #expect(Set(records.map(\.kind)) == Set(Record.Kind.allCases))
+        let result = validate(Samples.lines(records))
+        #expect(result.status == 0 && result.output == "\(records.count)\n", "\(result.output)")
+    }
+
+    @Test("The schema refuses a record with a field missing, misnamed, of a wrong type or phase")
+    func refuses() throws {
+        let line = Samples.lines([try #require(try Samples.records().first)])
+        #expect(validate(line).status == 0)
+        for (old, new) in [
+            (#""seq":0,"#, ""), (#""onset":"#, #""start":"#), (#""rev":0"#, #""rev":"0""#),
+            (#""phase":"open""#, #""phase":"close""#), ("aumd/1", "aumd/2"), (#"Z","onset_error""#, #"","onset_error""#),
+        ] {
+            let wrong = replace(old, by: new, in: line)
+            #expect(wrong != line)
+            #expect(validate(wrong).status == 3, "\(wrong)")
+        }
+    }
+
+    @Test("Names, order and text of every record are those of the golden file, for ever")
+    func golden() throws {
+        let records = try Samples.records() + Samples.records(Samples.stream)
+        let lines = Samples.lines(records)
+        let path = "\(root)/Tests/SinksTests/Golden/records.ndjson"
+        // Only ever to add lines for new kinds of record: AUMD_WRITE_GOLDEN=1 swift test --filter golden
+        if getenv("AUMD_WRITE_GOLDEN") != nil { write(lines, to: path) }
+        let frozen = text(path)
+        #expect(lines.split(separator: "\n").count == frozen.split(separator: "\n").count)
+        for (line, golden) in zip(lines.split(separator: "\n"), frozen.split(separator: "\n")) {
+            #expect(line == golden)
+        }
+    }
+}
+
+func replace(_ old: String, by new: String, in text: String) -> String {
+    guard let range = text.firstRange(of: old) else { return text }
+    return text.replacingCharacters(in: range, with: new)
+}
+
+extension String {
+    fileprivate func replacingCharacters(in range: Range<String.Index>, with new: String) -> String {
+        String(self[..<range.lowerBound]) + new + String(self[range.upperBound...])
+    }
+}
