@@ -1,0 +1,69 @@
+import Tagging
+
+/// The kinds of entry in the journal, each with a MESSAGE_ID that never changes and an entry in `aumd.catalog`.
+public enum JournalMessage: String, Sendable, CaseIterable {
+    case eventOpened = "3345b015447b4d3894d4e18bb40047a5"
+    case eventConfirmed = "b18a313ac1894f2dafa553a16d2fc306"
+    case eventClosed = "c86ff2bf47f246c3bfbc59397c3ba830"
+    case eventRetracted = "20a0b95756e745aa96539ba5baf081fe"
+    case gap = "866b5bfeeb4c4a458be8c69cefb03ca3"
+    case started = "39e7a030e4ea480c9d3066d812b524fe"
+    case capturing = "0152889fa20843baa36e6c4f702fef0d"
+    case deviceLost = "f1cff822e3c3406680d524f82823bc72"
+    case deviceBack = "1f2663f6cf3d4f1398b3b566574b0977"
+    case deviceSilent = "f3b26f4d769c46a0abfee2de8672fcb0"
+    case deviceStalled = "256d162244634604b374041c734b2dc3"
+    case stopped = "a30a0f64840d45bca9bd86abe0c541c2"
+
+    /// As 32 hexadecimal digits, the form of the MESSAGE_ID field.
+    public var id: String { rawValue }
+
+    /// The entry that a record makes, or nil: scores, clips, updates other than the confirmation, and status records
+    /// that do not change the state make none.
+    ///
+    /// - Parameter previous: State of the source's last status record.
+    init?(_ record: Record, previous: StatusRecord.State?) {
+        switch record {
+        case .event(let event):
+            switch (event.phase, event.reason) {
+            case (.open, _): self = .eventOpened
+            case (.update, .confirmed): self = .eventConfirmed
+            case (.update, _): return nil
+            case (.close, _): self = .eventClosed
+            case (.retract, _): self = .eventRetracted
+            }
+        case .gap: self = .gap
+        case .status(let status):
+            guard status.state != previous else { return nil }
+            switch (status.state, previous) {
+            case (.starting, _): self = .started
+            case (.capturing, .silent), (.capturing, .stalled), (.capturing, .deviceLost): self = .deviceBack
+            case (.capturing, _): self = .capturing
+            case (.silent, _): self = .deviceSilent
+            case (.stalled, _): self = .deviceStalled
+            case (.deviceLost, _): self = .deviceLost
+            case (.stopping, _): self = .stopped
+            }
+        case .scores, .clip: return nil
+        }
+    }
+
+    /// Priority of syslog(3). An event's own is `alarm` where its label is one the user listed as such.
+    func priority(isAlarm: Bool) -> JournalPriority {
+        switch self {
+        case .eventOpened, .eventConfirmed: isAlarm ? .warning : .info
+        case .eventClosed, .eventRetracted, .started, .capturing, .stopped: .info
+        case .gap, .deviceSilent, .deviceStalled: .warning
+        case .deviceLost: .error
+        case .deviceBack: .notice
+        }
+    }
+}
+
+/// Priorities of syslog(3).
+public enum JournalPriority: Int, Sendable {
+    case error = 3
+    case warning = 4
+    case notice = 5
+    case info = 6
+}

@@ -1,0 +1,216 @@
+import Glibc
+
+/// Newline-delimited JSON to every client of a Unix stream socket, from one thread with poll(2).
+///
+/// A client gets whole lines from its connection on. Each has a buffer of its own; what a slow client does not take
+/// fills it. From half full on the client loses scores, when full everything, always whole lines: it sees a hole in
+/// `seq`, and its own count in `dropped` of the next status record. A client that loses events and has taken nothing
+/// for `patience` seconds is cut off. What clients send is read and ignored.
+public final class SocketSink: Sendable {
+    public static let patience = 10
+    /// More clients than this are turned away.
+    public static let maximumClients = 64
+
+    public let queue: RecordQueue
+    private let ended = EventDescriptor()
+
+    /// Starts listening.
+    ///
+    /// - Parameters:
+    ///   - mode: Permissions of the socket file; a client needs write permission to connect.
+    ///   - bufferSize: Bytes held for each client, about 600 events by default.
+    ///   - onNotice: Called on the sink's thread.
+    public init(
+        path: String, mode: UInt32 = 0o660, queue: RecordQueue, bufferSize: Int = 256 * 1024,
+        onNotice: @escaping @Sendable (SinkNotice) -> Void
+    ) throws(SinkError) {
+        self.queue = queue
+        let listener = try SocketListener(path: path, mode: mode)
+        let server = SocketServer(listener, queue, bufferSize, onNotice)
+        let ended = self.ended
+        let code = startThread {
+            server.run()
+            ended.signal()
+        }
+        guard code == 0 else { throw .thread(errno: code) }
+    }
+
+    /// Finishes the queue, sends what clients will take, closes them and removes the socket file.
+    ///
+    /// - Returns: false where that takes longer than `milliseconds`.
+    @discardableResult
+    public func stop(milliseconds: Int32) -> Bool {
+        queue.finish()
+        return ended.wait(milliseconds: milliseconds)
+    }
+}
+
+/// The thread's side of a `SocketSink`; only that thread touches it once it runs.
+private final class SocketServer: @unchecked Sendable {
+    private struct Client {
+        let descriptor: Int32
+        /// Bytes to send, the first `sent` of which are gone.
+        var buffer: [UInt8] = []
+        var sent = 0
+        var lost: UInt64 = 0
+        /// Whether events were lost since the client last took anything.
+        var isLosingEvents = false
+        var lastProgress: Int
+        /// The client has shut down its own writing side, so nothing more is to be read.
+        var isReadEnded = false
+        var isGone = false
+
+        var pending: Int { buffer.count - sent }
+    }
+
+    private var listener: SocketListener?
+    private let path: String
+    private let queue: RecordQueue
+    private let bufferSize: Int
+    private let onNotice: @Sendable (SinkNotice) -> Void
+    private var clients: [Client] = []
+    private var encoder = RecordEncoder()
+
+    init(
+        _ listener: consuming SocketListener, _ queue: RecordQueue, _ bufferSize: Int,
+        _ onNotice: @escaping @Sendable (SinkNotice) -> Void
+    ) {
+        path = listener.path
+        self.listener = consume listener
+        self.queue = queue
+        self.bufferSize = bufferSize
+        self.onNotice = onNotice
+    }
+
+    func run() {
+        var records: [NumberedRecord] = []
+        var entries: [pollfd] = []
+        while true {
+            entries.removeAll(keepingCapacity: true)
+            entries.append(pollfd(fd: queue.descriptor, events: Int16(POLLIN), revents: 0))
+            entries.append(pollfd(fd: listener?.descriptor ?? -1, events: Int16(POLLIN), revents: 0))
+            for client in clients {
+                var events = client.isReadEnded ? 0 : Int16(POLLIN)
+                if client.pending > 0 { events |= Int16(POLLOUT) }
+                entries.append(pollfd(fd: client.descriptor, events: events, revents: 0))
+            }
+            _ = poll(&entries, nfds_t(entries.count), 1000)
+            for index in clients.indices {
+                let events = Int32(entries[index + 2].revents)
+                if events & (POLLERR | POLLHUP | POLLNVAL) != 0 { clients[index].isGone = true }
+                if events & POLLIN != 0 { drain(index) }
+                if events & POLLOUT != 0 { flush(index) }
+            }
+            records.removeAll(keepingCapacity: true)
+            let isOpen = queue.take(into: &records)
+            for record in records { send(record) }
+            cutOffSlowClients()
+            removeGoneClients()
+            guard isOpen else { break }
+            if entries[1].revents != 0 { acceptClients() }
+        }
+        finish()
+    }
+
+    private func acceptClients() {
+        while let descriptor = listener?.accept() {
+            guard clients.count < SocketSink.maximumClients else {
+                close(descriptor)
+                continue
+            }
+            clients.append(Client(descriptor: descriptor, lastProgress: Self.seconds()))
+        }
+        // Out of descriptors: the connection stays in the backlog, and polling it would spin.
+        if errno == EMFILE || errno == ENFILE { usleep(100_000) }
+    }
+
+    /// Puts a line into every client's buffer and sends what the kernel takes at once.
+    private func send(_ record: NumberedRecord) {
+        guard !clients.isEmpty else { return }
+        let dropped = queue.dropped
+        let lost = dropped.scores + dropped.others
+        let isScores = record.record.kind == .scores
+        let line = encoder.line(record.record, sequence: record.sequence, dropped: lost)
+        for index in clients.indices where !clients[index].isGone {
+            let client = clients[index]
+            let own =
+                record.record.kind == .status && client.lost > 0
+                ? encoder.line(record.record, sequence: record.sequence, dropped: lost + client.lost) : line
+            guard client.pending + own.count <= (isScores ? bufferSize / 2 : bufferSize) else {
+                clients[index].lost += 1
+                if !isScores { clients[index].isLosingEvents = true }
+                continue
+            }
+            clients[index].buffer.append(contentsOf: own)
+            flush(index)
+        }
+    }
+
+    private func flush(_ index: Int) {
+        while clients[index].pending > 0 {
+            let sent = clients[index].sent
+            let descriptor = clients[index].descriptor
+            let result = clients[index].buffer.withUnsafeBytes {
+                Glibc.send(descriptor, $0.baseAddress! + sent, $0.count - sent, Int32(MSG_NOSIGNAL))
+            }
+            if result < 0 {
+                if errno == EINTR { continue }
+                if errno != EAGAIN { clients[index].isGone = true }
+                break
+            }
+            clients[index].sent += result
+            clients[index].lastProgress = Self.seconds()
+            clients[index].isLosingEvents = false
+        }
+        if clients[index].pending == 0 {
+            clients[index].buffer.removeAll(keepingCapacity: true)
+            clients[index].sent = 0
+        } else if clients[index].sent > bufferSize / 2 {
+            clients[index].buffer.removeFirst(clients[index].sent)
+            clients[index].sent = 0
+        }
+    }
+
+    private func drain(_ index: Int) {
+        var bytes: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
+        let count = withUnsafeMutableBytes(of: &bytes) {
+            recv(clients[index].descriptor, $0.baseAddress, $0.count, 0)
+        }
+        if count == 0 { clients[index].isReadEnded = true }
+        if count < 0, errno != EINTR, errno != EAGAIN { clients[index].isGone = true }
+    }
+
+    private func cutOffSlowClients() {
+        let now = Self.seconds()
+        for index in clients.indices where clients[index].isLosingEvents && !clients[index].isGone {
+            if now - clients[index].lastProgress >= SocketSink.patience {
+                clients[index].isGone = true
+                onNotice(.readerDropped(name: path, lost: clients[index].lost))
+            }
+        }
+    }
+
+    private func removeGoneClients() {
+        for client in clients where client.isGone { close(client.descriptor) }
+        clients.removeAll { $0.isGone }
+    }
+
+    /// Gives clients half a second for what is in their buffers.
+    private func finish() {
+        listener = nil
+        var rounds = 50
+        while rounds > 0, clients.contains(where: { $0.pending > 0 && !$0.isGone }) {
+            for index in clients.indices where !clients[index].isGone { flush(index) }
+            usleep(10_000)
+            rounds -= 1
+        }
+        for client in clients { close(client.descriptor) }
+        clients.removeAll()
+    }
+
+    private static func seconds() -> Int {
+        var now = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &now)
+        return now.tv_sec
+    }
+}
