@@ -1,0 +1,114 @@
+import Glibc
+
+/// Repaints the live view in place on a terminal, at most ten times a second.
+///
+/// Give its `SinkThread` an interval of 100 ms and its queue every kind of record. The cursor is hidden while the view
+/// stands and comes back, below the last picture, with `finish`.
+public struct TerminalSink: RecordSink {
+    /// Milliseconds between two pictures.
+    public static let interval: Int32 = 100
+
+    private let descriptor: Int32
+    private let color: Bool
+    private let unicode: Bool
+    private let fixedSize: (width: Int, height: Int)?
+    private var state = TerminalState()
+    private var painted: [String] = []
+    private var isShown = false
+    private var isGone = false
+    private var lastPaint: Int64 = .min / 2
+
+    /// - Parameters:
+    ///   - descriptor: The terminal; its size is asked for each picture.
+    ///   - color: See `prefersColor`.
+    ///   - unicode: See `showsUnicode`.
+    ///   - size: Fixed width and height, for something that is not a terminal.
+    public init(
+        descriptor: Int32 = STDOUT_FILENO, color: Bool = prefersColor(), unicode: Bool = showsUnicode(),
+        size: (width: Int, height: Int)? = nil
+    ) {
+        self.descriptor = descriptor
+        self.color = color
+        self.unicode = unicode
+        fixedSize = size
+    }
+
+    /// False where NO_COLOR is set and not empty (no-color.org) or TERM says that there is none.
+    public static func prefersColor() -> Bool {
+        if let value = getenv("NO_COLOR"), value.pointee != 0 { return false }
+        guard let terminal = getenv("TERM") else { return false }
+        return String(cString: terminal) != "dumb"
+    }
+
+    /// Whether the locale's characters are UTF-8, from the first of LC_ALL, LC_CTYPE and LANG that is set.
+    public static func showsUnicode() -> Bool {
+        for name in ["LC_ALL", "LC_CTYPE", "LANG"] {
+            guard let value = getenv(name), value.pointee != 0 else { continue }
+            let locale = String(cString: value).lowercased()
+            return locale.contains("utf-8") || locale.contains("utf8")
+        }
+        return false
+    }
+
+    public mutating func write(_ record: NumberedRecord, dropped: UInt64) -> Bool {
+        state.apply(record.record, dropped: dropped)
+        return !isGone
+    }
+
+    public mutating func pause() {
+        var now = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &now)
+        let milliseconds = Int64(now.tv_sec) * 1000 + Int64(now.tv_nsec) / 1_000_000
+        guard milliseconds - lastPaint >= Int64(Self.interval) else { return }
+        lastPaint = milliseconds
+        paint()
+    }
+
+    public mutating func finish() {
+        paint()
+        guard isShown, !isGone else { return }
+        put("\r\n\u{1B}[?7h\u{1B}[?25h")
+        isShown = false
+    }
+
+    private mutating func paint() {
+        guard !isGone else { return }
+        let size = fixedSize ?? Self.size(descriptor)
+        let rows = TerminalView(width: size.width, height: size.height, color: color, unicode: unicode).frame(state)
+        guard rows != painted || !isShown else { return }
+        // Hide the cursor and stop wrapping, so that a terminal made narrower does not break the picture's rows.
+        var text = isShown ? "" : "\u{1B}[?25l\u{1B}[?7l"
+        if painted.count > 1 { text += "\u{1B}[\(painted.count - 1)A" }
+        for (index, row) in rows.enumerated() {
+            text += (index > 0 ? "\n" : "") + "\r" + row + "\u{1B}[K"
+        }
+        if rows.count < painted.count { text += "\u{1B}[J" }
+        painted = rows
+        isShown = true
+        put(text)
+    }
+
+    private mutating func put(_ text: String) {
+        let bytes = Array(text.utf8)
+        var count = 0
+        while count < bytes.count {
+            let result = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress! + count, $0.count - count) }
+            if result >= 0 {
+                count += result
+            } else if errno == EAGAIN {
+                var entry = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                _ = poll(&entry, 1, 1000)
+            } else if errno != EINTR {
+                isGone = true
+                return
+            }
+        }
+    }
+
+    /// 80 by 24 where the terminal does not say.
+    private static func size(_ descriptor: Int32) -> (width: Int, height: Int) {
+        var size = winsize()
+        guard ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0, size.ws_row > 0 else { return (80, 24) }
+        return (Int(size.ws_col), Int(size.ws_row))
+    }
+}

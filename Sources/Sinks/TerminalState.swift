@@ -1,0 +1,127 @@
+import Tagging
+
+/// What the live view shows, gathered from records. A value without clock or terminal.
+public struct TerminalState: Sendable {
+    /// A label among the highest scores.
+    struct Level: Sendable {
+        var label: String
+        /// The latest score, or what is left of it: falls by a fifth a column, so that a short sound can be read.
+        var score: Float
+        /// Highest score of the last seconds, falling slowly: what the rows are sorted by, so that they do not dance.
+        var rank: Float
+    }
+
+    /// An event of the list, newest first.
+    struct Line: Sendable {
+        enum Mark: Sendable { case provisional, confirmed, retracted, gap }
+        var id: ULID?
+        var label: String
+        var mark: Mark
+        var onset: RecordTime
+        var duration: Double?
+        var isOpen: Bool
+        var peak: Float
+    }
+
+    /// Events kept for the list; older ones leave it.
+    static let maximumLines = 64
+
+    private(set) var source = ""
+    private(set) var device: String?
+    private(set) var state = StatusRecord.State.starting
+    private(set) var message: String?
+    private(set) var time: RecordTime?
+    private(set) var levelDBFS: Float?
+    /// Highest level of the last seconds, falling 12 dB a second.
+    private(set) var peakDBFS: Float = -120
+    private(set) var levels: [Level] = []
+    private(set) var lines: [Line] = []
+    private(set) var xruns: UInt64 = 0
+    private(set) var dropped: UInt64 = 0
+    private(set) var lateWindows: UInt64 = 0
+    private var sawProvisional = false
+
+    public init() {}
+
+    /// Takes a record in. Clips are not shown.
+    ///
+    /// - Parameter dropped: Records lost before this view.
+    public mutating func apply(_ record: Record, dropped: UInt64 = 0) {
+        switch record {
+        case .event(let event): apply(event)
+        case .gap(let gap):
+            source = gap.source
+            insert(
+                Line(
+                    id: nil, label: "gap: \(gap.cause.rawValue)", mark: .gap, onset: gap.from,
+                    duration: Double(gap.to.milliseconds - gap.from.milliseconds) / 1000, isOpen: false, peak: .nan))
+        case .status(let status):
+            source = status.source
+            device = status.device ?? device
+            state = status.state
+            message = status.message
+            time = status.time
+            xruns = status.xruns
+            self.dropped = status.dropped &+ dropped
+            lateWindows = status.lateWindows
+            if levelDBFS == nil || status.state != .capturing { setLevel(status.levelDBFS) }
+            if status.state != .capturing { levels.removeAll() }
+        case .scores(let scores): apply(scores)
+        case .clip: break
+        }
+    }
+
+    private mutating func apply(_ scores: ScoresRecord) {
+        source = scores.source
+        // The causal scores are the present; late ones serve only where there are no others.
+        if scores.status == .provisional { sawProvisional = true }
+        guard scores.status == .provisional || !sawProvisional else { return }
+        time = scores.time
+        setLevel(scores.levelDBFS)
+        for index in levels.indices {
+            levels[index].score *= 0.8
+            levels[index].rank *= 0.97
+        }
+        for tag in scores.tags where tag.score.isFinite {
+            if let index = levels.firstIndex(where: { $0.label == tag.label }) {
+                levels[index].score = max(levels[index].score, tag.score)
+                levels[index].rank = max(levels[index].rank, tag.score)
+            } else {
+                levels.append(Level(label: tag.label, score: tag.score, rank: tag.score))
+            }
+        }
+        levels.removeAll { $0.rank < 0.02 }
+        levels.sort { $0.rank != $1.rank ? $0.rank > $1.rank : $0.label < $1.label }
+        if levels.count > 32 { levels.removeLast(levels.count - 32) }
+    }
+
+    private mutating func apply(_ event: EventRecord) {
+        source = event.source
+        let mark: Line.Mark =
+            event.phase == .retract ? .retracted : event.status == .confirmed ? .confirmed : .provisional
+        let line = Line(
+            id: event.id, label: event.label, mark: mark, onset: event.onset, duration: event.duration,
+            isOpen: event.offset == nil && (event.phase == .open || event.phase == .update), peak: event.peak)
+        if let index = lines.firstIndex(where: { $0.id == event.id }) {
+            lines.remove(at: index)
+        }
+        insert(line)
+    }
+
+    private mutating func insert(_ line: Line) {
+        let index = lines.firstIndex { $0.onset.milliseconds <= line.onset.milliseconds } ?? lines.count
+        lines.insert(line, at: index)
+        if lines.count > Self.maximumLines { lines.removeLast() }
+    }
+
+    private mutating func setLevel(_ level: Float?) {
+        levelDBFS = level
+        // A column is 0.16 s.
+        peakDBFS = max(level ?? -120, peakDBFS - 12 * 0.16)
+    }
+
+    /// How the event of a label stands, if one is open.
+    func openMark(_ label: String) -> Line.Mark? {
+        lines.first { $0.isOpen && $0.label == label }?.mark
+    }
+}
