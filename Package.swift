@@ -8,6 +8,8 @@ let package = Package(
         .library(name: "AudioMamba", targets: ["AudioMamba"]),
     ],
     targets: [
+        // eventfd(2), which Swift's Glibc module leaves out.
+        .systemLibrary(name: "CLinux"),
         // Capture from sound cards and every PCM a user's asoundrc names.
         .systemLibrary(name: "CALSA", pkgConfig: "alsa", providers: [.apt(["libasound2-dev"])]),
         // Reads WAV, FLAC, Ogg, Opus and MP3.
@@ -20,7 +22,7 @@ let package = Package(
         .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
 
         .target(name: "CKernels"),
-        .target(name: "Capture", dependencies: ["CALSA", "CSndFile"]),
+        .target(name: "Capture", dependencies: ["CALSA", "CLinux", "CSndFile"]),
         .target(name: "Frontend", dependencies: ["CFFTW3", "CSampleRate"]),
         .target(name: "AudioMamba", dependencies: ["CKernels"]),
         .target(name: "Tagging"),
@@ -35,6 +37,8 @@ let package = Package(
 
         .testTarget(name: "AudioMambaTests", dependencies: ["AudioMamba", "CKernels"], exclude: ["Golden"]),
         .testTarget(name: "FrontendTests", dependencies: ["Frontend", "AudioMamba"], exclude: ["Golden"]),
+        .testTarget(
+            name: "CaptureTests", dependencies: ["Capture", "CSndFile"], exclude: ["ScriptedPCM"]),
     ],
     swiftLanguageModes: [.v6]
 )

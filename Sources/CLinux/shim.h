@@ -1,0 +1,2 @@
+/* Kernel interfaces that Swift's Glibc module leaves out. */
+#include <sys/eventfd.h>
