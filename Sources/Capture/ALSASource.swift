@@ -1,0 +1,222 @@
+import Glibc
+import Synchronization
+
+/// A capture device of ALSA: any PCM name, from hw:CARD=… to one of the user's asoundrc.
+///
+/// A thread of its own moves samples into a ring; `read` takes them out. Whatever happens to the device, capture goes
+/// on by itself when it is back, for ever, trying again after 0.1 s, 0.2 s, … 5 s; the timeline keeps its true length.
+public final class ALSASource: Source, @unchecked Sendable {
+    public let request: CaptureRequest
+    private let waitForDevice: Bool
+    private let ringTime: Int
+    private let stallTime: Int
+    private let silenceTime: Int
+    private let priority: Int32
+
+    /// Made by `start`; set once and only read afterwards.
+    private let running = Mutex<Running?>(nil)
+    private struct Running {
+        var shared: CaptureShared
+        var thread: CaptureThread?
+    }
+
+    // Of the reading thread only.
+    private var shared: CaptureShared?
+    private var silence = SilenceDetector()
+    private var isLost = false
+    private var hasCaptured = false
+    /// Readings that were found together with the one returned, in their order.
+    private var upcoming: [Reading] = []
+
+    /// Shared between the reading thread and whoever asks for times. Not touched by the capture thread.
+    private let timeline = Mutex<Timeline?>(nil)
+    private let overflow = Atomic<Int64>(0)
+
+    /// - Parameters:
+    ///   - waitForDevice: whether `start` succeeds although the device (or its server) is not there yet. A name that
+    ///     nothing defines, a busy device and one that may not be opened are errors of `start` in any case; once
+    ///     captured from, a device is waited for whatever is wrong.
+    ///   - ringTime: milliseconds of sound that the ring holds while the analysis is late.
+    ///   - stallTime: milliseconds without samples after which a device is restarted.
+    ///   - silenceTime: milliseconds of nothing but zeros after which `.silent` is told.
+    ///   - priority: of the capture thread under SCHED_FIFO.
+    public init(
+        _ request: CaptureRequest, waitForDevice: Bool = true, ringTime: Int = 8000, stallTime: Int = 1000,
+        silenceTime: Int = 10_000, priority: Int = 20
+    ) {
+        self.request = request
+        self.waitForDevice = waitForDevice
+        self.ringTime = ringTime
+        self.stallTime = stallTime
+        self.silenceTime = silenceTime
+        self.priority = Int32(clamping: priority)
+    }
+
+    deinit { stop() }
+
+    public var rate: Int {
+        running.withLock { $0?.shared }?.rate.load(ordering: .relaxed) ?? 0
+    }
+
+    public func start() throws(CaptureError) {
+        var device: ALSADevice?
+        var absence: CaptureError?
+        do {
+            device = try ALSADevice(request)
+        } catch {
+            guard waitForDevice, error.isOfAbsence else { throw error }
+            device = nil
+            absence = error
+        }
+        // The ring is made before an absent device's rate is known; 48 kHz is the usual one.
+        let rate = device?.rate ?? request.rate ?? 48_000
+        let shared = try CaptureShared(ringCapacity: max(1, rate * ringTime / 1000))
+        if let absence {
+            upcoming.append(.state(.waiting(absence)))
+        } else {
+            shared.rate.store(rate, ordering: .relaxed)
+        }
+        var loop = CaptureLoop(shared: shared, request: request, stallTime: Int64(stallTime) * 1_000_000)
+        loop.waitingIsTold = absence != nil
+        let thread = try CaptureThread(shared: shared, priority: priority, loop: loop, device: device)
+        self.shared = shared
+        running.withLock { $0 = Running(shared: shared, thread: thread) }
+    }
+
+    public func stop() {
+        let thread: CaptureThread? = running.withLock { running in
+            // Release is not needed: the wake-up below is a system call and orders it.
+            running?.shared.stopRequested.store(true, ordering: .relaxed)
+            running?.shared.arrived.signal()
+            return running?.thread.take()
+        }
+        thread?.stop()
+    }
+
+    public func read(
+        into buffer: UnsafeMutableBufferPointer<Float>, timeoutMilliseconds: Int
+    ) throws(CaptureError) -> Reading {
+        guard let shared else { return .end }
+        let deadline = nanosecondsNow(CLOCK_MONOTONIC) + Int64(timeoutMilliseconds) * 1_000_000
+        while true {
+            if shared.stopRequested.load(ordering: .relaxed) { return .end }
+            if !upcoming.isEmpty { return upcoming.removeFirst() }
+            shared.arrived.clear()
+            if let reading = next(shared, buffer) { return reading }
+            if !upcoming.isEmpty { continue }
+            let left = (deadline - nanosecondsNow(CLOCK_MONOTONIC) + 999_999) / 1_000_000
+            if left <= 0 { return .timeout }
+            var wait = pollfd(fd: shared.arrived.descriptor, events: Int16(POLLIN), revents: 0)
+            _ = poll(&wait, 1, Int32(clamping: left))
+        }
+    }
+
+    /// What is there now, in the order of the timeline: markers at or before the ring's read position first, then
+    /// samples up to the next marker.
+    private func next(_ shared: CaptureShared, _ buffer: UnsafeMutableBufferPointer<Float>) -> Reading? {
+        // Before the markers: whoever sees a sample's position then sees every marker that was pushed before it.
+        let end = shared.ring.writePosition
+        while let marker = shared.markers.first, marker.position <= shared.ring.readPosition {
+            shared.markers.removeFirst()
+            let readings = take(marker, shared)
+            if !readings.isEmpty {
+                upcoming.append(contentsOf: readings.dropFirst())
+                return readings[0]
+            }
+        }
+        let limit = min(end, shared.markers.first?.position ?? .max)
+        switch shared.ring.read(into: buffer, upTo: limit) {
+        case .copied(0):
+            return nil
+        case .skipped(let count):
+            overflow.add(count, ordering: .relaxed)
+            return .gap(Gap(samples: count, cause: .overflow))
+        case .copied(let count):
+            let samples = UnsafeBufferPointer(rebasing: buffer[0..<count])
+            if let change = silence.observe(samples, limit: silenceTime * rate / 1000) {
+                upcoming.append(.state(change ? .silent(seconds: Double(silenceTime) / 1000) : .capturing))
+            }
+            return .samples(count)
+        }
+    }
+
+    private func take(_ marker: Marker, _ shared: CaptureShared) -> [Reading] {
+        let position = marker.position + marker.available
+        switch marker.kind {
+        case .anchor:
+            let gap = timeline.withLock { timeline in
+                timeline?.setOffset(utcOffset(), at: marker.nanoseconds)
+                return timeline?.anchor(position: position, nanoseconds: marker.nanoseconds)
+            }
+            return gap.map { [.gap($0)] } ?? []
+        case .resume:
+            let gap = timeline.withLock { timeline in
+                if timeline == nil { timeline = Timeline(rate: shared.rate.load(ordering: .relaxed)) }
+                timeline?.setOffset(utcOffset(), at: marker.nanoseconds)
+                return timeline?.resume(position: position, nanoseconds: marker.nanoseconds, cause: marker.cause)
+            }
+            var readings: [Reading] = gap.map { [.gap($0)] } ?? []
+            if isLost || !hasCaptured { readings.append(.state(.capturing)) }
+            isLost = false
+            hasCaptured = true
+            silence = SilenceDetector()
+            return readings
+        case .lost:
+            isLost = true
+            return [.state(.lost(marker.cause, error(marker.problem, shared)))]
+        case .waiting:
+            return [.state(.waiting(error(.opening, shared)))]
+        }
+    }
+
+    private func error(_ problem: CapturedProblem, _ shared: CaptureShared) -> CaptureError {
+        switch problem {
+        case .stalled: .device(request.device, .stalled)
+        case .failed(let call, let code): .device(request.device, .init(call: "\(call)", errno: code))
+        case .opening: shared.openingError.withLock { $0 } ?? .device(request.device, .absent)
+        }
+    }
+
+    public func time(ofSample position: Int64) -> StreamInstant? {
+        timeline.withLock { $0?.utc(of: position) }
+    }
+
+    /// The device's true rate in Hz against the system's clock, as measured so far; nil before the first samples.
+    public var measuredRate: Double? {
+        timeline.withLock { $0?.measuredRate }
+    }
+
+    public var statistics: CaptureStatistics {
+        var statistics = CaptureStatistics()
+        guard let shared = running.withLock({ $0?.shared }) else { return statistics }
+        func privilege(_ code: Int32) -> CaptureStatistics.Privilege? {
+            code < 0 ? nil : code == 0 ? .granted : .refused(errno: code)
+        }
+        statistics.capturedSamples = shared.captured.load(ordering: .relaxed)
+        statistics.xruns = shared.xruns.load(ordering: .relaxed)
+        statistics.suspends = shared.suspends.load(ordering: .relaxed)
+        statistics.stalls = shared.stalls.load(ordering: .relaxed)
+        statistics.reopenings = shared.reopenings.load(ordering: .relaxed)
+        statistics.overflowSamples = overflow.load(ordering: .relaxed)
+        statistics.nonFiniteSamples = shared.nonFinite.load(ordering: .relaxed)
+        statistics.worstWakeUpDelay = shared.worstDelay.load(ordering: .relaxed)
+        statistics.realtimeScheduling = privilege(shared.scheduling.load(ordering: .relaxed))
+        statistics.lockedMemory = privilege(shared.locking.load(ordering: .relaxed))
+        return statistics
+    }
+}
+
+/// UTC minus CLOCK_BOOTTIME now, in nanoseconds.
+private func utcOffset() -> Int64 {
+    nanosecondsNow(CLOCK_REALTIME) - nanosecondsNow(CLOCK_BOOTTIME)
+}
+
+extension CaptureError {
+    /// Whether this may end by itself when a device is plugged in or a server comes up.
+    fileprivate var isOfAbsence: Bool {
+        switch self {
+        case .device(_, .absent), .device(_, .serverGone): true
+        default: false
+        }
+    }
+}

@@ -1,0 +1,140 @@
+import Glibc
+
+/// Everything that can go wrong in this module. `description` is one sentence: what is wrong, where, what to do.
+public enum CaptureError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// A capture device, by the name it was asked for.
+    case device(String, DeviceProblem)
+    /// A sound file or pipe, by its path ("-" is the standard input).
+    case file(String, FileProblem)
+    /// A system call that normally cannot fail did.
+    case system(call: String, errno: Int32)
+
+    public enum DeviceProblem: Sendable, Equatable {
+        /// No configuration defines a PCM of this name.
+        case unknownName
+        /// The name is known, but the device is not there (not plugged in, driver not loaded).
+        case absent
+        /// Another program has it.
+        case busy
+        /// The user may not open it.
+        case notPermitted
+        /// The sound server does not answer.
+        case serverGone
+        /// It delivers no samples although it runs.
+        case stalled
+        /// It only plays, or offers no format this program reads.
+        case unsupported(what: String)
+        /// The rate asked for, or the one it had before it was lost, is not offered.
+        case rate(Int)
+        /// It has too few channels.
+        case channel(Int)
+        /// Any other failure: the libasound function and its error code (a positive errno value).
+        case failed(call: String, errno: Int32)
+    }
+
+    public enum FileProblem: Sendable, Equatable {
+        case notFound
+        case notPermitted
+        case isDirectory
+        case empty
+        /// Not a sound file; the text is the library's reason.
+        case notSound(String)
+        /// A sound file of a kind that cannot be read here; the text says which kind.
+        case unsupported(String)
+        /// A header, and no sample after it.
+        case noSamples
+        /// It ended early. All samples that are there were delivered before.
+        case truncated(announced: Int64, delivered: Int64)
+        case channel(Int, of: Int)
+        case readFailed(String)
+    }
+
+    /// What kind of failure it is, as sysexits(3) tells them apart.
+    public enum Category: Sendable, Equatable {
+        /// EX_NOINPUT: the file or device does not exist or cannot be read.
+        case noInput
+        /// EX_DATAERR: the input's content is wrong.
+        case dataError
+        /// EX_UNAVAILABLE: the device or server is there but of no use now.
+        case unavailable
+        /// EX_NOPERM
+        case noPermission
+        /// EX_IOERR
+        case ioError
+        /// EX_OSERR
+        case osError
+    }
+
+    public var category: Category {
+        switch self {
+        case .device(_, let problem):
+            switch problem {
+            case .unknownName, .absent: .noInput
+            case .busy, .serverGone, .stalled, .unsupported, .rate, .channel: .unavailable
+            case .notPermitted: .noPermission
+            case .failed: .ioError
+            }
+        case .file(_, let problem):
+            switch problem {
+            case .notFound, .isDirectory: .noInput
+            case .notPermitted: .noPermission
+            case .empty, .notSound, .unsupported, .noSamples, .truncated, .channel: .dataError
+            case .readFailed: .ioError
+            }
+        case .system: .osError
+        }
+    }
+
+    public var description: String {
+        switch self {
+        case .device(let name, let problem): "capture device '\(name)' \(problem.predicate)"
+        case .file("-", let problem): "the standard input \(problem.predicate)"
+        case .file(let path, let problem): "sound file '\(path)' \(problem.predicate)"
+        case .system(let call, let code): "\(call) failed: \(systemMessage(code))"
+        }
+    }
+}
+
+extension CaptureError.DeviceProblem {
+    var predicate: String {
+        switch self {
+        case .unknownName: "is not known to ALSA; list the names with 'aumd devices'"
+        case .absent: "is not there; is it plugged in?"
+        case .busy: "is in use by another program; end that program or use a shared device such as 'default'"
+        case .notPermitted: "may not be opened; add the user to the group 'audio'"
+        case .serverGone: "needs a sound server that does not answer; is it running?"
+        case .stalled: "runs but delivers no samples"
+        case .unsupported(let what): "offers no \(what) that can be used; try its 'plughw:' name"
+        case .rate(let rate): "does not offer \(rate) Hz; try its 'plughw:' name or another rate"
+        case .channel(let channel): "has no channel \(channel) (the first is 0)"
+        case .failed(let call, let code): "failed in \(call): \(systemMessage(code))"
+        }
+    }
+}
+
+extension CaptureError.FileProblem {
+    var predicate: String {
+        switch self {
+        case .notFound: "does not exist"
+        case .notPermitted: "may not be read"
+        case .isDirectory: "is a directory; name the files in it"
+        case .empty: "is empty"
+        case .notSound(let reason): "is not sound that can be read (\(reason))"
+        case .unsupported(let kind): "is \(kind), which cannot be read here; convert it to WAV first"
+        case .noSamples: "holds no samples"
+        case .truncated(let announced, let delivered):
+            "ends early: \(delivered) of \(announced) announced samples are there, and were used"
+        case .channel(let channel, let count):
+            "has no channel \(channel): it has \(count) and the first is 0"
+        case .readFailed(let reason): "could not be read to its end: \(reason)"
+        }
+    }
+}
+
+/// The C library's text for an errno value.
+func systemMessage(_ code: Int32) -> String {
+    withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { buffer in
+        guard strerror_r(code, buffer.baseAddress!, 256) == 0 else { return "error \(code)" }
+        return String(cString: buffer.baseAddress!)
+    }
+}

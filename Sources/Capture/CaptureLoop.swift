@@ -1,0 +1,275 @@
+import CALSA
+import Glibc
+import Synchronization
+
+/// What the capture thread runs: from device to ring, for ever, whatever the device does.
+///
+/// While a device runs (`capture`) the thread allocates nothing, takes no lock, logs nothing and throws nothing; all
+/// it touches was made before. Between two devices (`reopen`) nothing can be captured, libasound itself allocates
+/// when it opens, and so may this code.
+struct CaptureLoop: ~Copyable {
+    private let shared: CaptureShared
+    private var request: CaptureRequest
+    /// Nanoseconds without samples after which a device counts as stalled; the first samples after an opening may
+    /// take `firstSamples`, as a sound server can be slow to begin.
+    private let stallTime: Int64
+    private static let firstSamples: Int64 = 3_000_000_000
+    /// Restarts without a sample in between after which the device is opened anew.
+    private static let patience = 3
+    /// Places in the marker queue that anchors leave free.
+    private static let reserve = 64
+
+    /// Set while samples do not follow on those before: why. The next samples are announced with a `resume`.
+    private var interruption: Gap.Cause? = .xrun
+    /// Whether a `lost` has been told since the last samples.
+    private var toldLost = false
+    /// Whether it is known already that the device is not there yet.
+    var waitingIsTold = false
+
+    init(shared: CaptureShared, request: CaptureRequest, stallTime: Int64) {
+        self.shared = shared
+        self.request = request
+        self.stallTime = stallTime
+    }
+
+    /// Returns when `shared.stopping` is signalled.
+    mutating func run(first: consuming ALSADevice?) {
+        var next = first
+        var failures = 0
+        while true {
+            if let device = next.take() {
+                request.rate = device.rate
+                shared.rate.store(device.rate, ordering: .relaxed)
+                let before = shared.captured.load(ordering: .relaxed)
+                guard let fault = capture(device) else { return }
+                if shared.captured.load(ordering: .relaxed) > before { failures = 0 }
+                if interruption == nil { interruption = fault.cause }
+                // Closed by now. The first attempt to reopen comes at once, and tells a server that is gone from a
+                // device that is.
+                if failures == 0 {
+                    next = reopen()
+                    if next == nil, serverIsGone { interruption = .server }
+                    tellLost(fault.problem)
+                    if next != nil { continue }
+                } else {
+                    tellLost(fault.problem)
+                }
+            }
+            failures += 1
+            if waitForStop(milliseconds: CaptureLoop.backOff(failures)) { return }
+            next = reopen()
+            if next == nil, !toldLost, !waitingIsTold { tellWaiting() }
+        }
+    }
+
+    /// Milliseconds to wait before the next attempt: 100 doubling up to 5000.
+    static func backOff(_ failures: Int) -> Int32 {
+        Int32(min(5000, 100 << min(failures - 1, 6)))
+    }
+
+    // MARK: Between devices
+
+    private mutating func reopen() -> ALSADevice? {
+        do {
+            let device = try ALSADevice(request)
+            shared.openingError.withLock { $0 = nil }
+            if toldLost { shared.reopenings.add(1, ordering: .relaxed) }
+            return device
+        } catch {
+            shared.openingError.withLock { $0 = error }
+            return nil
+        }
+    }
+
+    private var serverIsGone: Bool {
+        shared.openingError.withLock {
+            if case .device(_, .serverGone) = $0 { true } else { false }
+        }
+    }
+
+    private func waitForStop(milliseconds: Int32) -> Bool {
+        var stop = pollfd(fd: shared.stopping.descriptor, events: Int16(POLLIN), revents: 0)
+        return poll(&stop, 1, milliseconds) > 0
+    }
+
+    // MARK: Telling
+
+    private mutating func tellLost(_ problem: CapturedProblem) {
+        if toldLost { return }
+        toldLost = shared.markers.push(
+            Marker(
+                kind: .lost, cause: interruption ?? .unplugged, problem: problem,
+                position: shared.ring.writePosition))
+        shared.arrived.signal()
+    }
+
+    private mutating func tellWaiting() {
+        waitingIsTold = true
+        let marker = Marker(kind: .waiting, problem: .opening, position: shared.ring.writePosition)
+        _ = shared.markers.push(marker, reserve: CaptureLoop.reserve)
+        shared.arrived.signal()
+    }
+
+    // MARK: The steady loop
+
+    private struct Fault {
+        var cause: Gap.Cause
+        var problem: CapturedProblem
+    }
+
+    /// Captures until the device is lost (returns why) or the end is asked for (nil).
+    private mutating func capture(_ device: borrowing ALSADevice) -> Fault? {
+        let bytes = UnsafeMutableRawBufferPointer.allocate(
+            byteCount: device.periodSize * device.converter.stride, alignment: 16)
+        let mono = UnsafeMutableBufferPointer<Float>.allocate(capacity: device.periodSize)
+        let deviceCount = max(0, Int(snd_pcm_poll_descriptors_count(device.pcm)))
+        let descriptors = UnsafeMutableBufferPointer<pollfd>.allocate(capacity: deviceCount + 1)
+        defer {
+            unlockMemory(UnsafeRawBufferPointer(bytes))
+            unlockMemory(UnsafeRawBufferPointer(mono))
+            bytes.deallocate()
+            mono.deallocate()
+            descriptors.deallocate()
+        }
+        bytes.initializeMemory(as: UInt8.self, repeating: 0)
+        mono.initialize(repeating: 0)
+        lockMemory(UnsafeRawBufferPointer(bytes), report: shared.locking)
+        lockMemory(UnsafeRawBufferPointer(mono), report: shared.locking)
+        descriptors.initialize(repeating: pollfd())
+        descriptors[deviceCount] = pollfd(fd: shared.stopping.descriptor, events: Int16(POLLIN), revents: 0)
+        _ = snd_pcm_poll_descriptors(device.pcm, descriptors.baseAddress, UInt32(deviceCount))
+
+        if let problem = device.restart() { return Fault(cause: .unplugged, problem: problem) }
+        var allowed = max(stallTime, CaptureLoop.firstSamples)
+        var lastSamples = nanosecondsNow(CLOCK_MONOTONIC)
+        var restarts = 0
+
+        while true {
+            let quiet = nanosecondsNow(CLOCK_MONOTONIC) - lastSamples
+            let wait = Int32(clamping: max(0, allowed - quiet) / 1_000_000 + 1)
+            _ = poll(descriptors.baseAddress, nfds_t(deviceCount + 1), wait)
+            if descriptors[deviceCount].revents != 0 { return nil }
+
+            switch takeSamples(device, bytes, mono) {
+            case .taken:
+                lastSamples = nanosecondsNow(CLOCK_MONOTONIC)
+                allowed = stallTime
+                restarts = 0
+                continue
+            case .none(let isEarly):
+                if nanosecondsNow(CLOCK_MONOTONIC) - lastSamples < allowed {
+                    // A plug-in that wakes up for nothing must not take the whole processor.
+                    if isEarly, waitForStop(milliseconds: 1) { return nil }
+                    continue
+                }
+                shared.stalls.add(1, ordering: .relaxed)
+                if interruption == nil { interruption = .stall }
+                tellLost(.stalled)
+            case .interrupted(let cause):
+                if interruption == nil { interruption = cause }
+            case .failed(let problem):
+                return Fault(cause: .unplugged, problem: problem)
+            }
+
+            restarts += 1
+            if restarts > CaptureLoop.patience { return Fault(cause: .stall, problem: .stalled) }
+            if let problem = device.restart() { return Fault(cause: .unplugged, problem: problem) }
+            lastSamples = nanosecondsNow(CLOCK_MONOTONIC)
+        }
+    }
+
+    private enum Step {
+        case taken
+        /// Nothing is there yet; `isEarly` if the device had said that there is.
+        case none(isEarly: Bool)
+        /// The device stopped and can be restarted.
+        case interrupted(Gap.Cause)
+        /// The device has to be opened anew.
+        case failed(CapturedProblem)
+    }
+
+    /// One wake-up: announces where the device is, then moves everything that is waiting into the ring.
+    private mutating func takeSamples(
+        _ device: borrowing ALSADevice, _ bytes: UnsafeMutableRawBufferPointer, _ mono: UnsafeMutableBufferPointer<Float>
+    ) -> Step {
+        let measured = device.measure()
+        if measured.available < 0 { return classify(.snd_pcm_avail, Int32(measured.available)) }
+        if measured.available == 0 {
+            // Some states are told by no return code.
+            switch snd_pcm_state(device.pcm) {
+            case SND_PCM_STATE_XRUN: return classify(.poll, -EPIPE)
+            case SND_PCM_STATE_SUSPENDED: return classify(.poll, -ESTRPIPE)
+            case SND_PCM_STATE_DISCONNECTED: return classify(.poll, -ENODEV)
+            default: return .none(isEarly: true)
+            }
+        }
+        guard announce(device, measured.available, measured.nanoseconds) else {
+            // No room to say that samples are missing: these go too, and belong to the gap that will be told.
+            return discard(device, bytes)
+        }
+        var taken = 0
+        while true {
+            let count = snd_pcm_readi(device.pcm, bytes.baseAddress, snd_pcm_uframes_t(device.periodSize))
+            if count == -Int(EAGAIN) || count == 0 { break }
+            if count < 0 {
+                if taken > 0 { shared.arrived.signal() }
+                return classify(.snd_pcm_readi, Int32(count))
+            }
+            let broken = device.converter.convert(bytes.baseAddress!, count: count, into: mono.baseAddress!)
+            if broken > 0 { shared.nonFinite.add(Int64(broken), ordering: .relaxed) }
+            shared.ring.write(UnsafeBufferPointer(rebasing: mono[0..<count]))
+            shared.captured.add(Int64(count), ordering: .relaxed)
+            taken += count
+            if count < device.periodSize { break }
+        }
+        if taken == 0 { return .none(isEarly: true) }
+        shared.arrived.signal()
+        return .taken
+    }
+
+    /// Pushes the anchor, or the `resume` after an interruption. False if a `resume` found no place.
+    private mutating func announce(
+        _ device: borrowing ALSADevice, _ available: Int, _ nanoseconds: Int64
+    ) -> Bool {
+        var marker = Marker(
+            kind: .anchor, position: shared.ring.writePosition, available: Int64(available), nanoseconds: nanoseconds)
+        if let cause = interruption {
+            marker.kind = .resume
+            marker.cause = cause
+            guard shared.markers.push(marker) else { return false }
+            interruption = nil
+            toldLost = false
+            return true
+        }
+        let beyond = Int64(max(0, available - device.periodSize)) * 1_000_000_000 / Int64(device.rate)
+        let delay = nanosecondsNow(CLOCK_BOOTTIME) - nanoseconds + beyond
+        if delay > shared.worstDelay.load(ordering: .relaxed) { shared.worstDelay.store(delay, ordering: .relaxed) }
+        // An anchor without a place is no loss: the line through the others stands.
+        _ = shared.markers.push(marker, reserve: CaptureLoop.reserve)
+        return true
+    }
+
+    private func discard(_ device: borrowing ALSADevice, _ bytes: UnsafeMutableRawBufferPointer) -> Step {
+        while true {
+            let count = snd_pcm_readi(device.pcm, bytes.baseAddress, snd_pcm_uframes_t(device.periodSize))
+            if count == -Int(EAGAIN) || count == 0 { return .taken }
+            if count < 0 { return classify(.snd_pcm_readi, Int32(count)) }
+        }
+    }
+
+    private func classify(_ call: LibraryCall, _ code: Int32) -> Step {
+        switch -code {
+        case EAGAIN, EINTR:
+            return .none(isEarly: true)
+        case EPIPE:
+            shared.xruns.add(1, ordering: .relaxed)
+            return .interrupted(.xrun)
+        case ESTRPIPE:
+            // snd_pcm_resume would keep nothing (what was not captured is lost) and USB cannot do it: restart.
+            shared.suspends.add(1, ordering: .relaxed)
+            return .interrupted(.suspend)
+        default:
+            return .failed(.failed(call, errno: -code))
+        }
+    }
+}

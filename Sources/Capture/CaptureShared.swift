@@ -1,0 +1,39 @@
+import Synchronization
+
+/// What the capture thread and the rest share; everything is either immutable or safe between the threads.
+final class CaptureShared: @unchecked Sendable {
+    let ring: RingBuffer
+    let markers = MarkerQueue(capacity: 4096)
+    /// Capture thread → reader: there is something.
+    let arrived: Wakeup
+    /// Anyone → capture thread: end.
+    let stopping: Wakeup
+    /// The capture thread has ended.
+    let ended: Wakeup
+    /// Set once by `stop`.
+    let stopRequested = Atomic<Bool>(false)
+
+    // Counters: written by the capture thread, each on its own; relaxed everywhere, no other memory hangs on them.
+    let xruns = Atomic<Int>(0)
+    let suspends = Atomic<Int>(0)
+    let stalls = Atomic<Int>(0)
+    let reopenings = Atomic<Int>(0)
+    let nonFinite = Atomic<Int64>(0)
+    let captured = Atomic<Int64>(0)
+    let worstDelay = Atomic<Int64>(0)
+    /// -1: not known yet, 0: granted, else the errno value.
+    let scheduling = Atomic<Int32>(-1)
+    let locking = Atomic<Int32>(-1)
+    /// Hz; 0 until the first device was opened. Release and acquire are not needed: nothing else hangs on it.
+    let rate = Atomic<Int>(0)
+
+    /// Why the last opening failed. Not of the steady loop: taken only between two devices and by the reader.
+    let openingError = Mutex<CaptureError?>(nil)
+
+    init(ringCapacity: Int) throws(CaptureError) {
+        ring = RingBuffer(capacity: ringCapacity)
+        arrived = try Wakeup()
+        stopping = try Wakeup()
+        ended = try Wakeup()
+    }
+}

@@ -1,0 +1,101 @@
+/// How samples are stored, little endian. S24 is the low three bytes of four; S24_3 is packed.
+public enum SampleFormat: String, Sendable, CaseIterable {
+    case u8, s16, s24, s24_3 = "s24_3", s32, float, double
+
+    /// Bytes of one sample of one channel.
+    public var width: Int {
+        switch self {
+        case .u8: 1
+        case .s16: 2
+        case .s24_3: 3
+        case .s24, .s32, .float: 4
+        case .double: 8
+        }
+    }
+}
+
+/// Which channels make the mono signal.
+public enum ChannelChoice: Sendable, Equatable {
+    /// The mean of all channels.
+    case mix
+    /// One channel; the first is 0.
+    case one(Int)
+}
+
+/// Interleaved samples of any format and channel count to mono floats. Allocates nothing.
+package struct MonoConverter: Sendable {
+    package let format: SampleFormat
+    package let channels: Int
+    package let choice: ChannelChoice
+
+    package init(format: SampleFormat, channels: Int, choice: ChannelChoice) {
+        self.format = format
+        self.channels = channels
+        self.choice = choice
+    }
+
+    /// Bytes of one sample of every channel.
+    package var stride: Int { format.width * channels }
+
+    /// Converts `count` samples of every channel. Integers of b bits are divided by 2^(b-1); a value that is NaN or
+    /// infinite becomes 0.
+    /// - Returns: how many values were NaN or infinite.
+    package func convert(
+        _ source: UnsafeRawPointer, count: Int, into mono: UnsafeMutablePointer<Float>
+    ) -> Int {
+        switch format {
+        case .u8:
+            return convert(count, into: mono) { (Float(source.load(fromByteOffset: $0, as: UInt8.self)) - 128) / 128 }
+        case .s16:
+            return convert(count, into: mono) {
+                Float(source.loadUnaligned(fromByteOffset: 2 * $0, as: Int16.self)) * 0x1p-15
+            }
+        case .s24:
+            return convert(count, into: mono) {
+                Float(source.loadUnaligned(fromByteOffset: 4 * $0, as: Int32.self) << 8) * 0x1p-31
+            }
+        case .s24_3:
+            return convert(count, into: mono) {
+                let low = source.loadUnaligned(fromByteOffset: 3 * $0, as: UInt16.self)
+                let high = source.load(fromByteOffset: 3 * $0 + 2, as: Int8.self)
+                return Float(Int32(high) << 16 | Int32(low)) * 0x1p-23
+            }
+        case .s32:
+            return convert(count, into: mono) {
+                Float(source.loadUnaligned(fromByteOffset: 4 * $0, as: Int32.self)) * 0x1p-31
+            }
+        case .float:
+            return convert(count, into: mono) { source.loadUnaligned(fromByteOffset: 4 * $0, as: Float.self) }
+        case .double:
+            return convert(count, into: mono) { Float(source.loadUnaligned(fromByteOffset: 8 * $0, as: Double.self)) }
+        }
+    }
+
+    /// `sample(i)` is the i-th interleaved value.
+    @inline(__always)
+    private func convert(
+        _ count: Int, into mono: UnsafeMutablePointer<Float>, _ sample: (Int) -> Float
+    ) -> Int {
+        var nonFinite = 0
+        func finite(_ value: Float) -> Float {
+            if value.isFinite { return value }
+            nonFinite += 1
+            return 0
+        }
+        switch choice {
+        case .one(let channel):
+            for i in 0..<count { mono[i] = finite(sample(i * channels + channel)) }
+        case .mix where channels == 1:
+            for i in 0..<count { mono[i] = finite(sample(i)) }
+        case .mix:
+            let scale = 1 / Float(channels)
+            for i in 0..<count {
+                var sum: Float = 0
+                for channel in 0..<channels { sum += finite(sample(i * channels + channel)) }
+                // A sum of huge finite values can still overflow.
+                mono[i] = finite(sum * scale)
+            }
+        }
+        return nonFinite
+    }
+}

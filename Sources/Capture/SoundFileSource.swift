@@ -1,0 +1,87 @@
+import CSndFile
+import Glibc
+import Synchronization
+
+/// A sound file of any kind that libsndfile reads: WAV, FLAC, Ogg Vorbis, Opus, MP3 and others.
+public final class SoundFileSource: Source, @unchecked Sendable {
+    public let path: String
+    private let isPaced: Bool
+    private let channel: ChannelChoice
+    private let givenStart: StreamInstant?
+
+    /// Made by `start`; only read afterwards.
+    private let opened = Mutex<Opened?>(nil)
+    private struct Opened: Sendable {
+        var pacer: Pacer
+        var rate: Int
+        var start: StreamInstant
+    }
+
+    // Of the reading thread only.
+    private var file: SoundFile?
+    private var pacer: Pacer?
+    private let delivered = Atomic<Int64>(0)
+    private let nonFinite = Atomic<Int64>(0)
+
+    /// - Parameters:
+    ///   - isPaced: whether samples come at the pace of real time, or as fast as they are read.
+    ///   - start: the time of the first sample; nil: when `start()` is called.
+    public init(path: String, isPaced: Bool = false, channel: ChannelChoice = .mix, start: StreamInstant? = nil) {
+        self.path = path
+        self.isPaced = isPaced
+        self.channel = channel
+        givenStart = start
+    }
+
+    public var rate: Int { opened.withLock { $0?.rate } ?? 0 }
+
+    /// Samples in the file as its header tells, nil before `start()`. A truncated file has fewer.
+    public var announcedSamples: Int64? { announced.withLock { $0 } }
+    private let announced = Mutex<Int64?>(nil)
+
+    public func start() throws(CaptureError) {
+        let file = try SoundFile(path: path, channel: channel)
+        let pacer = try Pacer(rate: file.rate, isPaced: isPaced)
+        self.pacer = pacer
+        announced.withLock { $0 = file.announced }
+        opened.withLock { $0 = Opened(pacer: pacer, rate: file.rate, start: givenStart ?? .now()) }
+        self.file = file
+    }
+
+    public func read(
+        into buffer: UnsafeMutableBufferPointer<Float>, timeoutMilliseconds: Int
+    ) throws(CaptureError) -> Reading {
+        guard let pacer, let file, !pacer.stopped, !buffer.isEmpty else { return .end }
+        let position = delivered.load(ordering: .relaxed)
+        if position == 0, !hasStarted {
+            hasStarted = true
+            return .state(.capturing)
+        }
+        var wanted = min(buffer.count, SoundFile.blockSize)
+        // The last samples of a file are fewer than a portion.
+        if file.announced > position { wanted = Int(min(Int64(wanted), file.announced - position)) }
+        let due = pacer.due(after: position, wanted: wanted, timeout: timeoutMilliseconds)
+        if due == 0 { return pacer.stopped ? .end : .timeout }
+        let count = try file.read(into: UnsafeMutableBufferPointer(rebasing: buffer[0..<due]), delivered: position)
+        nonFinite.store(file.nonFinite, ordering: .relaxed)
+        if count == 0 { return .end }
+        delivered.store(position + Int64(count), ordering: .relaxed)
+        return .samples(count)
+    }
+    private var hasStarted = false
+
+    public func stop() {
+        opened.withLock { $0?.pacer }?.stop()
+    }
+
+    public func time(ofSample position: Int64) -> StreamInstant? {
+        opened.withLock { $0 }.map { $0.start.advanced(bySamples: position, rate: $0.rate) }
+    }
+
+    public var statistics: CaptureStatistics {
+        var statistics = CaptureStatistics()
+        statistics.capturedSamples = delivered.load(ordering: .relaxed)
+        statistics.nonFiniteSamples = nonFinite.load(ordering: .relaxed)
+        return statistics
+    }
+}

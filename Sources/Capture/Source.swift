@@ -1,0 +1,139 @@
+/// What a source of sound says next. Readings come in the order of the timeline.
+public enum Reading: Sendable, Equatable {
+    /// This many samples were written to the start of the caller's buffer (at least 1).
+    case samples(Int)
+    /// Samples are missing here; the timeline has moved on by `Gap.samples`.
+    case gap(Gap)
+    /// The source's state changed. Tells no sample.
+    case state(SourceState)
+    /// Nothing came in the time allowed.
+    case timeout
+    /// There is nothing more: the file ended, or `stop()` was called. Every later read says so too.
+    case end
+}
+
+/// A stretch of the timeline without samples.
+public struct Gap: Sendable, Equatable {
+    /// Length in samples at the source's rate. For a device it follows from the clock and the device's measured
+    /// rate: what should have come between the last sample before the gap and the first one after it.
+    public var samples: Int64
+    /// Why the samples are missing.
+    public var cause: Cause
+
+    /// Why samples are missing; the raw value is the word the event stream uses.
+    public enum Cause: String, Sendable, CaseIterable, BitwiseCopyable {
+        /// The device's own buffer overran: the capture thread was late (EPIPE).
+        case xrun
+        /// The machine or the device slept (ESTRPIPE).
+        case suspend
+        /// The device delivered nothing for a while and was restarted.
+        case stall
+        /// The device was removed and came back.
+        case unplugged
+        /// The sound server (PulseAudio, PipeWire, JACK) went away and came back.
+        case server
+        /// The analysis was late and the ring's oldest samples were overwritten.
+        case overflow
+        /// The driver told of no loss, but for a second the device's sample count stayed behind the clock.
+        /// The gap stands where this was found out, about a second after the loss.
+        case slip
+    }
+
+    public init(samples: Int64, cause: Cause) {
+        self.samples = samples
+        self.cause = cause
+    }
+}
+
+/// The state of a source, told whenever it changes.
+public enum SourceState: Sendable, Equatable, CustomStringConvertible {
+    /// Samples follow. `Source.rate` is known and stays the same from the first of these on.
+    case capturing
+    /// The device is not there yet, and is tried again for ever. Told once, before anything was captured.
+    case waiting(CaptureError)
+    /// The device delivered samples and no longer does. It is tried again for ever; the gap is told when it is back.
+    case lost(Gap.Cause, CaptureError)
+    /// Every sample has been exactly zero for this many seconds: muted, not connected, or broken.
+    /// Samples keep coming; `capturing` is told when one differs from zero.
+    case silent(seconds: Double)
+
+    public var description: String {
+        switch self {
+        case .capturing: "capturing"
+        case .waiting(let error): "waiting for the device: \(error)"
+        case .lost(_, let error): "the device was lost and is tried again: \(error)"
+        case .silent(let seconds):
+            "the device has delivered only zeros for \(Int(seconds)) s; look for a mute switch or the wrong input"
+        }
+    }
+}
+
+/// Where sound comes from: a capture device, a file or a pipe.
+///
+/// Thread contract: one thread (analysis) calls `start()` and then `read(into:timeoutMilliseconds:)`; `stop()`,
+/// `time(ofSample:)`, `rate` and `statistics` may be used from any thread. A source is started once.
+///
+/// Samples are mono floats in -1…1. Sample positions count from 0 at the source's rate, missing samples included.
+public protocol Source: AnyObject, Sendable {
+    /// Samples a second of what `read` returns, in Hz. Known when `start()` has returned, except for a device that is
+    /// not there yet: then it is 0 until the first `.state(.capturing)`.
+    var rate: Int { get }
+
+    /// Opens the source. Files and pipes are read as far as their header.
+    func start() throws(CaptureError)
+
+    /// The next thing on the timeline. Blocks for at most `timeoutMilliseconds`; 0 never blocks.
+    /// Throws when the source can deliver no more; everything delivered before stays good.
+    func read(
+        into buffer: UnsafeMutableBufferPointer<Float>, timeoutMilliseconds: Int
+    ) throws(CaptureError) -> Reading
+
+    /// Ends the source and wakes a blocked `read`, which then returns `.end`.
+    func stop()
+
+    /// When a sample of the timeline was captured, or nil before anything was. For growing positions the answers
+    /// never go back, whatever happens to the system clock.
+    func time(ofSample position: Int64) -> StreamInstant?
+
+    var statistics: CaptureStatistics { get }
+}
+
+/// What happened so far, for status records. Counts only grow.
+public struct CaptureStatistics: Sendable, Equatable {
+    /// Samples that came from the device or file.
+    public var capturedSamples: Int64 = 0
+    /// Times the device's buffer overran.
+    public var xruns = 0
+    /// Times the machine or device was suspended.
+    public var suspends = 0
+    /// Times the device stood still and was restarted.
+    public var stalls = 0
+    /// Times the device was opened again after it was lost.
+    public var reopenings = 0
+    /// Samples overwritten in the ring because the reader was late.
+    public var overflowSamples: Int64 = 0
+    /// Samples that were NaN or infinite and became 0.
+    public var nonFiniteSamples: Int64 = 0
+    /// The latest the capture thread came to a full period, in nanoseconds after the period was full.
+    public var worstWakeUpDelay: Int64 = 0
+    /// Whether the capture thread runs under SCHED_FIFO; nil where there is no such thread.
+    public var realtimeScheduling: Privilege?
+    /// Whether what the capture thread touches is locked in memory; nil where there is no such thread.
+    public var lockedMemory: Privilege?
+
+    /// Something the system may refuse.
+    public enum Privilege: Sendable, Equatable, CustomStringConvertible {
+        case granted
+        /// Refused with this errno value.
+        case refused(errno: Int32)
+
+        public var description: String {
+            switch self {
+            case .granted: "granted"
+            case .refused(let code): "refused (\(systemMessage(code)))"
+            }
+        }
+    }
+
+    public init() {}
+}

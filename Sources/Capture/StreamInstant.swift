@@ -1,0 +1,32 @@
+import Glibc
+
+/// A point in time: UTC nanoseconds since 1970-01-01 (leap seconds not counted, as in POSIX).
+public struct StreamInstant: Sendable, Hashable, Comparable {
+    public var nanoseconds: Int64
+
+    public init(nanoseconds: Int64) {
+        self.nanoseconds = nanoseconds
+    }
+
+    /// What the system clock shows now.
+    public static func now() -> StreamInstant {
+        StreamInstant(nanoseconds: nanosecondsNow(CLOCK_REALTIME))
+    }
+
+    public static func < (a: StreamInstant, b: StreamInstant) -> Bool {
+        a.nanoseconds < b.nanoseconds
+    }
+
+    /// The instant `samples` samples of a stream at `rate` Hz later, exact to the nanosecond for any count.
+    func advanced(bySamples samples: Int64, rate: Int) -> StreamInstant {
+        let (seconds, rest) = samples.quotientAndRemainder(dividingBy: Int64(rate))
+        return StreamInstant(nanoseconds: nanoseconds + seconds * 1_000_000_000 + rest * 1_000_000_000 / Int64(rate))
+    }
+}
+
+/// A clock's time in nanoseconds. Async-signal-safe and without a system call for the usual clocks.
+func nanosecondsNow(_ clock: clockid_t) -> Int64 {
+    var time = timespec()
+    clock_gettime(clock, &time)
+    return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+}

@@ -1,0 +1,226 @@
+import Glibc
+import Synchronization
+
+/// What samples without a header are.
+public struct RawFormat: Sendable, Equatable {
+    public var format: SampleFormat
+    public var rate: Int
+    public var channels: Int
+
+    public init(format: SampleFormat = .s16, rate: Int = 16_000, channels: Int = 1) {
+        self.format = format
+        self.rate = rate
+        self.channels = channels
+    }
+}
+
+/// A pipe, above all the standard input: WAV, recognised by its header, or raw PCM, little endian.
+public final class StreamSource: Source, @unchecked Sendable {
+    /// What errors call it; "-" is the standard input.
+    public let name: String
+    private let descriptor: Int32
+    private let raw: RawFormat
+    private let isPaced: Bool
+    private let channel: ChannelChoice
+    private let givenStart: StreamInstant?
+
+    private let stopping: Wakeup
+    private let isStopped = Atomic<Bool>(false)
+    private let opened = Mutex<Opened?>(nil)
+    private struct Opened: Sendable {
+        var pacer: Pacer
+        var rate: Int
+        /// Time of the first sample; nil until one is there.
+        var start: StreamInstant?
+    }
+
+    // Of the reading thread only.
+    private var pacer: Pacer?
+    private var converter = MonoConverter(format: .s16, channels: 1, choice: .mix)
+    private var header: WAVHeader?
+    private var hasEnded = false
+    private var hasStarted = false
+    /// Bytes read and not yet delivered are the first `held` ones.
+    private var bytes: UnsafeMutableRawBufferPointer
+    private var held = 0
+    /// Bytes of samples that the header still promises; nil: to the end of the stream.
+    private var promised: Int64?
+    private let delivered = Atomic<Int64>(0)
+    private let nonFinite = Atomic<Int64>(0)
+
+    private static let blockSize = 4096
+
+    /// - Parameters:
+    ///   - descriptor: is not closed.
+    ///   - raw: what the bytes are if they do not begin as WAV.
+    ///   - isPaced: whether samples come at the pace of real time, or as fast as they are there.
+    ///   - start: the time of the first sample; nil: when it arrives.
+    public init(
+        descriptor: Int32 = STDIN_FILENO, name: String = "-", raw: RawFormat = RawFormat(), isPaced: Bool = false,
+        channel: ChannelChoice = .mix, start: StreamInstant? = nil
+    ) throws(CaptureError) {
+        self.descriptor = descriptor
+        self.name = name
+        self.raw = raw
+        self.isPaced = isPaced
+        self.channel = channel
+        givenStart = start
+        stopping = try Wakeup()
+        bytes = .allocate(byteCount: 12, alignment: 16)
+    }
+
+    deinit { bytes.deallocate() }
+
+    public var rate: Int { opened.withLock { $0?.rate } ?? 0 }
+
+    /// Waits for the first bytes, as only they tell the rate; `stop` ends the wait.
+    public func start() throws(CaptureError) {
+        let beginning = try fill(upTo: 12)
+        if isStopped.load(ordering: .relaxed) { return hasEnded = true }
+        if beginning == 0 { throw .file(name, .empty) }
+        let magic = [UInt8](bytes[0..<beginning])
+        let four = String(decoding: magic.prefix(4), as: UTF8.self)
+        if ["fLaC", "OggS", "caff", "FORM"].contains(four) || four.hasPrefix("ID3") {
+            throw .file(name, .unsupported("a compressed or foreign sound format"))
+        }
+        var format = raw
+        if ["RIFF", "RF64"].contains(four), magic.count == 12, magic[8...].elementsEqual("WAVE".utf8) {
+            held = 0
+            let header = try wavHeader(isRF64: four == "RF64")
+            self.header = header
+            promised = header.dataBytes
+            format = RawFormat(format: header.format, rate: header.rate, channels: header.channels)
+        }
+        if case .one(let channel) = channel, channel < 0 || channel >= format.channels {
+            throw .file(name, .channel(channel, of: format.channels))
+        }
+        converter = MonoConverter(format: format.format, channels: format.channels, choice: channel)
+        let block = UnsafeMutableRawBufferPointer.allocate(
+            byteCount: max(12, StreamSource.blockSize * converter.stride), alignment: 16)
+        block.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[0..<held]))
+        bytes.deallocate()
+        bytes = block
+        let pacer = try Pacer(rate: format.rate, isPaced: isPaced)
+        self.pacer = pacer
+        opened.withLock { $0 = Opened(pacer: pacer, rate: format.rate, start: givenStart) }
+    }
+
+    public func read(
+        into buffer: UnsafeMutableBufferPointer<Float>, timeoutMilliseconds: Int
+    ) throws(CaptureError) -> Reading {
+        guard let pacer, !hasEnded, !buffer.isEmpty, !isStopped.load(ordering: .relaxed) else { return .end }
+        if !hasStarted {
+            hasStarted = true
+            return .state(.capturing)
+        }
+        let stride = converter.stride
+        if held < stride {
+            if promised == 0 { return end() }
+            switch try receive(limit: bytes.count, timeout: timeoutMilliseconds) {
+            case .timeout: return .timeout
+            case .stopped: return end()
+            case .closed:
+                let position = delivered.load(ordering: .relaxed)
+                _ = end()
+                if position == 0 { throw .file(name, .noSamples) }
+                if let promised, promised > 0 {
+                    let announced = position + (promised + Int64(held)) / Int64(stride)
+                    throw .file(name, .truncated(announced: announced, delivered: position))
+                }
+                return .end
+            case .received: if held < stride { return .timeout }
+            }
+        }
+        let position = delivered.load(ordering: .relaxed)
+        if position == 0 { opened.withLock { if $0?.start == nil { $0?.start = .now() } } }
+        let count = pacer.due(
+            after: position, wanted: min(held / stride, buffer.count), timeout: timeoutMilliseconds)
+        if count == 0 { return isStopped.load(ordering: .relaxed) ? end() : .timeout }
+        let broken = converter.convert(bytes.baseAddress!, count: count, into: buffer.baseAddress!)
+        nonFinite.add(Int64(broken), ordering: .relaxed)
+        held -= count * stride
+        memmove(bytes.baseAddress!, bytes.baseAddress! + count * stride, held)
+        delivered.store(position + Int64(count), ordering: .relaxed)
+        return .samples(count)
+    }
+
+    private func end() -> Reading {
+        hasEnded = true
+        return .end
+    }
+
+    public func stop() {
+        isStopped.store(true, ordering: .relaxed)
+        stopping.signal()
+        opened.withLock { $0?.pacer }?.stop()
+    }
+
+    public func time(ofSample position: Int64) -> StreamInstant? {
+        opened.withLock { $0 }.flatMap { opened in
+            opened.start?.advanced(bySamples: position, rate: opened.rate)
+        }
+    }
+
+    public var statistics: CaptureStatistics {
+        var statistics = CaptureStatistics()
+        statistics.capturedSamples = delivered.load(ordering: .relaxed)
+        statistics.nonFiniteSamples = nonFinite.load(ordering: .relaxed)
+        return statistics
+    }
+
+    // MARK: Bytes
+
+    private enum Receipt { case received, timeout, closed, stopped }
+
+    /// Appends what is there to `bytes`, waiting at most `timeout` milliseconds (-1: for ever) for the first byte.
+    private func receive(limit: Int, timeout: Int) throws(CaptureError) -> Receipt {
+        var descriptors = (
+            pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: stopping.descriptor, events: Int16(POLLIN), revents: 0)
+        )
+        let ready = withUnsafeMutableBytes(of: &descriptors) {
+            poll($0.baseAddress!.assumingMemoryBound(to: pollfd.self), 2, Int32(clamping: timeout))
+        }
+        if descriptors.1.revents != 0 { return .stopped }
+        if ready <= 0 { return .timeout }
+        var wanted = limit - held
+        if let promised { wanted = Int(min(Int64(wanted), promised)) }
+        let count = Glibc.read(descriptor, bytes.baseAddress! + held, wanted)
+        if count < 0 {
+            if errno == EAGAIN || errno == EINTR { return .timeout }
+            throw .file(name, .readFailed(systemMessage(errno)))
+        }
+        if count == 0 { return .closed }
+        held += count
+        promised? -= Int64(count)
+        return .received
+    }
+
+    /// Reads until `count` bytes are held, or the stream ends. Returns how many there are.
+    private func fill(upTo count: Int) throws(CaptureError) -> Int {
+        while held < count {
+            switch try receive(limit: count, timeout: -1) {
+            case .received, .timeout: continue
+            case .closed, .stopped: return held
+            }
+        }
+        return held
+    }
+
+    private func wavHeader(isRF64: Bool) throws(CaptureError) -> WAVHeader {
+        let result = try WAVHeader.parse(isRF64: isRF64) { (count: Int) throws(CaptureError) -> [UInt8]? in
+            if count > bytes.count {
+                bytes.deallocate()
+                bytes = .allocate(byteCount: count, alignment: 16)
+            }
+            guard try fill(upTo: count) == count else { return nil }
+            held = 0
+            return [UInt8](bytes[0..<count])
+        }
+        switch result {
+        case .success(let header): return header
+        case .failure(.ended): throw .file(name, .notSound("it ended inside the WAV header"))
+        case .failure(.invalid(let reason)): throw .file(name, .unsupported(reason))
+        }
+    }
+}

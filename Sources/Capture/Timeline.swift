@@ -1,0 +1,96 @@
+/// Turns the capture thread's anchors into positions with true gaps, and positions into UTC. A pure state machine:
+/// no clock and no device, everything comes in by value.
+///
+/// A timeline position is a ring position plus all gaps before it.
+package struct Timeline: Sendable {
+    /// Samples of all gaps so far (those of `overflow` not: ring positions count them).
+    package private(set) var gapSamples: Int64 = 0
+    private let rate: Int
+    private var loop: DelayLockedLoop?
+    /// Anchors in a row that were far off the line: since when, how many and the least of their errors.
+    private var astray: (since: Int64, count: Int, least: Double)?
+    /// UTC minus the anchors' clock, in nanoseconds, as last used and when that was.
+    private var offset: (value: Int64, at: Int64)?
+    /// The last answer of `utc`, which later ones for later positions do not go behind.
+    private var told: (position: Int64, instant: StreamInstant)?
+
+    /// An anchor farther off than this is not followed, in nanoseconds.
+    package static let tolerance: Double = 20e6
+    /// How long anchors must be off before that is believed, in nanoseconds.
+    package static let patience: Int64 = 1_000_000_000
+
+    package init(rate: Int) {
+        self.rate = rate
+    }
+
+    /// The device's true rate in Hz, as far as it is known.
+    package var measuredRate: Double { loop.map { 1e9 / $0.period } ?? Double(rate) }
+
+    /// At `nanoseconds` the device had captured the sample before ring position `position`.
+    /// Returns a gap of cause `slip` when the device's count has stayed behind the clock for long.
+    package mutating func anchor(position: Int64, nanoseconds: Int64) -> Gap? {
+        let position = position + gapSamples
+        guard let error = loop?.error(position: position, nanoseconds: nanoseconds) else {
+            loop = DelayLockedLoop(position: position, nanoseconds: nanoseconds, rate: Double(rate))
+            return nil
+        }
+        guard abs(error) > Self.tolerance else {
+            astray = nil
+            loop!.follow(position: position, nanoseconds: nanoseconds)
+            return nil
+        }
+        guard var run = astray, (run.least > 0) == (error > 0) else {
+            astray = (nanoseconds, 1, error)
+            return nil
+        }
+        run.count += 1
+        if abs(error) < abs(run.least) { run.least = error }
+        astray = run
+        guard nanoseconds - run.since >= Self.patience, run.count >= 8 else { return nil }
+        astray = nil
+        if run.least < 0 {
+            // More samples than time: the line was late, as a server's first, delayed block makes it.
+            loop!.shift(nanoseconds: run.least)
+            return nil
+        }
+        let missing = Int64((run.least / loop!.period).rounded())
+        gapSamples += missing
+        return Gap(samples: missing, cause: .slip)
+    }
+
+    /// As `anchor`, where the samples from here on do not follow on those before: returns the gap between them,
+    /// nil if there is none.
+    package mutating func resume(position: Int64, nanoseconds: Int64, cause: Gap.Cause) -> Gap? {
+        astray = nil
+        guard let loop else {
+            _ = anchor(position: position, nanoseconds: nanoseconds)
+            return nil
+        }
+        let missing = Int64((loop.position(at: nanoseconds) - Double(position + gapSamples)).rounded())
+        guard missing > 0 else { return nil }
+        gapSamples += missing
+        return Gap(samples: missing, cause: cause)
+    }
+
+    /// Takes in what UTC is ahead of the anchors' clock. A clock set forward is followed at once; one set back is
+    /// approached at a sixteenth of the time that passes, so that told times never go back and never stand still.
+    package mutating func setOffset(_ target: Int64, at nanoseconds: Int64) {
+        guard let last = offset else {
+            offset = (target, nanoseconds)
+            return
+        }
+        let allowed = max(0, nanoseconds - last.at) / 16
+        offset = (max(target, last.value - allowed), nanoseconds)
+    }
+
+    /// When the sample at a timeline position was captured.
+    package mutating func utc(of position: Int64) -> StreamInstant? {
+        guard let loop, let offset else { return nil }
+        var instant = StreamInstant(nanoseconds: loop.time(at: position) + offset.value)
+        if let last = told {
+            instant = position >= last.position ? max(instant, last.instant) : min(instant, last.instant)
+        }
+        if position >= told?.position ?? .min { told = (position, instant) }
+        return instant
+    }
+}

@@ -1,0 +1,84 @@
+/// The start of a WAV stream that cannot be sought in: RIFF or RF64, chunks up to the samples.
+/// After "Multimedia Programming Interface and Data Specifications 1.0" (IBM, Microsoft, 1991) and EBU Tech 3306.
+package struct WAVHeader: Sendable, Equatable {
+    package var format: SampleFormat
+    package var rate: Int
+    package var channels: Int
+    /// Bytes of samples; nil when the writer could not know (0 or 2^32-1, as ffmpeg and sox write into pipes).
+    package var dataBytes: Int64?
+
+    package enum Problem: Error, Equatable {
+        /// The stream ended inside the header.
+        case ended
+        /// No WAV, or of a kind that is not read; the text says why.
+        case invalid(String)
+    }
+
+    /// Chunks longer than this before the samples are no header.
+    private static let longestChunk: Int64 = 1 << 20
+
+    /// Reads from after the 12 bytes "RIFF size WAVE".
+    /// - Parameter next: delivers exactly that many bytes, or throws.
+    package static func parse<Failure: Error>(
+        isRF64: Bool, next: (Int) throws(Failure) -> [UInt8]?
+    ) throws(Failure) -> Result<WAVHeader, Problem> {
+        var header: WAVHeader?
+        var longSize: Int64?
+        while true {
+            guard let chunk = try next(8) else { return .failure(.ended) }
+            let size = Int64(chunk.integer(at: 4, width: 4))
+            let name = String(decoding: chunk[0..<4], as: UTF8.self)
+            if name == "data" {
+                guard var result = header else {
+                    return .failure(.invalid("a WAV stream without a format before its samples"))
+                }
+                let stride = Int64(result.format.width * result.channels)
+                let known = size == 0xFFFF_FFFF ? longSize : size
+                result.dataBytes = known.flatMap { $0 == 0 ? nil : $0 / stride * stride }
+                return .success(result)
+            }
+            guard size <= longestChunk else { return .failure(.invalid("a WAV stream with a broken header")) }
+            // Chunks are padded to an even length.
+            guard let body = try next(Int(size + size % 2)) else { return .failure(.ended) }
+            if name == "fmt " {
+                switch format(body) {
+                case .success(let format): header = format
+                case .failure(let problem): return .failure(problem)
+                }
+            }
+            if isRF64, name == "ds64", body.count >= 16 { longSize = Int64(clamping: body.integer(at: 8, width: 8)) }
+        }
+    }
+
+    private static func format(_ body: [UInt8]) -> Result<WAVHeader, Problem> {
+        guard body.count >= 16 else { return .failure(.invalid("a WAV stream with a broken header")) }
+        var tag = body.integer(at: 0, width: 2)
+        let channels = Int(body.integer(at: 2, width: 2))
+        let rate = Int(body.integer(at: 4, width: 4))
+        let bits = body.integer(at: 14, width: 2)
+        // WAVE_FORMAT_EXTENSIBLE: the true tag begins the sub-format's GUID.
+        if tag == 0xFFFE, body.count >= 26 { tag = body.integer(at: 24, width: 2) }
+        let format: SampleFormat? =
+            switch (tag, bits) {
+            case (1, 8): .u8
+            case (1, 16): .s16
+            case (1, 24): .s24_3
+            case (1, 32): .s32
+            case (3, 32): .float
+            case (3, 64): .double
+            default: nil
+            }
+        guard let format else { return .failure(.invalid("a WAV stream of format \(tag) with \(bits) bits")) }
+        guard (1...1024).contains(channels), (1...768_000).contains(rate) else {
+            return .failure(.invalid("a WAV stream of \(channels) channels at \(rate) Hz"))
+        }
+        return .success(WAVHeader(format: format, rate: rate, channels: channels, dataBytes: nil))
+    }
+}
+
+extension [UInt8] {
+    /// A little-endian number.
+    fileprivate func integer(at offset: Int, width: Int) -> UInt64 {
+        self[offset..<offset + width].reversed().reduce(0) { $0 << 8 | UInt64($1) }
+    }
+}
