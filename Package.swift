@@ -7,6 +7,14 @@ let package = Package(
         .executable(name: "aumd", targets: ["aumd"]),
         .library(name: "AudioMamba", targets: ["AudioMamba"]),
     ],
+    dependencies: [
+        // Command line: parsing, help, completions.
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        // The logging interface that libraries and daemon share.
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        // Start, graceful stop and signals of the daemon.
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
     targets: [
         // eventfd(2), which Swift's Glibc module leaves out.
         .systemLibrary(name: "CLinux"),
@@ -27,18 +35,22 @@ let package = Package(
         .target(name: "AudioMamba", dependencies: ["CKernels"]),
         .target(name: "Tagging"),
         .target(name: "Sinks", dependencies: ["Tagging", "CSystemd"], exclude: ["aumd-1.schema.json"]),
-        .testTarget(name: "TaggingTests", dependencies: ["Tagging"]),
-        .testTarget(
-            name: "SinksTests", dependencies: ["Sinks", "Tagging"], exclude: ["Golden"]),
-
         .executableTarget(
             name: "aumd",
-            dependencies: ["Capture", "Frontend", "AudioMamba", "Tagging", "Sinks"]),
+            dependencies: [
+                "Capture", "Frontend", "AudioMamba", "Tagging", "Sinks",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+            ],
+            resources: [.copy("Resources/model")]),
 
+        .testTarget(name: "CaptureTests", dependencies: ["Capture", "CSndFile"], exclude: ["ScriptedPCM"]),
+        .testTarget(name: "FrontendTests", dependencies: ["Frontend"], exclude: ["Golden"]),
         .testTarget(name: "AudioMambaTests", dependencies: ["AudioMamba", "CKernels"], exclude: ["Golden"]),
-        .testTarget(name: "FrontendTests", dependencies: ["Frontend", "AudioMamba"], exclude: ["Golden"]),
-        .testTarget(
-            name: "CaptureTests", dependencies: ["Capture", "CSndFile"], exclude: ["ScriptedPCM"]),
+        .testTarget(name: "TaggingTests", dependencies: ["Tagging"]),
+        .testTarget(name: "SinksTests", dependencies: ["Sinks", "Tagging"], exclude: ["Golden"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -49,7 +49,8 @@ public final class ClipEncoder {
         return logits
     }
 
-    /// Scores of a clip: the sigmoid of the class token's logits, or the mean over columns of theirs.
+    /// Scores of a clip: the sigmoid of the class token's logits, or linear-softmax pooling over columns, Σp² / Σp
+    /// (Wang, Li and Metze 2019, "A comparison of five multiple instance learning pooling functions").
     ///
     /// - Parameter logMel: as for ``logits(logMel:)``.
     /// - Returns: (C), each in 0 to 1.
@@ -59,11 +60,14 @@ public final class ClipEncoder {
         var span = vectors.mutableSpan
         model.sigmoid(&span)
         let C = model.configuration.labels.count
-        let count = vectors.count / C
+        if vectors.count == C { return vectors }
         return (0..<C).map { label in
-            var sum: Float = 0
-            for vector in 0..<count { sum += vectors[vector * C + label] }
-            return sum / Float(count)
+            var sum: Float = 0, squares: Float = 0
+            for index in stride(from: label, to: vectors.count, by: C) {
+                sum += vectors[index]
+                squares += vectors[index] * vectors[index]
+            }
+            return sum > 0 ? squares / sum : 0
         }
     }
 

@@ -45,6 +45,9 @@ public struct NumberedRecord: Sendable {
 /// held to move records in or out of the ring, never during I/O. When the reader is slow, scores are refused as soon as
 /// half the ring is full, so that events find room; when it is full, everything is. What is refused is counted, leaves
 /// a hole in `sequence`, and shows in the next status record's `dropped`.
+///
+/// Only a queue made with `waits` is different: for a producer that can wait, such as one that reads a file, its `send`
+/// waits for room and nothing is lost.
 public final class RecordQueue: Sendable {
     private struct State: ~Copyable {
         var ring: [NumberedRecord?]
@@ -58,15 +61,19 @@ public final class RecordQueue: Sendable {
 
     public let kinds: RecordKinds
     public let capacity: Int
+    public let waits: Bool
     private let state: Mutex<State>
     private let wakeUp: EventDescriptor
+    private let room = EventDescriptor()
     private let reopening = Atomic(false)
 
     /// - Parameters:
     ///   - kinds: Other records are passed over without a number.
     ///   - capacity: Records held at most. 1024: the events of minutes, the scores of 80 s.
-    public init(kinds: RecordKinds, capacity: Int = 1024) {
+    ///   - waits: `send` waits while the ring is full.
+    public init(kinds: RecordKinds, capacity: Int = 1024, waits: Bool = false) {
         precondition(capacity >= 2)
+        self.waits = waits
         self.kinds = kinds
         self.capacity = capacity
         state = Mutex(State(ring: Array(repeating: nil, count: capacity)))
@@ -77,12 +84,13 @@ public final class RecordQueue: Sendable {
     @discardableResult
     public func send(_ record: Record) -> Bool {
         guard kinds.contains(RecordKinds(record.kind)) else { return true }
+        while waits, isFull { _ = room.wait(milliseconds: 100) }
         let taken = state.withLock { state in
             guard !state.isFinished else { return false }
             let sequence = state.next
             state.next += 1
             let isScores = record.kind == .scores
-            guard state.count < (isScores ? capacity / 2 : capacity) else {
+            guard state.count < (isScores && !waits ? capacity / 2 : capacity) else {
                 if isScores { state.lostScores += 1 } else { state.lostOthers += 1 }
                 return false
             }
@@ -94,10 +102,17 @@ public final class RecordQueue: Sendable {
         return taken
     }
 
+    /// The producer has to wait: there is no room and somebody who will make it.
+    private var isFull: Bool {
+        room.clear()
+        return state.withLock { $0.count == capacity && !$0.isFinished }
+    }
+
     /// No more records are accepted; the reader takes what is left and then ends.
     public func finish() {
         state.withLock { $0.isFinished = true }
         wakeUp.signal()
+        room.signal()
     }
 
     /// Asks the reader to reopen its file (log rotation).
@@ -119,6 +134,7 @@ public final class RecordQueue: Sendable {
     /// Moves what is there, oldest first, to the end of `records`. Returns false once the queue is finished and empty.
     func take(into records: inout [NumberedRecord]) -> Bool {
         wakeUp.clear()
+        defer { if waits { room.signal() } }
         return state.withLock { state in
             while state.count > 0 {
                 if let record = state.ring[state.head].take() { records.append(record) }

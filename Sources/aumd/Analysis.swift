@@ -1,0 +1,180 @@
+import AudioMamba
+import Tagging
+
+/// Columns in, actions out: recurrent step, window passes and tagger, in an order that depends on the columns alone.
+///
+/// A pass begins when its last column is there and is collected before the next column is looked at; a pass that is late
+/// then is counted and collected before a later column. So a file, which waits, and a microphone, which does not, give
+/// the same actions unless a pass was late. One thread.
+final class Analysis {
+    struct Options {
+        /// Run the second direction.
+        var window = true
+        /// Columns a pass confirms; the model's own where nil.
+        var chunk: Int?
+        /// Columns to the right of the chunk; the model's own where nil.
+        var lookahead: Int?
+        /// Wait for passes: for sources that can wait.
+        var waits = false
+    }
+
+    /// Called with the scores (C) of a column, provisional or confirmed, and the column's first sample.
+    var onScores: ((Event.Status, Int64, UnsafeBufferPointer<Float>) -> Void)?
+    /// Passes that had not ended when the next column came.
+    private(set) var lateWindows: UInt64 = 0
+
+    private let model: Model
+    private let options: Options
+    private let columnSamples: Int64
+    private let encoder: StreamingEncoder?
+    private let pass: WindowPass?
+    private let chunk: Int
+    private let lookahead: Int
+    private var tagger: Tagger
+    private var scores: [Float]
+    private var history: ColumnHistory
+    /// Columns of this run: seen, confirmed (passes in flight included), told as confirmed.
+    private var seen = 0
+    private var begun = 0
+    private var told = 0
+    /// Position of the first sample of column 0 of this run.
+    private var origin: Int64 = 0
+
+    /// - Throws: ``ModelError/unsupported(mode:reason:)`` where neither direction can run as asked.
+    init(model: Model, tagging: TaggerConfiguration, options: Options) throws(ModelError) {
+        let c = model.configuration
+        self.model = model
+        self.options = options
+        columnSamples = Int64(c.columnSamples)
+        encoder = c.recurrentObstacle == nil ? try StreamingEncoder(model: model) : nil
+        let needsWindow = encoder == nil
+        chunk = min(options.chunk ?? c.chunk, c.clipColumns ?? .max)
+        let wanted = options.lookahead ?? c.lookahead
+        // Twice a pass' size, so that a late one can be caught up with.
+        pass = needsWindow || (options.window && c.isBidirectional)
+            ? try WindowPass(model: model, capacity: 2 * (chunk + wanted)) : nil
+        lookahead = pass?.lookahead(wanted) ?? 0
+        tagger = Tagger(tagging)
+        scores = [Float](repeating: 0, count: c.labels.count)
+        history = ColumnHistory(capacity: 256 + (pass?.capacity ?? 0), columnSize: c.columnSize)
+    }
+
+    /// Takes the next column of the run.
+    ///
+    /// - Parameters:
+    ///   - logMel: (patchFrames, melCount).
+    ///   - start: position of its first sample at the model's rate.
+    func column(_ logMel: UnsafeBufferPointer<Float>, start: Int64, into actions: inout [Action]) {
+        if seen == 0 { origin = start }
+        collect(wait: options.waits, into: &actions)
+        if let encoder {
+            var logits = scores.mutableSpan
+            encoder.step(column: logMel.span, logits: &logits)
+            model.sigmoid(&logits)
+            if pass == nil {
+                tagger.confirmed(start: start, scores: scores.span, into: &actions)
+            } else {
+                tagger.provisional(start: start, scores: scores.span, into: &actions)
+            }
+            scores.withUnsafeBufferPointer { onScores?(pass == nil ? .confirmed : .provisional, start, $0) }
+        }
+        seen += 1
+        guard let pass else { return }
+        history.append(logMel)
+        if seen - told == history.capacity - pass.capacity {
+            giveUpBacklog(into: &actions)
+        } else if !pass.isInFlight, seen - begun >= chunk + lookahead {
+            begin(confirming: min(seen - begun - lookahead, max(chunk, pass.capacity - lookahead)))
+        }
+    }
+
+    /// Ends a run of columns, at a gap or at the end of the stream: what is there is confirmed with the right context there
+    /// is, open events are ended, and the hidden state goes back to zero.
+    func interrupt(into actions: inout [Action]) {
+        if let pass {
+            collect(wait: true, into: &actions)
+            while begun < seen {
+                let rest = seen - begun
+                begin(confirming: rest <= pass.capacity - pass.leftContext(confirming: rest) ? rest : min(chunk, rest))
+                collect(wait: true, into: &actions)
+            }
+            pass.reset()
+        }
+        tagger.interrupt(into: &actions)
+        encoder?.state.reset()
+        history.removeAll()
+        seen = 0
+        begun = 0
+        told = 0
+    }
+
+    private func begin(confirming count: Int) {
+        guard let pass else { return }
+        let first = max(0, begun - pass.leftContext(confirming: count))
+        pass.begin(history, first..<min(seen, begun + count + lookahead), confirming: count)
+        begun += count
+    }
+
+    private func collect(wait: Bool, into actions: inout [Action]) {
+        guard let pass, pass.isInFlight else { return }
+        let collected = pass.collect(wait: wait) { scores in
+            for vector in 0..<(scores.count / pass.labelCount) {
+                let column = UnsafeBufferPointer(
+                    rebasing: scores[vector * pass.labelCount..<(vector + 1) * pass.labelCount])
+                let start = origin + Int64(told) * columnSamples
+                tagger.confirmed(start: start, scores: column.span, into: &actions)
+                onScores?(.confirmed, start, column)
+                told += 1
+            }
+        }
+        if !collected { lateWindows += 1 }
+    }
+
+    /// A pass is so late that its columns are about to be overwritten: what is open is ended and the run begins anew,
+    /// which costs the unconfirmed columns and keeps memory fixed.
+    private func giveUpBacklog(into actions: inout [Action]) {
+        guard let pass else { return }
+        _ = pass.collect(wait: true) { _ in }
+        pass.reset()
+        tagger.interrupt(into: &actions)
+        history.removeAll()
+        seen = 0
+        begun = 0
+        told = 0
+    }
+}
+
+/// The newest columns of log-mel, in a ring of fixed size.
+struct ColumnHistory {
+    let capacity: Int
+    private let columnSize: Int
+    private var values: [Float]  // (capacity, columnSize)
+    private var count = 0
+
+    init(capacity: Int, columnSize: Int) {
+        self.capacity = capacity
+        self.columnSize = columnSize
+        values = [Float](repeating: 0, count: capacity * columnSize)
+    }
+
+    mutating func append(_ column: UnsafeBufferPointer<Float>) {
+        let at = count % capacity * columnSize
+        values.withUnsafeMutableBufferPointer { _ = $0[at..<(at + columnSize)].update(fromContentsOf: column) }
+        count += 1
+    }
+
+    mutating func removeAll() { count = 0 }
+
+    /// Copies the columns of a range that is still held, counted from the last `removeAll`, to the front of `target`.
+    func copy(_ range: Range<Int>, into target: inout [Float]) {
+        precondition(range.upperBound <= count && range.lowerBound >= count - capacity)
+        target.withUnsafeMutableBufferPointer { target in
+            values.withUnsafeBufferPointer { values in
+                for (offset, index) in range.enumerated() {
+                    let at = index % capacity * columnSize
+                    _ = target[(offset * columnSize)...].update(fromContentsOf: values[at..<(at + columnSize)])
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,56 @@
+import ArgumentParser
+import Glibc
+
+@main
+struct Aumd: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "aumd",
+        abstract: "Listens to a microphone and says, while it happens, which sounds are present.",
+        discussion: """
+            Examples:
+              aumd listen                              the default microphone, with a live view
+              aumd listen --demo                       a bundled scene, where there is no microphone
+              aumd listen --device hw:CARD=USB | jq    events as JSON lines
+              aumd tag --top 3 *.flac                  what is heard in files
+            """,
+        version: Version.text,
+        subcommands: [TagFiles.self, ShowModel.self, Bench.self])
+
+    /// Sets what every subcommand relies on: a closed pipe is an error of write(2), not a signal.
+    static func main() async {
+        signal(SIGPIPE, SIG_IGN)
+        do {
+            var command = try parseAsRoot()
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
+            } else {
+                try command.run()
+            }
+        } catch let failure as Failure {
+            report(failure.description)
+            Glibc.exit(failure.exit.rawValue)
+        } catch {
+            exit(withError: error)
+        }
+    }
+}
+
+enum Version {
+    static let text = "0.1.0"
+}
+
+/// Says one sentence to the person at the terminal or the reader of the log.
+func report(_ sentence: String) {
+    writeError("aumd: \(sentence)\n")
+}
+
+/// Writes to the standard error, which may be closed.
+func writeError(_ text: String) {
+    let bytes = Array(text.utf8)
+    _ = bytes.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+}
+
+extension SystemExit {
+    /// For a command that has said everything already.
+    var exitCode: ExitCode { ExitCode(rawValue) }
+}

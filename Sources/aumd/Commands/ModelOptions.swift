@@ -1,0 +1,52 @@
+import ArgumentParser
+import AudioMamba
+import Frontend
+import Glibc
+import Tagging
+
+/// Which model runs.
+struct ModelOptions: ParsableArguments {
+    @Option(name: .long, help: ArgumentHelp("Model folder; the bundled model otherwise.", valueName: "dir"), completion: .directory)
+    var model: String?
+
+    /// Loads the model that the command line, the environment or the settings name, else the bundled one.
+    ///
+    /// - Throws: ``Failure``.
+    func load(settings: String? = nil) throws(Failure) -> Model {
+        let environment = getenv("AUMD_MODEL").map { String(cString: $0) }
+        guard let path = model ?? environment ?? settings ?? Resources.path("model") else {
+            throw Failure(.noInput, "The bundled model is not beside this program; install it again or name one with --model.")
+        }
+        do throws(ModelError) { return try Model(directory: path) } catch { throw Failure(error) }
+    }
+}
+
+extension Model {
+    /// What the frontend must deliver to this model.
+    var filterBank: FilterBankParameters {
+        let wanted = configuration.frontend
+        var parameters = FilterBankParameters()
+        parameters.sampleRate = wanted.sampleRate
+        parameters.frameLength = wanted.frameLength
+        parameters.hopLength = wanted.hopLength
+        parameters.fftSize = wanted.fftSize
+        parameters.melCount = wanted.melCount
+        parameters.lowFrequency = wanted.lowFrequency
+        parameters.highFrequency = wanted.highFrequency
+        parameters.preemphasis = wanted.preemphasis
+        return parameters
+    }
+
+    /// Labels and rules as the model folder states them, before any user's wishes.
+    func tagging(rules: [LabelRule]? = nil) throws(Failure) -> TaggerConfiguration {
+        let labels = configuration.labels
+        do throws(TaggerConfigurationError) {
+            return try TaggerConfiguration(
+                labels: labels.map { Label(name: $0.name, mid: $0.mid, parents: $0.parents) },
+                rules: rules ?? labels.map { label in
+                    label.thresholds.map { LabelRule(on: $0.on, off: $0.off) } ?? LabelRule()
+                },
+                sampleRate: configuration.frontend.sampleRate, columnLength: configuration.columnSamples)
+        } catch { throw Failure(.configuration, error.description) }
+    }
+}

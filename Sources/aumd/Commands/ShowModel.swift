@@ -1,0 +1,55 @@
+import ArgumentParser
+import AudioMamba
+
+/// `aumd model`: what a model folder holds, checked.
+struct ShowModel: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "model", abstract: "Checks a model folder and says what it holds.",
+        discussion: "Example:\n  aumd model ./aum-base-audioset")
+
+    @Argument(help: ArgumentHelp("Model folder; the bundled model otherwise.", valueName: "dir"), completion: .directory)
+    var directory: String?
+
+    @Flag(help: "List the labels with their AudioSet ids, parents and thresholds.")
+    var labels = false
+
+    func run() throws {
+        var options = ModelOptions()
+        options.model = directory
+        let model = try options.load()
+        let c = model.configuration
+        print("""
+            \(model.identifier)
+              variant     \(c.variant.rawValue), \(c.layerCount) layers, D \(c.modelWidth), E \(c.innerWidth), N \(c.stateCount), K \(c.convolutionWidth), R \(c.timeStepRank)
+              tokens      \(c.tokenOrder.rawValue), \(c.bands) of \(c.patchMel) mel x \(c.patchFrames) frames a column, positions \(c.position.rawValue), read from \(c.pooling.rawValue)
+              frontend    \(c.frontend.sampleRate) Hz, \(c.frontend.melCount) mel bins, \(c.frontend.lowFrequency) to \(c.frontend.highFrequency) Hz
+              labels      \(c.labels.count)
+              licence     \(c.license ?? "not stated")
+              provisional \(c.recurrentObstacle.map { "none: \($0)" } ?? "scores each \(seconds(1, c))")
+              confirmed   \(confirmed(c))
+              kernels     \(model.kernels)
+            """)
+        guard labels else { return }
+        for (index, label) in c.labels.enumerated() {
+            let parents = label.parents.map { c.labels[$0].name }.joined(separator: " < ")
+            let limits = label.thresholds.map { "  on \($0.on) off \($0.off)" } ?? ""
+            print("  \(index)  \(label.name)  \(label.mid)\(parents.isEmpty ? "" : "  < \(parents)")\(limits)")
+        }
+    }
+
+    private func confirmed(_ c: Configuration) -> String {
+        guard c.isBidirectional || c.recurrentObstacle != nil else {
+            return "the same scores: the model has no second direction"
+        }
+        if let clip = c.clipColumns {
+            return "windows of \(seconds(clip, c)), one each \(seconds(c.chunk, c)); every score is confirmed"
+        }
+        return "\(seconds(c.lookahead, c)) to \(seconds(c.lookahead + c.chunk, c)) later, the whole stream as left context"
+    }
+
+    private func seconds(_ columns: Int, _ c: Configuration) -> String {
+        let hundredths = 100 * columns * c.columnSamples / c.frontend.sampleRate
+        let rest = hundredths % 100
+        return "\(hundredths / 100).\(rest < 10 ? "0" : "")\(rest) s"
+    }
+}

@@ -1,0 +1,92 @@
+import Glibc
+import Sinks
+import Synchronization
+
+/// Writes what `aumd tag` found, in the format asked for, to the standard output.
+final class TagOutput: Sendable {
+    private let format: TagFiles.Format
+    private let sequence = Atomic<UInt64>(0)
+    private let readerGone = Atomic(false)
+
+    /// The reader has closed the pipe: nobody wants more.
+    var isReaderGone: Bool { readerGone.load(ordering: .relaxed) }
+
+    init(format: TagFiles.Format, isStream: Bool) {
+        self.format = format
+        guard format == .csv else { return }
+        write(isStream ? "file,onset,offset,label,mid,peak\n" : "file,label,mid,score\n")
+    }
+
+    /// A clip's tags, by falling score.
+    func write(_ clip: ClipRecord) {
+        switch format {
+        case .ndjson:
+            var encoder = RecordEncoder()
+            let number = sequence.wrappingAdd(1, ordering: .relaxed).oldValue
+            write(encoder.line(.clip(clip), sequence: number))
+        case .csv:
+            for tag in clip.tags {
+                write("\(Self.csv(clip.file)),\(Self.csv(tag.label)),\(tag.mid),\(tag.score)\n")
+            }
+        case .audacity:
+            for tag in clip.tags { write("0\t\(clip.duration)\t\(tag.label) \(Self.percent(tag.score))\n") }
+        case .text:
+            write("\(clip.file)\n")
+            for tag in clip.tags { write("  \(Self.percent(tag.score))  \(tag.label)\n") }
+        }
+    }
+
+    /// A sink for the events of one file.
+    func sink(file: String) -> some RecordSink & Sendable { EventLines(output: self, file: file) }
+
+    fileprivate func write(_ event: EventRecord, file: String, sequence: UInt64) {
+        if format == .ndjson {
+            var encoder = RecordEncoder()
+            return write(encoder.line(.event(event), sequence: sequence))
+        }
+        guard event.phase == .close, let offset = event.offset else { return }
+        switch format {
+        case .csv:
+            write("\(Self.csv(file)),\(event.onset.text),\(offset.text),\(Self.csv(event.label)),\(event.mid),\(event.peak)\n")
+        case .audacity: write("\(event.onset.text)\t\(offset.text)\t\(event.label)\n")
+        case .text, .ndjson:
+            write("\(file)  \(event.onset.text) to \(offset.text) s  \(event.label) \(Self.percent(event.peak))\n")
+        }
+    }
+
+    private func write(_ text: String) { write(Array(text.utf8)) }
+
+    private func write(_ bytes: [UInt8]) {
+        var rest = bytes[...]
+        while !rest.isEmpty, !isReaderGone {
+            let count = rest.withUnsafeBytes { Glibc.write(STDOUT_FILENO, $0.baseAddress, $0.count) }
+            if count > 0 {
+                rest = rest.dropFirst(count)
+            } else if errno != EINTR {
+                if errno != EPIPE { report("The standard output cannot be written: \(String(cString: strerror(errno))).") }
+                readerGone.store(true, ordering: .relaxed)
+            }
+        }
+    }
+
+    private static func percent(_ score: Float) -> String {
+        let value = Int((score * 100).rounded())
+        return String(repeating: " ", count: value < 10 ? 2 : value < 100 ? 1 : 0) + "\(value) %"
+    }
+
+    /// A field of RFC 4180.
+    private static func csv(_ text: String) -> String {
+        guard text.contains(where: { ",\"\r\n".contains($0) }) else { return text }
+        return "\"" + text.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
+    }
+}
+
+private struct EventLines: RecordSink, Sendable {
+    let output: TagOutput
+    let file: String
+
+    mutating func write(_ record: NumberedRecord, dropped: UInt64) -> Bool {
+        if case .event(let event) = record.record { output.write(event, file: file, sequence: record.sequence) }
+        return !output.isReaderGone
+    }
+}

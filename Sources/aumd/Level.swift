@@ -1,0 +1,43 @@
+import Glibc
+
+/// Root mean square of the samples since it was last read, and the room's noise floor.
+struct LevelMeter {
+    /// What digital silence is said to be: below a 24-bit converter's range.
+    static let lowestDBFS: Float = -120
+    private var sum = 0.0
+    private var count = 0
+    /// Mean squares of the latest columns, newest last; the quietest one is the floor.
+    private var recent: [Double] = []
+
+    mutating func add(_ samples: UnsafeBufferPointer<Float>) {
+        for sample in samples { sum += Double(sample) * Double(sample) }
+        count += samples.count
+    }
+
+    /// Level in dB relative to full scale (a full-scale square wave is 0), and begins anew.
+    mutating func read() -> Float {
+        let meanSquare = count > 0 ? sum / Double(count) : 0
+        sum = 0
+        count = 0
+        if recent.count == 32 { recent.removeFirst() }
+        recent.append(meanSquare)
+        return meanSquare > 0 ? max(Self.lowestDBFS, Float(10 * log10(meanSquare))) : Self.lowestDBFS
+    }
+
+    /// Root mean square of the quietest of the last 32 columns (5 s).
+    var noiseFloor: Float { Float((recent.min() ?? 0).squareRoot()) }
+}
+
+/// White noise at a given level, the same every time: what stands in for samples a short gap lost.
+struct ComfortNoise {
+    private var state: UInt64 = 0x9E37_79B9_7F4A_7C15
+
+    /// Fills `samples` with noise of root mean square `level`.
+    mutating func fill(_ samples: UnsafeMutableBufferPointer<Float>, level: Float) {
+        for index in samples.indices {
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            // Uniform on -1…1 has a root mean square of 1/sqrt(3).
+            samples[index] = Float(Int32(truncatingIfNeeded: state >> 32)) * 0x1p-31 * level * 1.732_050_8
+        }
+    }
+}

@@ -1,0 +1,289 @@
+import AudioMamba
+import Capture
+import Frontend
+import Sinks
+import Tagging
+
+/// The whole data flow: source → frontend → analysis (recurrent step, window passes, tagger) → records.
+///
+/// `run` is the analysis thread. Whoever else is needed meets it in a buffer of fixed size: the capture thread in the
+/// source's ring, the window passes in `WindowPass`, the writers in the record queues.
+final class Pipeline {
+    struct Options {
+        /// Name of the source in every record.
+        var name: String
+        var analysis = Analysis.Options()
+        /// Frontend as the model wants it.
+        var filterBank = FilterBankParameters()
+        /// Top scores of every column to tell; 0 for none.
+        var scoreCount = 0
+        /// Seconds between status records; nil for none at all.
+        var statusInterval: Double?
+        /// Times as seconds from the start instead of UTC.
+        var streamTime = false
+    }
+
+    /// What a supervisor hears, on the analysis thread.
+    struct Supervision {
+        /// Every time around the loop, sound or not.
+        var alive: () -> Void = {}
+        /// The first column has been analysed.
+        var ready: () -> Void = {}
+        /// A status record was made; the labels are those of open events.
+        var status: (StatusRecord, [String]) -> Void = { _, _ in }
+    }
+
+    /// Gaps up to this long are filled with noise at the room's floor, longer ones begin a new run (design.md).
+    static let longestFilledGap = 0.5
+
+    private let source: any Source
+    private let model: Model
+    private let labels: [Label]
+    private let options: Options
+    private let records: RecordStream
+    private let supervision: Supervision
+    private let analysis: Analysis
+    private var frontend: Frontend?
+    private var names: EventNames
+    private var level = LevelMeter()
+    private var levelDBFS: Float = LevelMeter.lowestDBFS
+    private var noise = ComfortNoise()
+    private var actions: [Action] = []
+    private var open: [UInt64: Int] = [:]
+
+    /// Samples of the source's timeline that have been taken.
+    private var position: Int64 = 0
+    /// Position, at the model's rate, of the next column of this run.
+    private var nextColumn: Int64 = 0
+    private var isRunBegun = false
+    private var isReady = false
+    private var state = StatusRecord.State.starting
+    private var nextStatus: Int64 = 0
+
+    /// - Throws: ``Failure`` where the model cannot run as asked.
+    init(
+        source: any Source, model: Model, tagging: TaggerConfiguration, options: Options, records: RecordStream,
+        supervision: Supervision = .init()
+    ) throws(Failure) {
+        self.source = source
+        self.model = model
+        self.options = options
+        self.records = records
+        self.supervision = supervision
+        labels = tagging.labels
+        names = EventNames(source: options.name, seed: 0)
+        do throws(ModelError) {
+            analysis = try Analysis(model: model, tagging: tagging, options: options.analysis)
+        } catch { throw Failure(error) }
+        analysis.onScores = { [unowned self] in tell(scores: $0, at: $1, $2) }
+    }
+
+    /// Runs until the source ends.
+    ///
+    /// - Throws: ``Failure`` where the source can deliver no more; everything told before stays good.
+    func run() throws(Failure) {
+        let buffer = UnsafeMutableBufferPointer<Float>.allocate(capacity: 8192)
+        defer { buffer.deallocate() }
+        do throws(CaptureError) { try source.start() } catch { throw Failure(error) }
+        tellStatus()
+        var failure: CaptureError?
+        loop: while true {
+            let reading: Reading
+            do throws(CaptureError) {
+                reading = try source.read(into: buffer, timeoutMilliseconds: 500)
+            } catch {
+                failure = error
+                break
+            }
+            supervision.alive()
+            switch reading {
+            case .samples(let count):
+                try process(UnsafeBufferPointer(rebasing: buffer[..<count]))
+                position += Int64(count)
+            case .gap(let gap): try pass(gap, buffer)
+            case .state(let new): change(to: new)
+            case .timeout: tellStatusWhenDue()
+            case .end: break loop
+            }
+        }
+        endRun()
+        state = .stopping
+        tellStatus()
+        if let failure { throw Failure(failure) }
+    }
+
+    private func process(_ samples: UnsafeBufferPointer<Float>) throws(Failure) {
+        let frontend = if let made = self.frontend { made } else { try makeFrontend() }
+        if !isRunBegun {
+            isRunBegun = true
+            nextColumn = modelPosition(position)
+        }
+        level.add(samples)
+        frontend.process(samples) { column($0) }
+    }
+
+    private func column(_ logMel: UnsafeBufferPointer<Float>) {
+        levelDBFS = level.read()
+        analysis.column(logMel, start: nextColumn, into: &actions)
+        nextColumn += Int64(model.configuration.columnSamples)
+        tellActions()
+        if !isReady {
+            isReady = true
+            supervision.ready()
+        }
+        tellStatusWhenDue()
+    }
+
+    /// A gap: what is missing is filled with noise, or begins a new run; the timeline stays right either way.
+    private func pass(_ gap: Gap, _ buffer: UnsafeMutableBufferPointer<Float>) throws(Failure) {
+        let isFilled = isRunBegun && Double(gap.samples) <= Self.longestFilledGap * Double(source.rate)
+        tell(gap, isReset: !isFilled)
+        guard isFilled else {
+            endRun()
+            position += gap.samples
+            return
+        }
+        var rest = Int(gap.samples)
+        while rest > 0 {
+            let piece = UnsafeMutableBufferPointer(rebasing: buffer[..<min(rest, buffer.count)])
+            noise.fill(piece, level: level.noiseFloor)
+            try process(UnsafeBufferPointer(piece))
+            position += Int64(piece.count)
+            rest -= piece.count
+        }
+    }
+
+    private func endRun() {
+        guard isRunBegun else { return }
+        frontend?.finish { column($0) }
+        analysis.interrupt(into: &actions)
+        tellActions()
+        isRunBegun = false
+    }
+
+    private func makeFrontend() throws(Failure) -> Frontend {
+        do throws(FrontendError) {
+            let made = try Frontend(
+                inputRate: source.rate, parameters: options.filterBank,
+                columnFrames: model.configuration.patchFrames)
+            frontend = made
+            return made
+        } catch { throw Failure(.unavailable, error.description) }
+    }
+}
+
+// MARK: - Time
+
+extension Pipeline {
+    /// A position of the source's timeline at the model's rate.
+    private func modelPosition(_ position: Int64) -> Int64 {
+        let rate = Int64(max(1, source.rate)), modelRate = Int64(options.filterBank.sampleRate)
+        return (position * modelRate + rate / 2) / rate
+    }
+
+    /// When a sample at the model's rate was heard.
+    private func time(_ sample: Int64) -> RecordTime {
+        let modelRate = Int64(options.filterBank.sampleRate)
+        let instant = options.streamTime
+            ? nil : source.time(ofSample: (sample * Int64(source.rate) + modelRate / 2) / modelRate)
+        guard let instant else { return .stream(milliseconds: (sample * 1000 + modelRate / 2) / modelRate) }
+        return .clock(milliseconds: instant.nanoseconds / 1_000_000)
+    }
+}
+
+// MARK: - Records
+
+extension Pipeline {
+    private func tellActions() {
+        for action in actions {
+            switch action.phase {
+            case .open, .update: open[action.event.number] = action.event.label
+            case .close, .retract: open[action.event.number] = nil
+            }
+            records.send(
+                .event(
+                    EventRecord(
+                        action, id: names.id(of: action, time: time), source: options.name, model: model.identifier,
+                        labels: labels, time: time)))
+        }
+        actions.removeAll(keepingCapacity: true)
+    }
+
+    private func tell(scores status: Event.Status, at start: Int64, _ scores: UnsafeBufferPointer<Float>) {
+        guard options.scoreCount > 0, records.wants(.scores) else { return }
+        let top = scores.indices.sorted { scores[$0] > scores[$1] }.prefix(options.scoreCount)
+        records.send(
+            .scores(
+                ScoresRecord(
+                    source: options.name, time: time(start), status: status,
+                    levelDBFS: status == .provisional || !model.configuration.isBidirectional ? levelDBFS : nil,
+                    tags: top.map { Tag(label: labels[$0].name, mid: labels[$0].mid, score: scores[$0]) })))
+    }
+
+    private func tell(_ gap: Gap, isReset: Bool) {
+        records.send(
+            .gap(
+                GapRecord(
+                    source: options.name, from: time(modelPosition(position)),
+                    to: time(modelPosition(position + gap.samples)), samples: gap.samples,
+                    cause: GapRecord.Cause(gap.cause), reset: isReset)))
+    }
+
+    private func change(to new: SourceState) {
+        switch new {
+        case .capturing: state = .capturing
+        case .waiting: state = .starting
+        case .lost: state = .deviceLost
+        case .silent: state = .silent
+        }
+        tellStatus(message: new == .capturing ? nil : new.description)
+    }
+
+    private func tellStatusWhenDue() {
+        guard let interval = options.statusInterval else { return }
+        let now = StreamInstant.now().nanoseconds
+        guard now >= nextStatus else { return }
+        nextStatus = now + Int64(interval * 1e9)
+        tellStatus()
+    }
+
+    private func tellStatus(message: String? = nil) {
+        guard options.statusInterval != nil else { return }
+        let statistics = source.statistics
+        let status = StatusRecord(
+            source: options.name, time: .clock(milliseconds: StreamInstant.now().nanoseconds / 1_000_000),
+            state: state, levelDBFS: isReady ? levelDBFS : nil, xruns: UInt64(statistics.xruns),
+            dropped: UInt64(statistics.overflowSamples), lateWindows: analysis.lateWindows, message: message)
+        records.send(.status(status))
+        supervision.status(status, open.values.map { labels[$0].name }.sorted())
+    }
+}
+
+extension Failure {
+    init(_ error: CaptureError) {
+        description = error.description
+        exit =
+            switch error.category {
+            case .noInput: .noInput
+            case .dataError: .dataError
+            case .unavailable: .unavailable
+            case .noPermission: .noPermission
+            case .ioError: .ioError
+            case .osError: .osError
+            }
+    }
+}
+
+extension GapRecord.Cause {
+    init(_ cause: Gap.Cause) {
+        self =
+            switch cause {
+            case .xrun: .xrun
+            case .suspend: .suspend
+            case .stall: .stall
+            case .unplugged, .server: .deviceLost
+            case .overflow: .overflow
+            case .slip: .xrun
+            }
+    }
+}

@@ -1,0 +1,40 @@
+import AudioMamba
+
+/// Exit codes of sysexits(3).
+enum SystemExit: Int32 {
+    case success = 0
+    case usage = 64
+    case dataError = 65
+    case noInput = 66
+    case unavailable = 69
+    case software = 70
+    case osError = 71
+    case cannotCreate = 73
+    case ioError = 74
+    case temporaryFailure = 75
+    case noPermission = 77
+    case configuration = 78
+}
+
+/// What ends the program: one sentence for the person, one code for the caller.
+struct Failure: Error, CustomStringConvertible {
+    var exit: SystemExit
+    var description: String
+
+    init(_ exit: SystemExit, _ description: String) {
+        self.exit = exit
+        self.description = description
+    }
+
+    init(_ error: ModelError) {
+        description = error.description
+        exit =
+            switch error {
+            case .missing: .noInput
+            case .unreadable: .ioError
+            case .configuration, .notSafeTensors, .tensorMissing, .tensorShape, .tensorType, .tensorNotFinite, .foreignState:
+                .dataError
+            case .unsupported: .unavailable
+            }
+    }
+}
