@@ -1,0 +1,191 @@
+import AudioMamba
+import Foundation
+import Testing
+
+/// A model folder that is damaged in any way is refused with a sentence that names the file and the thing.
+@Suite("Damaged model folders")
+struct BadModelTests {
+    /// A small model folder on disk, as safetensors of the given type.
+    private func folder(_ type: String = "F32", edit: (inout [String: Any]) -> Void = { _ in }) throws -> String {
+        let path = temporaryPath("model")
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        var config: [String: Any] = config
+        edit(&config)
+        try JSONSerialization.data(withJSONObject: config).write(to: URL(filePath: path + "/config.json"))
+        try tensors(type).write(to: URL(filePath: path + "/model.safetensors"))
+        return path
+    }
+
+    private let config: [String: any Sendable] = [
+        "model_type": "audio-mamba", "name": "tiny", "variant": "fo-bi", "d_model": 8, "n_layer": 1, "d_state": 2,
+        "d_conv": 2, "expand": 2, "dt_rank": 1, "norm_eps": 1e-5, "num_classes": 2, "token_order": "time-major",
+        "position": "frequency", "pooling": "column", "dual_mode": true, "patch_mel": 16, "patch_frames": 16,
+        "frontend": [
+            "sample_rate": 16000, "frame_length": 400, "hop_length": 160, "n_fft": 512, "n_mels": 128, "f_min": 20,
+            "f_max": 8000, "preemphasis": 0.97,
+        ],
+        "normalization": ["mean": -4.2, "std": 4.5], "streaming": ["chunk": 2, "lookahead": 2],
+        "id2label": ["0": "Bark", "1": "Dog"], "mids": ["/m/1", "/m/2"], "parents": ["Bark": ["Dog"]],
+        "thresholds": ["Bark": ["on": 0.5, "off": 0.25]],
+    ]
+
+    private let shapes: [(String, [Int])] = [
+        ("patch_embed.proj.weight", [8, 1, 16, 16]), ("patch_embed.proj.bias", [8]), ("pos_embed.pos_embed", [1, 8, 8]),
+        ("layers.0.norm.weight", [8]), ("layers.0.mixer.in_proj.weight", [32, 8]),
+        ("layers.0.mixer.conv1d.weight", [16, 1, 2]), ("layers.0.mixer.conv1d.bias", [16]),
+        ("layers.0.mixer.x_proj.weight", [5, 16]), ("layers.0.mixer.dt_proj.weight", [16, 1]),
+        ("layers.0.mixer.dt_proj.bias", [16]), ("layers.0.mixer.A_log", [16, 2]), ("layers.0.mixer.A_b_log", [16, 2]),
+        ("layers.0.mixer.D", [16]), ("layers.0.mixer.out_proj.weight", [8, 16]), ("norm_f.weight", [8]),
+        ("head.weight", [2, 8]), ("head.bias", [2]),
+    ]
+
+    private func tensors(_ type: String, edit: (inout [String: [String: Any]]) -> Void = { _ in }) throws -> Data {
+        let width = type == "F32" ? 4 : type == "F64" ? 8 : 2
+        var header: [String: [String: Any]] = [:]
+        var data = Data()
+        for (name, shape) in shapes {
+            let values = try RandomWeights(seed: 5, layerCount: 1, convolutionWidth: 2).tensor(name, shape: shape)
+            let start = data.count
+            for value in values {
+                switch type {
+                case "BF16": withUnsafeBytes(of: UInt16(value.bitPattern >> 16)) { data.append(contentsOf: $0) }
+                case "F32": withUnsafeBytes(of: value) { data.append(contentsOf: $0) }
+                default: data.append(contentsOf: [UInt8](repeating: 0, count: width))
+                }
+            }
+            header[name] = ["dtype": type, "shape": shape, "data_offsets": [start, data.count]]
+        }
+        edit(&header)
+        let json = try JSONSerialization.data(withJSONObject: header)
+        var file = Data()
+        withUnsafeBytes(of: UInt64(json.count)) { file.append(contentsOf: $0) }
+        return file + json + data
+    }
+
+    private func refusal(_ path: String) -> String {
+        do throws(ModelError) {
+            _ = try Model(directory: path)
+            return "accepted"
+        } catch { return error.description }
+    }
+
+    @Test("Whole folders load, in every stored type", arguments: ["F32", "F16", "BF16"])
+    func accepted(type: String) throws {
+        let path = try folder(type)
+        defer { remove(path) }
+        #expect(refusal(path) == "accepted")
+    }
+
+    @Test("A missing folder or file is named")
+    func missing() throws {
+        #expect(refusal("/nonexistent") == "There is no model at /nonexistent/config.json: a model folder holds config.json and model.safetensors.")
+        let path = try folder()
+        defer { remove(path) }
+        remove(path + "/model.safetensors")
+        #expect(refusal(path).contains("model.safetensors"))
+    }
+
+    @Test("Every truncation of the weights is refused")
+    func truncated() throws {
+        let path = try folder()
+        defer { remove(path) }
+        let whole = try tensors("F32")
+        for count in [0, 1, 7, 8, 9, 100, whole.count / 2, whole.count - 1] {
+            try whole.prefix(count).write(to: URL(filePath: path + "/model.safetensors"))
+            #expect(refusal(path).contains("not a usable safetensors file"))
+        }
+    }
+
+    @Test("A header length beyond the file is refused", arguments: [UInt64.max, UInt64(1) << 63, UInt64(1) << 40])
+    func headerLength(length: UInt64) throws {
+        let path = try folder()
+        defer { remove(path) }
+        var data = try tensors("F32")
+        data.replaceSubrange(0..<8, with: withUnsafeBytes(of: length) { Data($0) })
+        try data.write(to: URL(filePath: path + "/model.safetensors"))
+        #expect(refusal(path).contains("its header claims \(length) bytes"))
+    }
+
+    @Test("Random bytes never crash the reader")
+    func noise() throws {
+        let path = try folder()
+        defer { remove(path) }
+        var random = SplitMix64(state: 7)
+        let whole = try tensors("F32")
+        for _ in 0..<300 {
+            var data = whole
+            for _ in 0..<Int.random(in: 1...20, using: &random) {
+                data[Int.random(in: 0..<1400, using: &random)] = UInt8.random(in: 0...255, using: &random)
+            }
+            try data.write(to: URL(filePath: path + "/model.safetensors"))
+            #expect(!refusal(path).isEmpty)
+        }
+    }
+
+    @Test("Every tensor that is missing, misshapen, mistyped, out of the file or not finite is named")
+    func everyTensor() throws {
+        let path = try folder()
+        defer { remove(path) }
+        func refusal(editing name: String, _ edit: (inout [String: Any]?) -> Void) throws -> String {
+            try tensors("F32") { edit(&$0[name]) }.write(to: URL(filePath: path + "/model.safetensors"))
+            return self.refusal(path)
+        }
+        for (name, shape) in shapes {
+            #expect(try refusal(editing: name) { $0 = nil }.contains("lacks the tensor \(name)"))
+            #expect(try refusal(editing: name) { $0!["shape"] = [shape.reduce(1, *), 1, 1] }.contains("tensor \(name) has the shape"))
+            #expect(try refusal(editing: name) { $0!["dtype"] = "I32" }.contains("tensor \(name) is stored as I32"))
+            #expect(try refusal(editing: name) { $0!["dtype"] = "Q4" }.contains("tensor \(name) is stored as Q4"))
+            #expect(try refusal(editing: name) { $0!["shape"] = [Int.max, 8] }.contains("tensor \(name) has the impossible shape"))
+            #expect(try refusal(editing: name) { $0!["data_offsets"] = [0, 1 << 40] }.contains("tensor \(name) lies outside"))
+            #expect(try refusal(editing: name) { $0!["data_offsets"] = [-4, 0] }.contains("tensor \(name) lies outside"))
+        }
+    }
+
+    @Test("NaN and infinite weights are refused", arguments: [Float.nan, .infinity, -.infinity])
+    func notFinite(value: Float) throws {
+        let path = try folder()
+        defer { remove(path) }
+        var data = try tensors("F32")
+        data.replaceSubrange(data.count - 4..<data.count, with: withUnsafeBytes(of: value) { Data($0) })
+        try data.write(to: URL(filePath: path + "/model.safetensors"))
+        #expect(refusal(path).contains("tensor head.bias holds NaN or infinity"))
+    }
+
+    @Test("Every configuration key that is missing, mistyped or impossible is named")
+    func everyKey() throws {
+        let optional = ["parents", "thresholds"]
+        for key in config.keys where !optional.contains(key) {
+            let path = try folder { $0[key] = nil }
+            defer { remove(path) }
+            #expect(refusal(path).contains("\(key): this key is missing"), "\(key)")
+        }
+        for key in config.keys {
+            let path = try folder { $0[key] = NSNull.self == type(of: $0[key]!) ? 1 : [[1]] as Any }
+            defer { remove(path) }
+            #expect(refusal(path).contains("config.json: \(key)"), "\(key)")
+        }
+        let impossible: [(String, Any)] = [
+            ("d_model", 0), ("d_model", 1 << 40), ("n_layer", -1), ("d_state", 0), ("d_conv", 0), ("expand", 0), ("dt_rank", 0),
+            ("num_classes", 0), ("num_classes", 3), ("norm_eps", 0), ("patch_mel", 7), ("patch_frames", 0), ("variant", "x"),
+            ("token_order", "x"), ("pooling", "cls-middle"), ("position", "absolute"), ("clip_frames", 17), ("model_type", "gpt"),
+            ("normalization", ["mean": 0, "std": 0]), ("streaming", ["chunk": 0, "lookahead": 1]), ("mids", ["/m/1"]),
+            ("id2label", ["0": "Bark", "2": "Dog"]), ("id2label", ["0": "Bark", "1": "Bark"]),
+            ("parents", ["Bark": ["Cat"]]), ("thresholds", ["Cat": ["on": 0.5, "off": 0.2]]),
+            ("thresholds", ["Bark": ["on": 0.2, "off": 0.5]]),
+        ]
+        for (key, value) in impossible {
+            let path = try folder { $0[key] = value }
+            defer { remove(path) }
+            #expect(refusal(path).contains("config.json: "), "\(key) = \(value)")
+        }
+    }
+
+    @Test("A hidden state of another model is refused")
+    func foreignState() throws {
+        let path = try folder(), other = try folder { $0["name"] = "other" }, state = temporaryPath("state")
+        defer { [path, other, state].forEach(remove) }
+        try HiddenState(of: Model(directory: path)).save(to: state)
+        let model = try Model(directory: other)
+        #expect(throws: ModelError.self) { try HiddenState(contentsOf: state, model: model) }
+    }
+}

@@ -1,0 +1,182 @@
+import CKernels
+import Foundation
+import Testing
+
+/// Every version of every kernel this processor can run, against the scalar reference.
+@Suite("Kernels")
+struct KernelTests {
+    nonisolated(unsafe) static let versions: [UnsafePointer<aumd_kernels>] = {
+        var list = [UnsafePointer<aumd_kernels>?](repeating: nil, count: Int(AUMD_MAX_KERNELS))
+        let count = list.withUnsafeMutableBufferPointer { aumd_kernels_available($0.baseAddress) }
+        return list.prefix(count).compactMap { $0 }
+    }()
+    static let names = versions.map { String(cString: $0.pointee.name) }
+
+    private func kernels(_ name: String) -> aumd_kernels { Self.versions[Self.names.firstIndex(of: name)!].pointee }
+    private var reference: aumd_kernels { kernels("reference") }
+
+    @Test("Matrix products agree for every number of tokens, inputs and outputs", arguments: names)
+    func linear(_ name: String) {
+        let k = kernels(name)
+        var random = SplitMix64(state: 1)
+        for tokens in [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 24] {
+            for (inputs, outputs) in [(1, 1), (3, 16), (40, 17), (48, 31), (64, 32), (5, 33), (128, 112)] {
+                let row = (outputs + 15) / 16 * 16
+                let x = random.floats(tokens * inputs), w = random.floats(outputs * inputs), bias = random.floats(row)
+                var packed = [Float](repeating: 0, count: row * inputs)
+                aumd_pack_matrix(&packed, w, outputs, inputs)
+                for accumulate: Int32 in [0, 1] {
+                    let start = random.floats(tokens * row)
+                    var (found, expected) = (start, start)
+                    k.linear(&found, row, x, inputs, packed, bias, tokens, inputs, outputs, accumulate)
+                    reference.linear(&expected, row, x, inputs, packed, bias, tokens, inputs, outputs, accumulate)
+                    for t in 0..<tokens { for o in 0..<outputs { #expect(abs(found[t * row + o] - expected[t * row + o]) < 2e-5) } }
+                }
+            }
+        }
+    }
+
+    @Test("A token's product has the same bits whatever tokens are with it", arguments: names)
+    func linearSplits(_ name: String) {
+        let k = kernels(name)
+        var random = SplitMix64(state: 2)
+        let (tokens, inputs, outputs) = (23, 48, 64)
+        let x = random.floats(tokens * inputs)
+        var packed = [Float](repeating: 0, count: outputs * inputs)
+        aumd_pack_matrix(&packed, random.floats(outputs * inputs), outputs, inputs)
+        var whole = [Float](repeating: 0, count: tokens * outputs)
+        k.linear(&whole, outputs, x, inputs, packed, nil, tokens, inputs, outputs, 0)
+        for size in 1...tokens {
+            var split = [Float](repeating: 0, count: tokens * outputs)
+            split.withUnsafeMutableBufferPointer { y in
+                x.withUnsafeBufferPointer { x in
+                    for start in stride(from: 0, to: tokens, by: size) {
+                        k.linear(
+                            y.baseAddress! + start * outputs, outputs, x.baseAddress! + start * inputs, inputs, packed, nil,
+                            min(size, tokens - start), inputs, outputs, 0)
+                    }
+                }
+            }
+            #expect(split == whole)
+        }
+    }
+
+    @Test("The scan agrees in both directions for every number of states", arguments: names)
+    func scan(_ name: String) {
+        let k = kernels(name)
+        var random = SplitMix64(state: 3)
+        for N in [1, 3, 8, 16, 17, 32] {
+            for (tokens, E) in [(1, 16), (9, 48), (24, 40)] {
+                let row = (E + 15) / 16 * 16, parameters = 2 * N
+                let x = random.floats(tokens * row), bc = random.floats(tokens * parameters), skip = random.floats(row)
+                let dt = random.floats(tokens * row).map { abs($0) }
+                var a2 = [Float](repeating: 0, count: row * N), start = a2
+                aumd_pack_channels(&a2, (0..<E * N).map { -1.44 * Float($0 % N + 1) }, E, N)
+                aumd_pack_channels(&start, random.floats(E * N), E, N)
+                for direction in [Int32(AUMD_FORWARD), Int32(AUMD_BACKWARD)] {
+                    for accumulate: Int32 in [0, 1] {
+                        let before = random.floats(tokens * row)
+                        var (found, expected) = (before, before), (s, t) = (start, start)
+                        k.scan(&found, x, dt, row, a2, bc, parameters, skip, &s, tokens, E, N, direction, accumulate)
+                        reference.scan(&expected, x, dt, row, a2, bc, parameters, skip, &t, tokens, E, N, direction, accumulate)
+                        #expect(worst(found, expected, row, E) < 1e-5)
+                        // Padding channels are nobody's: a packed index holds channel 16 block + lane.
+                        #expect(!s.indices.contains { $0 / (16 * N) * 16 + $0 % 16 < E && abs(s[$0] - t[$0]) >= 1e-5 })
+                    }
+                }
+            }
+        }
+    }
+
+    @Test("The convolution agrees in both directions, for every width and split", arguments: names)
+    func convolution(_ name: String) {
+        let k = kernels(name)
+        var random = SplitMix64(state: 4)
+        for K in 1...6 {
+            for tokens in 1...9 {
+                let (E, row) = (40, 48)
+                let x = random.floats(tokens * row), w = random.floats(K * row), bias = random.floats(row)
+                let tail = random.floats(max(1, (K - 1) * row))
+                for direction in [Int32(AUMD_FORWARD), Int32(AUMD_BACKWARD)] {
+                    var found = [Float](repeating: 0, count: tokens * row), expected = found
+                    var (a, b) = (tail, tail)
+                    k.conv_silu(&found, x, row, &a, w, bias, tokens, E, K, direction)
+                    reference.conv_silu(&expected, x, row, &b, w, bias, tokens, E, K, direction)
+                    #expect(worst(found, expected, row, E) < 1e-5)
+                    for tap in 0..<(K - 1) { for e in 0..<E { #expect(a[tap * row + e] == b[tap * row + e]) } }
+                }
+            }
+        }
+    }
+
+    @Test("Softplus, gate and sigmoid agree over their whole range", arguments: names)
+    func pointwise(_ name: String) {
+        let k = kernels(name)
+        let range: [Float] = (-12000...12000).map { Float($0) / 100 } + [0, -0.0, 1e-30, -1e-30]
+        let count = range.count / 16 * 16
+        // e^x comes from 2^(x log2 e), and the rounding of that product grows with |x|.
+        func agree(_ a: [Float], _ b: [Float]) -> Bool {
+            for (index, expected) in b.enumerated() {
+                let relative: Float = 3e-7 + 1e-7 * abs(range[index])
+                if abs(a[index] - expected) > relative * abs(expected) + 1e-35 { return false }
+            }
+            return true
+        }
+        var (a, b) = (Array(range.prefix(count)), Array(range.prefix(count)))
+        k.softplus(&a, count, 1, count)
+        reference.softplus(&b, count, 1, count)
+        #expect(agree(a, b))
+        (a, b) = (range, range)
+        k.sigmoid(&a, range.count)
+        reference.sigmoid(&b, range.count)
+        #expect(agree(a, b))
+        (a, b) = ([Float](repeating: 1.5, count: count), [Float](repeating: 1.5, count: count))
+        k.gate(&a, range, count, 1, count, 0.5)
+        reference.gate(&b, range, count, 1, count, 0.5)
+        #expect(agree(a, b))
+    }
+
+    @Test("RMS norm agrees for every width", arguments: names)
+    func norm(_ name: String) {
+        let k = kernels(name)
+        var random = SplitMix64(state: 6)
+        for width in 1...70 {
+            let row = (width + 15) / 16 * 16
+            let x = random.floats(3 * row), weight = random.floats(row)
+            var (a, b) = ([Float](repeating: 0, count: 3 * row), [Float](repeating: 0, count: 3 * row))
+            k.rms_norm(&a, x, row, weight, 3, width, 1e-5)
+            reference.rms_norm(&b, x, row, weight, 3, width, 1e-5)
+            #expect(worst(a, b, row, width) < 1e-5)
+        }
+    }
+
+    @Test("Half-precision weights widen exactly, every bit pattern")
+    func widening() {
+        let patterns = (0...UInt16.max).map { $0 }
+        var halves = [Float](repeating: 0, count: patterns.count), brains = halves
+        patterns.withUnsafeBytes {
+            aumd_from_f16(&halves, $0.baseAddress, patterns.count)
+            aumd_from_bf16(&brains, $0.baseAddress, patterns.count)
+        }
+        for (index, bits) in patterns.enumerated() {
+            let brain = Float(bitPattern: UInt32(bits) << 16)
+            #expect(brains[index].bitPattern == brain.bitPattern)
+            let (sign, exponent, fraction) = (bits >> 15, Int(bits >> 10 & 31), Float(bits & 1023))
+            let magnitude: Float =
+                exponent == 31 ? (fraction == 0 ? .infinity : .nan)
+                : exponent == 0 ? fraction * 0x1p-24 : (1 + fraction / 1024) * Float(exp2(Double(exponent - 15)))
+            #expect(magnitude.isNaN ? halves[index].isNaN : halves[index] == (sign == 1 ? -magnitude : magnitude))
+        }
+    }
+
+    private func worst(_ a: [Float], _ b: [Float], _ row: Int, _ width: Int) -> Float {
+        a.indices.filter { $0 % row < width }.map { abs(a[$0] - b[$0]) }.max() ?? 0
+    }
+}
+
+extension SplitMix64 {
+    /// Uniform in −1…1.
+    mutating func floats(_ count: Int) -> [Float] {
+        (0..<count).map { _ in Float(next() >> 40) * 0x1p-23 - 1 }
+    }
+}
