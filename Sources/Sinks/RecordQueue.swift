@@ -141,7 +141,10 @@ public final class RecordQueue: Sendable {
                 state.head = (state.head + 1) % capacity
                 state.count -= 1
             }
-            return !state.isFinished || !records.isEmpty
+            guard state.isFinished else { return true }
+            // Wakes the reader once more, to see that there is nothing left.
+            wakeUp.signal()
+            return !records.isEmpty
         }
     }
 

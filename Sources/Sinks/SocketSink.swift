@@ -5,9 +5,8 @@ import Glibc
 /// A client gets whole lines from its connection on. Each has a buffer of its own; what a slow client does not take
 /// fills it. From half full on the client loses scores, when full everything, always whole lines: it sees a hole in
 /// `seq`, and its own count in `dropped` of the next status record. A client that loses events and has taken nothing
-/// for `patience` seconds is cut off. What clients send is read and ignored.
+/// for ten seconds is cut off. What clients send is read and ignored.
 public final class SocketSink: Sendable {
-    public static let patience = 10
     /// More clients than this are turned away.
     public static let maximumClients = 64
 
@@ -19,14 +18,15 @@ public final class SocketSink: Sendable {
     /// - Parameters:
     ///   - mode: Permissions of the socket file; a client needs write permission to connect.
     ///   - bufferSize: Bytes held for each client, about 600 events by default.
+    ///   - patience: Seconds that a client which loses events may take nothing before it is cut off.
     ///   - onNotice: Called on the sink's thread.
     public init(
-        path: String, mode: UInt32 = 0o660, queue: RecordQueue, bufferSize: Int = 256 * 1024,
+        path: String, mode: UInt32 = 0o660, queue: RecordQueue, bufferSize: Int = 256 * 1024, patience: Int = 10,
         onNotice: @escaping @Sendable (SinkNotice) -> Void
     ) throws(SinkError) {
         self.queue = queue
         let listener = try SocketListener(path: path, mode: mode)
-        let server = SocketServer(listener, queue, bufferSize, onNotice)
+        let server = SocketServer(listener, queue, bufferSize, patience, onNotice)
         let ended = self.ended
         let code = startThread {
             server.run()
@@ -67,18 +67,20 @@ private final class SocketServer: @unchecked Sendable {
     private let path: String
     private let queue: RecordQueue
     private let bufferSize: Int
+    private let patience: Int
     private let onNotice: @Sendable (SinkNotice) -> Void
     private var clients: [Client] = []
     private var encoder = RecordEncoder()
 
     init(
-        _ listener: consuming SocketListener, _ queue: RecordQueue, _ bufferSize: Int,
+        _ listener: consuming SocketListener, _ queue: RecordQueue, _ bufferSize: Int, _ patience: Int,
         _ onNotice: @escaping @Sendable (SinkNotice) -> Void
     ) {
         path = listener.path
         self.listener = consume listener
         self.queue = queue
         self.bufferSize = bufferSize
+        self.patience = patience
         self.onNotice = onNotice
     }
 
@@ -183,7 +185,7 @@ private final class SocketServer: @unchecked Sendable {
     private func cutOffSlowClients() {
         let now = Self.seconds()
         for index in clients.indices where clients[index].isLosingEvents && !clients[index].isGone {
-            if now - clients[index].lastProgress >= SocketSink.patience {
+            if now - clients[index].lastProgress >= patience {
                 clients[index].isGone = true
                 onNotice(.readerDropped(name: path, lost: clients[index].lost))
             }

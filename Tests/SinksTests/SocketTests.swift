@@ -1,0 +1,182 @@
+import Glibc
+import Sinks
+import Testing
+
+@Suite("Unix socket") struct SocketTests {
+    /// A connected client, or -1 with errno.
+    private func connect(_ path: String) -> Int32 {
+        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: Array(path.utf8)) }
+        let result = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+        if result != 0 { close(descriptor) }
+        return result == 0 ? descriptor : -1
+    }
+
+    /// Waits until a client that just connected gets lines, by sending records until one arrives.
+    private func settle(_ client: Int32, _ queue: RecordQueue) {
+        var entry = pollfd(fd: client, events: Int16(POLLIN), revents: 0)
+        #expect(
+            eventually {
+                queue.send(status())
+                return poll(&entry, 1, 5) > 0
+            })
+    }
+
+    @Test("Every client gets the same whole lines from its connection on, and a client's end disturbs no other")
+    func clients() throws {
+        let folder = TemporaryFolder()
+        let queue = RecordQueue(kinds: .events, capacity: 4096)
+        let sink = try SocketSink(path: folder.file("s"), queue: queue, bufferSize: 4 << 20) { _ in }
+        let clients = (0..<10).map { _ in connect(folder.file("s")) }
+        #expect(clients.allSatisfy { $0 >= 0 })
+        for client in clients { settle(client, queue) }
+        close(clients[0])
+        let collected = clients.dropFirst().map { client in
+            let collected = Collected()
+            collected.read(client)
+            return collected
+        }
+        for number in 0..<2000 { queue.send(status(.capturing, number)) }
+        #expect(sink.stop(milliseconds: 5000))
+        for client in collected {
+            #expect(client.wait())
+            let numbers = sequences(client.text)
+            #expect(numbers.count >= 2000)
+            #expect(numbers == Array((numbers.first ?? 0)..<(numbers.first ?? 0) + numbers.count))
+            #expect(numbers.last == collected.first.flatMap { sequences($0.text).last })
+        }
+        clients.dropFirst().forEach { close($0) }
+        #expect(contents(folder.file("s")) == nil && access(folder.file("s"), F_OK) != 0)
+    }
+
+    @Test("The socket file has the permissions asked for, and no wider ones before", arguments: [0o600, 0o660, 0o666])
+    func mode(mode: UInt32) throws {
+        let folder = TemporaryFolder()
+        let sink = try SocketSink(path: folder.file("s"), mode: mode, queue: RecordQueue(kinds: .events)) { _ in }
+        var information = stat()
+        #expect(lstat(folder.file("s"), &information) == 0)
+        #expect(information.st_mode & 0o777 == mode)
+        #expect(sink.stop(milliseconds: 5000))
+    }
+
+    @Test("A socket file that a dead process left is replaced; one where somebody listens, or another file, is not")
+    func stale() throws {
+        let folder = TemporaryFolder()
+        let path = folder.file("s")
+        shell("python3 -c 'import socket; s = socket.socket(socket.AF_UNIX); s.bind(\"\(path)\")'")
+        #expect(access(path, F_OK) == 0)
+        let sink = try SocketSink(path: path, queue: RecordQueue(kinds: .events)) { _ in }
+        #expect(throws: SinkError.socketInUse(path: path)) {
+            _ = try SocketSink(path: path, queue: RecordQueue(kinds: .events)) { _ in }
+        }
+        let client = connect(path)
+        #expect(client >= 0)
+        close(client)
+        #expect(sink.stop(milliseconds: 5000))
+
+        write("precious", to: path)
+        #expect(throws: SinkError.socketPathTaken(path: path)) {
+            _ = try SocketSink(path: path, queue: RecordQueue(kinds: .events)) { _ in }
+        }
+        #expect(text(path) == "precious")
+        let long = folder.file(String(repeating: "x", count: 120))
+        #expect(throws: SinkError.socketPathLength(path: long)) {
+            _ = try SocketSink(path: long, queue: RecordQueue(kinds: .events)) { _ in }
+        }
+        #expect(throws: SinkError.socket(path: "/nonexistent/s", call: "bind", errno: ENOENT)) {
+            _ = try SocketSink(path: "/nonexistent/s", queue: RecordQueue(kinds: .events)) { _ in }
+        }
+    }
+
+    @Test("A client that stops reading loses scores before events, sees whole lines and its losses; others lose nothing")
+    func slowClient() throws {
+        let folder = TemporaryFolder()
+        let queue = RecordQueue(kinds: .all, capacity: 100_000)
+        let sink = try SocketSink(path: folder.file("s"), queue: queue, bufferSize: 100_000) { _ in }
+        let slow = connect(folder.file("s"))
+        let quick = connect(folder.file("s"))
+        settle(slow, queue)
+        settle(quick, queue)
+        let other = Collected()
+        // Sent as fast as the quick one reads, so that only the slow one is slow.
+        other.read(quick)
+        // More than the kernel and half the client's buffer take, less than all of it.
+        var sent = 0
+        while sent < 12_000 {
+            queue.send(scores(sent))
+            sent += 1
+            if sent % 200 == 0 { #expect(eventually { other.lineCount >= sent }) }
+        }
+        for number in 0..<100 { queue.send(status(.silent, number)) }
+        #expect(eventually { other.text.split(separator: "\n").last?.contains(#""time":0.099"#) == true })
+        let late = Collected()
+        late.read(slow)
+        // Once there is room again, a status record tells the loss.
+        #expect(eventually { late.text.contains(#""time":0.099"#) })
+        queue.send(status(.stopping))
+        #expect(sink.stop(milliseconds: 5000))
+        #expect(late.wait() && other.wait())
+        let whole = sequences(other.text)
+        #expect(whole == Array(whole[0]..<whole[0] + whole.count))
+        let numbers = sequences(late.text)
+        let lost = numbers[numbers.count - 1] - numbers[0] + 1 - numbers.count
+        #expect(lost > 1000)
+        #expect(late.text.split(separator: "\n").filter { $0.contains("silent") }.count == 100)
+        let last = late.text.split(separator: "\n").last ?? ""
+        #expect(last.contains(#""state":"stopping""#) && last.contains(#""dropped":\#(lost),"#))
+        close(slow)
+        close(quick)
+    }
+
+    @Test("A client that loses events and takes nothing is cut off, and that is told")
+    func cutOff() throws {
+        let folder = TemporaryFolder()
+        let queue = RecordQueue(kinds: .events, capacity: 100_000)
+        let notices = Notices()
+        let sink = try SocketSink(
+            path: folder.file("s"), queue: queue, bufferSize: 10_000, patience: 0, onNotice: notices.add)
+        let client = connect(folder.file("s"))
+        settle(client, queue)
+        #expect(
+            eventually {
+                for _ in 0..<1000 { queue.send(status()) }
+                return !notices.all.isEmpty
+            })
+        guard case .readerDropped(let name, let lost)? = notices.all.first else {
+            Issue.record("\(notices.all)")
+            return
+        }
+        #expect(name == folder.file("s") && lost > 0)
+        let collected = Collected()
+        collected.read(client)
+        #expect(collected.wait())
+        #expect(sink.stop(milliseconds: 5000))
+        close(client)
+    }
+
+    @Test("A client that sends something, or closes its sending side, still gets its lines")
+    func chatty() throws {
+        let folder = TemporaryFolder()
+        let queue = RecordQueue(kinds: .events)
+        let sink = try SocketSink(path: folder.file("s"), queue: queue) { _ in }
+        let client = connect(folder.file("s"))
+        let hello = Array("hello\n".utf8)
+        #expect(Glibc.send(client, hello, hello.count, 0) == hello.count)
+        #expect(shutdown(client, Int32(SHUT_WR)) == 0)
+        settle(client, queue)
+        queue.send(status(.stopping))
+        let collected = Collected()
+        collected.read(client)
+        #expect(sink.stop(milliseconds: 5000))
+        #expect(collected.wait())
+        #expect(collected.text.contains("stopping"))
+        #expect(!sequences(collected.text).isEmpty)
+        close(client)
+    }
+}
