@@ -74,7 +74,9 @@ public struct TerminalSink: RecordSink {
     private mutating func paint() {
         guard !isGone else { return }
         let size = fixedSize ?? Self.size(descriptor)
-        let rows = TerminalView(width: size.width, height: size.height, color: color, unicode: unicode).frame(state)
+        let view = TerminalView(
+            width: size.width, height: size.height, color: color, unicode: unicode, utcOffset: Self.utcOffset())
+        let rows = view.frame(state)
         guard rows != painted || !isShown else { return }
         // Hide the cursor and stop wrapping, so that a terminal made narrower does not break the picture's rows.
         var text = isShown ? "" : "\u{1B}[?25l\u{1B}[?7l"
@@ -103,6 +105,13 @@ public struct TerminalSink: RecordSink {
                 return
             }
         }
+    }
+
+    /// Of the process's time zone, at this moment.
+    private static func utcOffset() -> Int {
+        var now = Glibc.time(nil)
+        var local = tm()
+        return localtime_r(&now, &local) == nil ? 0 : local.tm_gmtoff
     }
 
     /// 80 by 24 where the terminal does not say.

@@ -18,15 +18,18 @@ public struct TerminalView: Sendable {
     public var color: Bool
     /// Whether the terminal shows UTF-8; plain ASCII otherwise.
     public var unicode: Bool
+    /// Seconds that the person's clock is ahead of UTC.
+    public var utcOffset: Int
 
     /// - Parameters:
     ///   - width: Columns of the terminal; below 20 nothing sensible is drawn, rows are cut.
     ///   - height: Rows of the terminal; the view takes at most one less.
-    public init(width: Int, height: Int, color: Bool, unicode: Bool = true) {
+    public init(width: Int, height: Int, color: Bool, unicode: Bool = true, utcOffset: Int = 0) {
         self.width = max(1, width)
         self.height = max(1, height)
         self.color = color
         self.unicode = unicode
+        self.utcOffset = utcOffset
     }
 
     /// SGR parameters (ECMA-48) out of the terminal's own palette.
@@ -206,10 +209,12 @@ public struct TerminalView: Sendable {
         return Int((min(max((level + 72) / 72, 0), 1) * Float(cells)).rounded())
     }
 
-    /// `hh:mm:ss` of a clock, in UTC as in the records; `m:ss.s` of a file.
+    /// `hh:mm:ss` of the person's clock; `m:ss.s` of a file.
     private func time(_ time: RecordTime) -> String {
         switch time {
-        case .clock: return String(time.text.dropFirst(11).prefix(8))
+        case .clock(let milliseconds):
+            let local = RecordTime.clock(milliseconds: milliseconds &+ Int64(utcOffset) * 1000)
+            return String(local.text.dropFirst(11).prefix(8))
         case .stream(let milliseconds):
             let tenths = max(0, milliseconds) / 100
             let seconds = tenths % 600

@@ -75,15 +75,16 @@ struct Track: Sendable {
 
     init(_ configuration: TaggerConfiguration, _ ontology: Ontology) {
         let rate = Double(configuration.sampleRate)
-        let columnSeconds = Double(configuration.columnLength) / rate
         self.ontology = ontology
         column = Int64(configuration.columnLength)
         renameWindow = Int64(Ontology.renameSeconds * rate)
         absorbWindow = Int64(Ontology.absorbSeconds * rate)
         limits = configuration.rules.map { rule in
-            Limits(
+            // Rounded to samples first: seven times 0.16 s is seven columns, whatever the last bit says.
+            let minimum = Int((rule.minimumDuration * rate).rounded())
+            return Limits(
                 on: rule.on, off: rule.off,
-                columns: max(1, Int((rule.minimumDuration / columnSeconds).rounded(.up))),
+                columns: max(1, (minimum + configuration.columnLength - 1) / configuration.columnLength),
                 cooldown: Int64((rule.cooldown * rate).rounded()), mute: rule.mute)
         }
         let count = ontology.count

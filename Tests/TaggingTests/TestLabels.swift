@@ -3,11 +3,12 @@ import Tagging
 /// Columns of 2560 samples, 160 ms.
 let column: Int64 = 2560
 
-/// A small cut of AudioSet's ontology; `Labels.index` finds a label by name.
+/// A small cut of AudioSet's ontology, with a label that has two parents; `Labels.index` finds a label by name.
 enum Labels {
     static let all: [Label] = {
         let rows: [(String, [String])] = [
-            ("Animal", []), ("Dog", ["Animal"]), ("Bark", ["Dog", "Animal"]), ("Growling", ["Dog", "Animal"]),
+            ("Animal", []), ("Pets", []), ("Dog", ["Animal", "Pets"]), ("Bark", ["Dog", "Animal", "Pets"]),
+            ("Growling", ["Dog", "Animal", "Pets"]),
             ("Music", []), ("Piano", ["Music"]), ("Speech", []), ("Siren", []), ("Alarm", []),
             ("Smoke detector", ["Alarm"]),
         ]
@@ -30,7 +31,9 @@ func makeTagger(
 /// Scores of some labels by name, one value a column; labels that are not named, and columns past the end, have 0.
 struct Script {
     var tracks: [String: [Float]]
-    var count: Int { tracks.values.map(\.count).max() ?? 0 }
+    /// Silent columns after the last score.
+    var silence = 8
+    var count: Int { (tracks.values.map(\.count).max() ?? 0) + silence }
 
     func scores(_ column: Int) -> [Float] {
         Labels.all.map { label in
@@ -49,32 +52,40 @@ extension Tagger {
         confirmed(start: Int64(index) * column, scores: scores.span, into: &actions)
     }
 
-    /// Runs both tracks as the pipeline does: the confirmed one a chunk at a time, once its lookahead is there.
-    mutating func run(provisional: Script, confirmed: Script, chunk: Int = 8, lookahead: Int = 16) -> [Action] {
+    /// Runs both tracks as the pipeline does, then ends the run: the confirmed track a chunk at a time, once its
+    /// lookahead is there, and at the end, unless `flush` is false, up to the last column.
+    ///
+    /// - Parameter first: Number of the first column.
+    /// - Returns: The actions, and how many columns were confirmed.
+    mutating func run(
+        provisional: Script, confirmed: Script, first: Int = 0, chunk: Int = 8, lookahead: Int = 16, flush: Bool = true
+    ) -> (actions: [Action], confirmed: Int) {
         var actions: [Action] = []
         let count = max(provisional.count, confirmed.count)
         var frontier = 0
         for index in 0..<count {
-            self.provisional(index, provisional.scores(index), &actions)
+            self.provisional(first + index, provisional.scores(index), &actions)
             if index + 1 >= frontier + chunk + lookahead {
                 for _ in 0..<chunk {
-                    self.confirmed(frontier, confirmed.scores(frontier), &actions)
+                    self.confirmed(first + frontier, confirmed.scores(frontier), &actions)
                     frontier += 1
                 }
             }
         }
-        while frontier < count {
-            self.confirmed(frontier, confirmed.scores(frontier), &actions)
+        while flush, frontier < count {
+            self.confirmed(first + frontier, confirmed.scores(frontier), &actions)
             frontier += 1
         }
         interrupt(into: &actions)
-        return actions
+        return (actions, frontier)
     }
 
     /// Runs the confirmed track alone, as for a model with one direction.
-    mutating func run(confirmed: Script) -> [Action] {
+    mutating func run(confirmed: Script, first: Int = 0, count: Int? = nil) -> [Action] {
         var actions: [Action] = []
-        for index in 0..<confirmed.count { self.confirmed(index, confirmed.scores(index), &actions) }
+        for index in 0..<(count ?? confirmed.count) {
+            self.confirmed(first + index, confirmed.scores(index), &actions)
+        }
         interrupt(into: &actions)
         return actions
     }

@@ -1,0 +1,250 @@
+import Glibc
+import Sinks
+import Tagging
+import Testing
+
+/// A journal that answers: the machine's own, or one started here and taken away again with its files.
+private final class Journal {
+    private var process: Int32 = 0
+    private static let socketFolder = "/run/systemd/journal"
+    private static let logFolder = "/run/log/journal"
+    private var made: [String] = []
+
+    init?() {
+        if Self.answers { return }
+        guard geteuid() == 0 else { return nil }
+        for folder in [Self.socketFolder, Self.logFolder] where access(folder, F_OK) != 0 { made.append(folder) }
+        let result = shell(
+            "mkdir -p \(Self.socketFolder); /lib/systemd/systemd-journald >/dev/null 2>&1 </dev/null & echo $!")
+        guard let process = Int32(result.output.prefix { $0.isNumber }) else { return nil }
+        self.process = process
+        guard eventually(10, { Self.answers }) else { return nil }
+    }
+
+    deinit {
+        guard process > 0 else { return }
+        kill(process, SIGTERM)
+        _ = eventually { kill(self.process, 0) != 0 }
+        for folder in made { shell("rm -rf \(folder)") }
+    }
+
+    private static var answers: Bool {
+        shell(
+            """
+            python3 -c 'import socket; socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).connect("\(socketFolder)/socket")'
+            """
+        ).status == 0
+    }
+
+    /// The entries that match, oldest first, each as sorted lines of `FIELD=value` for the fields that aumd writes.
+    func entries(_ matches: String..., count: Int) -> [[String]] {
+        let folder = TemporaryFolder()
+        Self.writeScript(folder.file("fields.py"))
+        let match = matches.map { "'\($0)'" }.joined(separator: " ")
+        var entries: [[String]] = []
+        _ = eventually {
+            let output = shell("journalctl -q --no-pager -o json \(match) | python3 '\(folder.file("fields.py"))'").output
+            entries = output.split(separator: "\n\n", omittingEmptySubsequences: true).map {
+                $0.split(separator: "\n").map(String.init)
+            }
+            return entries.count >= count
+        }
+        return entries
+    }
+
+    private static func writeScript(_ path: String) {
+        write(
+            """
+            import json, sys
+            for line in sys.stdin:
+                fields = []
+                for name, value in json.loads(line).items():
+                    if not name.startswith("AUMD_") and name not in (
+                        "MESSAGE", "MESSAGE_ID", "PRIORITY", "SYSLOG_IDENTIFIER"): continue
+                    if isinstance(value, list) and isinstance(value[0], int): value = bytes(value).decode()
+                    for one in value if isinstance(value, list) else [value]: fields.append(name + "=" + one)
+                print(*sorted(fields), sep="\\n", end="\\n\\n")
+            """, to: path)
+    }
+}
+
+@Suite("Journal", .serialized) struct JournalTests {
+    private static let catalog = "\(root)/systemd/aumd.catalog"
+
+    @Test("What was written is read back from a real journal, field for field")
+    func readBack() throws {
+        guard let journal = Journal() else {
+            Issue.record("no journal answers and none can be started: run as root with systemd installed")
+            return
+        }
+        let source = "test-\(getpid())-\(Int(seconds() * 1000))"
+        var sink = JournalSink()
+        var expected: [[String]] = []
+        var encoder = RecordEncoder()
+        var previous: StatusRecord.State?
+        for (number, sample) in try Samples.records().enumerated() {
+            let record = renamed(sample, source)
+            let numbered = NumberedRecord(sequence: UInt64(number), record: record)
+            let isOpen = sink.write(numbered, dropped: 7)
+            #expect(isOpen)
+            let line = String(decoding: encoder.line(record, sequence: UInt64(number), dropped: 7).dropLast(), as: UTF8.self)
+            if let fields = fields(of: record, previous) { expected.append((fields + ["AUMD_JSON=\(line)"]).sorted()) }
+            if case .status(let status) = record { previous = status.state }
+        }
+        #expect(expected.count >= 15)
+        let entries = journal.entries("AUMD_SOURCE=\(source)", count: expected.count)
+        #expect(entries.count == expected.count)
+        for (entry, fields) in zip(entries, expected) { #expect(entry == fields) }
+        // Two of the three events are barks, with a dog among the parents of each.
+        #expect(journal.entries("AUMD_SOURCE=\(source)", "AUMD_PARENT=Dog", count: 5).count == 5)
+    }
+
+    /// The fields that design and manual promise, spelled out on their own.
+    private func fields(of record: Record, _ previous: StatusRecord.State?) -> [String]? {
+        var fields = ["SYSLOG_IDENTIFIER=aumd"]
+        switch record {
+        case .event(let event):
+            let kinds: [Action.Phase: (String, String)] = [
+                .open: ("3345b015447b4d3894d4e18bb40047a5", "began (score 0.71, provisional)"),
+                .update: ("b18a313ac1894f2dafa553a16d2fc306", "is confirmed (score 0.93)"),
+                .close: ("c86ff2bf47f246c3bfbc59397c3ba830", "ended after 1.14 s (peak 0.93)"),
+                .retract: ("20a0b95756e745aa96539ba5baf081fe", "was not confirmed"),
+            ]
+            guard let kind = kinds[event.phase], event.phase != .update || event.reason == .confirmed else { return nil }
+            var words = kind.1
+            let isAlarm = event.label.hasPrefix("Smoke")
+            if isAlarm, event.phase == .open { words = "began (score 0.60, provisional)" }
+            if !isAlarm, event.phase == .open, event.status == .confirmed { words = "began (score 0.93, confirmed)" }
+            if event.reason == .interrupted { words = "ended after 0.63 s (peak 0.93, cut off)" }
+            fields += [
+                "MESSAGE=\(event.source): \(event.label) \(words)", "MESSAGE_ID=\(kind.0)",
+                "PRIORITY=\(isAlarm && event.phase == .open ? 4 : 6)", "AUMD_EVENT_ID=\(event.id)",
+                "AUMD_PHASE=\(event.phase.rawValue)", "AUMD_REV=\(event.revision)",
+                "AUMD_STATUS=\(event.status.rawValue)", "AUMD_SOURCE=\(event.source)", "AUMD_LABEL=\(event.label)",
+                "AUMD_MID=\(event.mid)", "AUMD_SCORE=\(event.score)", "AUMD_PEAK=\(event.peak)",
+                "AUMD_ONSET=\(event.onset.text)", "AUMD_MODEL=\(event.model)",
+            ]
+            fields += event.parents.map { "AUMD_PARENT=\($0)" }
+            if let group = event.group { fields.append("AUMD_GROUP=\(group)") }
+            if let reason = event.reason { fields.append("AUMD_REASON=\(reason.rawValue)") }
+            if let offset = event.offset {
+                fields.append("AUMD_OFFSET=\(offset.text)")
+                fields.append("AUMD_DURATION_MS=\(offset.milliseconds - event.onset.milliseconds)")
+            }
+        case .gap(let gap):
+            let causes: [GapRecord.Cause: String] = [
+                .xrun: "the device's buffer ran over", .suspend: "the machine slept", .stall: "the device stood still",
+                .deviceLost: "the device was away", .overflow: "the analysis did not keep up",
+            ]
+            fields += [
+                "MESSAGE=\(gap.source): 0.300 s of sound are missing, \(causes[gap.cause] ?? "")",
+                "MESSAGE_ID=866b5bfeeb4c4a458be8c69cefb03ca3", "PRIORITY=4", "AUMD_SOURCE=\(gap.source)",
+                "AUMD_ONSET=2026-11-23T04:18:23.000Z", "AUMD_OFFSET=2026-11-23T04:18:23.300Z", "AUMD_DURATION_MS=300",
+                "AUMD_SAMPLES=4800", "AUMD_CAUSE=\(gap.cause.rawValue)",
+            ]
+        case .status(let status):
+            guard status.state != previous else { return nil }
+            let kinds: [StatusRecord.State: (String, Int, String)] = [
+                .starting: ("39e7a030e4ea480c9d3066d812b524fe", 6, "starting"),
+                .capturing: ("0152889fa20843baa36e6c4f702fef0d", 6, "listening to the source"),
+                .silent: ("f3b26f4d769c46a0abfee2de8672fcb0", 4, "the device delivers only zeros"),
+                .stalled: ("256d162244634604b374041c734b2dc3", 4, "the device delivers nothing"),
+                .deviceLost: ("f1cff822e3c3406680d524f82823bc72", 3, "the device is away and is tried again"),
+                .stopping: ("a30a0f64840d45bca9bd86abe0c541c2", 6, "stopping"),
+            ]
+            guard let kind = kinds[status.state] else { return nil }
+            var words = kind.2
+            if let device = status.device {
+                words = "the device \(device) is away and is tried again"
+                fields += ["AUMD_DEVICE=\(device)", "AUMD_LEVEL_DBFS=-52.1"]
+            }
+            if let message = status.message { words += " (\(message))" }
+            fields += [
+                "MESSAGE=\(status.source): \(words)", "MESSAGE_ID=\(kind.0)", "PRIORITY=\(kind.1)",
+                "AUMD_SOURCE=\(status.source)", "AUMD_STATE=\(status.state.rawValue)",
+            ]
+        case .scores, .clip: return nil
+        }
+        return fields
+    }
+
+    private func renamed(_ record: Record, _ source: String) -> Record {
+        switch record {
+        case .event(var event):
+            event.source = source
+            return .event(event)
+        case .gap(var gap):
+            gap.source = source
+            return .gap(gap)
+        case .status(var status):
+            status.source = source
+            // A value of several lines would look like several fields in the comparison.
+            status.message = status.message.map { String($0.map { $0 == "\n" ? " " : $0 }) }
+            return .status(status)
+        case .scores(var scores):
+            scores.source = source
+            return .scores(scores)
+        case .clip: return record
+        }
+    }
+
+    @Test("Without a journal the same sentences are lines with a priority; states are told when they change")
+    func fallback() throws {
+        let folder = TemporaryFolder()
+        let descriptor = open(folder.file("log"), O_WRONLY | O_CREAT, 0o600)
+        var sink = JournalSink(socketPath: folder.file("nothing"), fallback: descriptor)
+        let states: [StatusRecord.State] = [
+            .starting, .capturing, .capturing, .silent, .silent, .capturing, .deviceLost, .capturing, .stopping,
+        ]
+        for state in states { _ = sink.write(NumberedRecord(sequence: 0, record: status(state)), dropped: 0) }
+        _ = sink.write(NumberedRecord(sequence: 0, record: scores()), dropped: 0)
+        close(descriptor)
+        #expect(
+            text(folder.file("log")) == """
+                <6>kitchen: starting
+                <6>kitchen: listening to the source
+                <4>kitchen: the device delivers only zeros
+                <5>kitchen: listening to the source
+                <3>kitchen: the device is away and is tried again
+                <5>kitchen: listening to the source
+                <6>kitchen: stopping
+
+                """)
+    }
+
+    @Test("A label is an alarm when it, or one of its parents, is listed")
+    func alarms() throws {
+        let folder = TemporaryFolder()
+        let descriptor = open(folder.file("log"), O_WRONLY | O_CREAT, 0o600)
+        var sink = JournalSink(alarms: ["Dog"], socketPath: folder.file("nothing"), fallback: descriptor)
+        for record in try Samples.records() where record.kind == .event {
+            _ = sink.write(NumberedRecord(sequence: 0, record: record), dropped: 0)
+        }
+        close(descriptor)
+        let lines = text(folder.file("log")).split(separator: "\n")
+        #expect(lines.filter { $0.hasPrefix("<4>kitchen: Bark") }.count == 3)
+        #expect(lines.allSatisfy { !$0.contains("Smoke") || $0.hasPrefix("<6>") })
+    }
+
+    @Test("Every MESSAGE_ID is a frozen 128-bit id with an entry in the catalog, and the catalog has no other")
+    func catalogEntries() {
+        let entries = text(Self.catalog).split(separator: "\n").filter { $0.hasPrefix("-- ") }.map { $0.dropFirst(3) }
+        #expect(entries.count == Set(entries).count)
+        #expect(Set(entries.map(String.init)) == Set(JournalMessage.allCases.map(\.id)))
+        for message in JournalMessage.allCases {
+            #expect(message.id.count == 32 && message.id.allSatisfy { "0123456789abcdef".contains($0) })
+        }
+    }
+
+    @Test("journalctl compiles the catalog without a complaint and lists every entry with its subject")
+    func catalogCompiles() {
+        let folder = TemporaryFolder()
+        let place = folder.file("usr/lib/systemd/catalog")
+        #expect(shell("mkdir -p '\(place)' && cp '\(Self.catalog)' '\(place)'").status == 0)
+        let update = shell("journalctl --root='\(folder.path)' --update-catalog")
+        #expect(update.status == 0 && update.output.isEmpty, "\(update.output)")
+        let list = shell("journalctl --root='\(folder.path)' --list-catalog")
+        for message in JournalMessage.allCases { #expect(list.output.contains("\(message.id) aumd: "), "\(list.output)") }
+        #expect(list.output.split(separator: "\n").count == JournalMessage.allCases.count)
+    }
+}

@@ -1,0 +1,288 @@
+import Tagging
+import Testing
+
+/// A score that is up in a range of columns.
+private func up(_ columns: Range<Int>, _ score: Float = 0.9) -> [Float] { held(score, columns) }
+
+@Suite("Events, by example") struct ExampleTests {
+    @Test("A bark opens provisionally, ends provisionally, is confirmed and closed, with one number throughout")
+    func bark() throws {
+        var tagger = try makeTagger()
+        let (actions, _) = tagger.run(
+            provisional: Script(tracks: ["Bark": up(11..<15, 0.71), "Speech": up(0..<40, 0)]),
+            confirmed: Script(tracks: ["Bark": up(10..<16, 0.88)]))
+        #expect(
+            story(actions) == ["open 0 Bark", "update 0 Bark (ended)", "update 0 Bark (confirmed)", "close 0 Bark"])
+        #expect(actions.map(\.event.revision) == [0, 1, 2, 3])
+        #expect(actions.map(\.event.status) == [.provisional, .provisional, .confirmed, .confirmed])
+        #expect(actions[0].event.parents == ["Dog", "Animal", "Pets"].map(Labels.index))
+        // From 0 to 0.88 the score crosses 0.5 at 0.5/0.88 of the way from centre to centre.
+        let crossing = 10 * column - column / 2 + Int64((0.5 / 0.88 * 2560).rounded())
+        #expect(abs(actions[3].event.onset - crossing) <= 1)
+        #expect(actions[0].event.openedOnset != actions[3].event.onset)
+        #expect(actions.allSatisfy { $0.event.openedOnset == actions[0].event.onset })
+        #expect(actions[3].event.peak == 0.88)
+    }
+
+    @Test("A sound opens within 0.35 s of its onset, wherever in a column it begins, while its second column crosses")
+    func latency() throws {
+        for begin in stride(from: Int64(5 * 2560), to: 6 * 2560, by: 40) {
+            var tagger = try makeTagger()
+            var actions: [Action] = []
+            for index in 0..<12 {
+                // The score of a column is the part of it that sounds.
+                let part = min(max(Float(Int64(index + 1) * column - begin) / Float(column), 0), 1)
+                tagger.provisional(index, Script(tracks: ["Siren": Array(repeating: part, count: 20)]).scores(index), &actions)
+                if let event = actions.first?.event {
+                    let told = Int64(index + 1) * column
+                    #expect(Double(told - begin) / 16_000 <= 0.35)
+                    #expect(abs(Double(event.onset - begin)) / 16_000 <= event.onsetError)
+                    break
+                }
+            }
+            #expect(actions.count == 1)
+        }
+    }
+
+    @Test("What the confirmed track does not bear out is retracted once it has passed, at most a second after the onset")
+    func retracted() throws {
+        var tagger = try makeTagger()
+        var actions: [Action] = []
+        let script = Script(tracks: ["Siren": up(10..<14)])
+        for index in 0..<40 { tagger.provisional(index, script.scores(index), &actions) }
+        #expect(story(actions) == ["open 0 Siren", "update 0 Siren (ended)"])
+        for index in 0..<40 {
+            tagger.confirmed(index, Script(tracks: [:]).scores(index), &actions)
+            // The onset is in column 9 or 10; a second is 6.25 columns.
+            #expect((actions.count == 3) == (index >= 16))
+        }
+        #expect(story(actions).last == "retract 0 Siren (not confirmed)")
+    }
+
+    @Test("What only the confirmed track hears opens confirmed")
+    func unannounced() throws {
+        var tagger = try makeTagger()
+        let (actions, _) = tagger.run(provisional: Script(tracks: [:]), confirmed: Script(tracks: ["Siren": up(10..<14)]))
+        #expect(story(actions) == ["open 0 Siren", "close 0 Siren"])
+        #expect(actions.allSatisfy { $0.event.status == .confirmed && $0.event.onsetError == 0.08 })
+    }
+
+    @Test("Barks two seconds apart each open at once, though the one before is still undecided")
+    func twoBarks() throws {
+        var tagger = try makeTagger()
+        let barks = Script(tracks: ["Bark": up(5..<8) + up(8..<11)])
+        let (actions, _) = tagger.run(provisional: barks, confirmed: barks)
+        #expect(
+            story(actions) == [
+                "open 0 Bark", "update 0 Bark (ended)", "open 1 Bark", "update 1 Bark (ended)",
+                "update 0 Bark (confirmed)", "close 0 Bark", "update 1 Bark (confirmed)", "close 1 Bark",
+            ])
+    }
+
+    @Test("A dip that the confirmed track does not see makes one event of two")
+    func oneSound() throws {
+        var tagger = try makeTagger()
+        let (actions, _) = tagger.run(
+            provisional: Script(tracks: ["Speech": up(5..<15) + up(3..<40)]),
+            confirmed: Script(tracks: ["Speech": up(5..<55)]))
+        #expect(
+            story(actions) == [
+                "open 0 Speech", "update 0 Speech (ended)", "open 1 Speech", "update 0 Speech (confirmed)",
+                "retract 1 Speech (absorbed)", "update 0 Speech (resumed)", "update 0 Speech (ended)", "close 0 Speech",
+            ])
+    }
+
+    @Test("Animal, Dog and Bark that start together are one event, of the bark")
+    func together() throws {
+        var tagger = try makeTagger()
+        let actions = tagger.run(
+            confirmed: Script(tracks: ["Animal": up(3..<9), "Dog": up(3..<9), "Bark": up(3..<8)]))
+        #expect(story(actions) == ["open 0 Bark", "close 0 Bark"])
+    }
+
+    @Test("A descendant within a second of the ancestor's onset renames its event, step by step to the deepest")
+    func renamed() throws {
+        var tagger = try makeTagger()
+        let actions = tagger.run(
+            confirmed: Script(tracks: ["Animal": up(3..<20), "Dog": up(5..<20), "Bark": up(8..<19)]))
+        #expect(
+            story(actions) == [
+                "open 0 Animal", "update 0 Dog (more specific)", "update 0 Bark (more specific)", "close 0 Bark",
+            ])
+        #expect(actions.map(\.event.onset) == Array(repeating: actions[0].event.onset, count: 4))
+    }
+
+    @Test("A label with two parents that have just opened takes over one event and retracts the other")
+    func twoParents() throws {
+        var tagger = try makeTagger()
+        let actions = tagger.run(
+            confirmed: Script(tracks: ["Animal": up(3..<20), "Pets": up(4..<20), "Dog": up(6..<20)]))
+        #expect(
+            story(actions) == [
+                "open 0 Animal", "open 1 Pets", "update 0 Dog (more specific)", "retract 1 Pets (absorbed)",
+                "close 0 Dog",
+            ])
+    }
+
+    @Test("A piano two seconds into the music has an event of its own")
+    func ownEvent() throws {
+        var tagger = try makeTagger()
+        let actions = tagger.run(confirmed: Script(tracks: ["Music": up(0..<60), "Piano": up(13..<25)]))
+        #expect(story(actions) == ["open 0 Music", "open 1 Piano", "close 1 Piano", "close 0 Music"])
+    }
+
+    @Test("An ancestor is absorbed while a descendant's event is open and for two seconds after, then told from its end")
+    func absorbed() throws {
+        for tail in 0..<30 {
+            var tagger = try makeTagger()
+            let actions = tagger.run(
+                confirmed: Script(tracks: ["Bark": up(3..<10), "Dog": up(5..<10 + tail), "Music": up(0..<60, 0)]))
+            // The offset lies in column 10; two seconds are 12.5 columns, so that column 23 is the first past them.
+            let expected = ["open 0 Bark", "close 0 Bark"] + (tail > 13 ? ["open 1 Dog", "close 1 Dog"] : [])
+            #expect(story(actions).filter { !$0.contains("update") } == expected, "tail \(tail)")
+            if tail > 13, actions.count > 2 { #expect(actions[2].event.onset == actions[1].event.offset) }
+        }
+    }
+
+    @Test("Siblings have an event each, and absorb their parent between them")
+    func siblings() throws {
+        var tagger = try makeTagger()
+        let actions = tagger.run(
+            confirmed: Script(tracks: ["Dog": up(3..<20), "Bark": up(3..<10), "Growling": up(8..<18)]))
+        #expect(story(actions) == ["open 0 Bark", "open 1 Growling", "close 0 Bark", "close 1 Growling"])
+    }
+
+    @Test("The confirmed track names a relative: the event keeps its number and takes the other label")
+    func relabelled() throws {
+        for (first, second) in [("Bark", "Dog"), ("Dog", "Bark"), ("Animal", "Bark")] {
+            var tagger = try makeTagger()
+            let (actions, _) = tagger.run(
+                provisional: Script(tracks: [first: up(5..<9)]), confirmed: Script(tracks: [second: up(6..<9)]))
+            #expect(
+                story(actions) == [
+                    "open 0 \(first)", "update 0 \(first) (ended)", "update 0 \(second) (confirmed)",
+                    "close 0 \(second)",
+                ])
+        }
+    }
+
+    @Test("Labels of a group share one event, named by its first member and open until the last one ends")
+    func group() throws {
+        var rule = LabelRule(on: 0.5, off: 0.3, cooldown: 0)
+        rule.group = "alarm"
+        var tagger = try makeTagger(LabelRule(on: 0.5, off: 0.3, cooldown: 0), ["Siren": rule, "Smoke detector": rule])
+        let actions = tagger.run(
+            confirmed: Script(tracks: ["Siren": up(3..<8, 0.7), "Smoke detector": up(6..<15, 0.95), "Speech": up(2..<9)]))
+        #expect(story(actions) == ["open 0 Speech", "open 1 Siren", "close 0 Speech", "close 1 Siren"])
+        #expect(actions[3].event.group == "alarm" && actions[0].event.group == nil)
+        #expect(actions[3].event.peak == 0.95)
+        let long = (actions[3].event.offset ?? 0) - actions[3].event.onset
+        #expect(long > 11 * column)
+    }
+
+    @Test("A minimum duration delays the opening by its columns and lets shorter sounds pass unheard", arguments: 0...12)
+    func minimumDuration(columns: Int) throws {
+        for length in 1...14 {
+            var tagger = try makeTagger(
+                LabelRule(on: 0.5, off: 0.3, minimumDuration: Double(columns) * 0.16, cooldown: 0))
+            var actions: [Action] = []
+            var opened: Int?
+            for index in 0..<40 {
+                tagger.provisional(index, Script(tracks: ["Siren": up(10..<10 + length)]).scores(index), &actions)
+                if !actions.isEmpty, opened == nil { opened = index }
+            }
+            #expect(opened == (length >= max(1, columns) ? 10 + max(1, columns) - 1 : nil))
+        }
+    }
+
+    @Test("A sound that goes on beyond the cooldown counts from the cooldown's end")
+    func cooldown() throws {
+        var tagger = try makeTagger(LabelRule(on: 0.5, off: 0.3, cooldown: 1.6))
+        let actions = tagger.run(confirmed: Script(tracks: ["Siren": up(5..<10) + up(3..<30)]))
+        #expect(story(actions) == ["open 0 Siren", "close 0 Siren", "open 1 Siren", "close 1 Siren"])
+        #expect(actions[2].event.onset == (actions[1].event.offset ?? 0) + 25_600)
+    }
+
+    @Test("A muted label is silent and absorbs nothing")
+    func mute() throws {
+        var tagger = try makeTagger(LabelRule(on: 0.5, off: 0.3, cooldown: 0), ["Bark": LabelRule(mute: true)])
+        let actions = tagger.run(confirmed: Script(tracks: ["Bark": up(3..<9), "Dog": up(3..<9)]))
+        #expect(story(actions) == ["open 0 Dog", "close 0 Dog"])
+    }
+
+    @Test("A gap closes what is confirmed and retracts what is not; the sound after it is another event")
+    func gap() throws {
+        var tagger = try makeTagger()
+        var actions: [Action] = []
+        let scene = Script(tracks: ["Speech": up(0..<30), "Siren": up(25..<30)])
+        for index in 0..<30 { tagger.provisional(index, scene.scores(index), &actions) }
+        for index in 0..<20 { tagger.confirmed(index, scene.scores(index), &actions) }
+        tagger.interrupt(into: &actions)
+        #expect(
+            story(actions) == [
+                "open 0 Speech", "open 1 Siren", "update 0 Speech (confirmed)", "close 0 Speech (interrupted)",
+                "retract 1 Siren (interrupted)",
+            ])
+        #expect(actions[3].event.offset == 20 * column)
+        actions.removeAll()
+        tagger.provisional(100, scene.scores(0), &actions)
+        #expect(story(actions) == ["open 2 Speech"])
+        #expect(actions[0].event.onset == 100 * column)
+    }
+
+    @Test("No score that is not a number opens, holds or breaks anything")
+    func notANumber() throws {
+        var tagger = try makeTagger()
+        let values: [Float] = [.nan, 0.9, .nan, .infinity, -.infinity, 0.9, .infinity, .nan, -.nan, 0.4, 0.9, 0.4]
+        let actions = tagger.run(confirmed: Script(tracks: ["Siren": values]))
+        #expect(actions.filter { $0.phase == .open }.count == actions.filter { $0.phase == .close }.count)
+        #expect(standing(actions).allSatisfy { $0.onset < $0.offset })
+        #expect(standing(actions).count == 4)
+    }
+
+    @Test("While the confirmed track stands still, undecided events are bounded and the surplus is counted")
+    func bounded() throws {
+        var tagger = try makeTagger()
+        var actions: [Action] = []
+        let on = Script(tracks: ["Siren": [0.9]]).scores(0)
+        let off = Script(tracks: [:]).scores(0)
+        for index in 0..<2000 { tagger.provisional(index, index % 2 == 0 ? on : off, &actions) }
+        let opened = actions.filter { $0.phase == .open }.count
+        #expect(opened == 64 + 7 * Labels.all.count)
+        #expect(tagger.suppressed == 1000 - opened)
+        for index in 0..<2000 { tagger.confirmed(index, off, &actions) }
+        #expect(actions.filter { $0.phase == .retract }.count == opened)
+    }
+
+    @Test("A configuration that cannot be run is refused, with the label's name")
+    func configuration() {
+        func make(_ labels: [Label], _ rules: [LabelRule]) throws -> TaggerConfiguration {
+            try TaggerConfiguration(labels: labels, rules: rules)
+        }
+        let a = Label(name: "a", mid: "")
+        let rule = LabelRule()
+        #expect(throws: TaggerConfigurationError.ruleCount(labels: 1, rules: 0)) { try make([a], []) }
+        for (on, off) in [(Float(0.3), Float(0.4)), (0.5, 0), (1.1, 0.5), (.nan, 0.1), (0.5, .nan), (0.5, -1)] {
+            #expect(throws: TaggerConfigurationError.self) { try make([a], [LabelRule(on: on, off: off)]) }
+        }
+        for seconds in [-1, .nan, .infinity, 1e6] {
+            #expect(throws: TaggerConfigurationError.self) { try make([a], [LabelRule(minimumDuration: seconds)]) }
+            #expect(throws: TaggerConfigurationError.self) { try make([a], [LabelRule(cooldown: seconds)]) }
+        }
+        for parent in [-1, 0, 1] {
+            #expect(throws: TaggerConfigurationError.ancestorIndex(label: "a", index: parent)) {
+                try make([Label(name: "a", mid: "", parents: [parent])], [rule])
+            }
+        }
+        // b's parent c has the ancestor a, which b does not list; d and e are each other's ancestors.
+        let b = Label(name: "b", mid: "", parents: [2])
+        let c = Label(name: "c", mid: "", parents: [0])
+        #expect(throws: TaggerConfigurationError.ancestorsIncomplete(label: "b", ancestor: "c")) {
+            try make([a, b, c], [rule, rule, rule])
+        }
+        #expect(throws: TaggerConfigurationError.ancestorsIncomplete(label: "d", ancestor: "e")) {
+            try make(
+                [Label(name: "d", mid: "", parents: [1]), Label(name: "e", mid: "", parents: [0])], [rule, rule])
+        }
+    }
+}
