@@ -44,12 +44,13 @@ struct ALSADevice: ~Copyable {
     /// every integer format unchanged. Sample rate conversion inside libasound stays off unless nothing else fits.
     init(_ request: CaptureRequest) throws(CaptureError) {
         let name = request.device
-        silenceALSAMessages()
+        collectALSAMessages()
+        defer { _ = takeALSAMessage() }
         var opened: OpaquePointer?
         let code = snd_pcm_open(&opened, name, SND_PCM_STREAM_CAPTURE, SND_PCM_NONBLOCK)
         guard code >= 0, let pcm = opened else {
             if code == -ENOENT, !ALSADevice.isDefined(name) { throw .device(name, .unknownName) }
-            throw .device(name, .init(call: "snd_pcm_open", errno: -code))
+            throw .device(name, .init(call: "snd_pcm_open", errno: -code, message: takeALSAMessage()))
         }
         do {
             let setup = try ALSADevice.configure(pcm, request)

@@ -28,8 +28,9 @@ public enum CaptureError: Error, Sendable, Equatable, CustomStringConvertible {
         case rate(Int)
         /// It has too few channels.
         case channel(Int)
-        /// Any other failure: the libasound function and its error code (a positive errno value).
-        case failed(call: String, errno: Int32)
+        /// Any other failure: the libasound function, its error code (a positive errno value) and what the library
+        /// said in words, if anything.
+        case failed(call: String, errno: Int32, message: String)
     }
 
     public enum FileProblem: Sendable, Equatable {
@@ -107,7 +108,8 @@ extension CaptureError.DeviceProblem {
         case .unsupported(let what): "offers no \(what) that can be used; try its 'plughw:' name"
         case .rate(let rate): "does not offer \(rate) Hz; try its 'plughw:' name or another rate"
         case .channel(let channel): "has no channel \(channel) (the first is 0)"
-        case .failed(let call, let code): "failed in \(call): \(systemMessage(code))"
+        case .failed(let call, let code, ""): "failed in \(call): \(systemMessage(code))"
+        case .failed(let call, let code, let message): "failed in \(call): \(systemMessage(code)) (\(message))"
         }
     }
 }

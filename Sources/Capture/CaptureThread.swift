@@ -65,6 +65,7 @@ final class CaptureThread: @unchecked Sendable {
         let beginning = Unmanaged<Beginning>.fromOpaque(pointer!).takeRetainedValue()
         let shared = beginning.shared
         nameThread()
+        silenceALSAMessages()
         var parameters = sched_param()
         parameters.sched_priority = beginning.priority
         let refused = pthread_setschedparam(pthread_self(), SCHED_FIFO, &parameters)

@@ -19,9 +19,9 @@
    long; the samples of that time are lost), pause:ms (the same, and no sample is lost: the device's clock stands).
 
    The sample clock never stops: it goes on through faults and through being closed. A sample's value is its number
-   on that clock, so a reader can tell from the values alone how many samples it missed. The clock's start and the
-   actions done are kept in the process by name of the PCM, or in nothing else. While the file `state` exists with
-   the text "absent", "busy" or "denied", opening fails so. */
+   on that clock, so a reader can tell from the values alone how many samples it missed. The clock and what was done
+   of the script are kept for the life of the process, by name of the PCM. While the file `state` holds the word
+   "absent", "busy", "denied" or "refused", opening fails so. */
 
 #include <alsa/asoundlib.h>
 #include <alsa/pcm_external.h>
@@ -157,7 +157,7 @@ static snd_pcm_sframes_t on_pointer(snd_pcm_ioplug_t *io)
     if (at > d->first + d->captured) d->captured = at - d->first;
     if (d->captured - d->delivered > io->buffer_size) {
         if (!d->dead && !d->suspended) return -EPIPE;
-        d->captured = d->delivered + io->buffer_size;
+        d->captured = d->delivered + io->buffer_size - 1;
     }
     /* A device that fails still says that there is something to read, or the reader would not come. */
     if ((d->dead || d->suspended) && d->captured == d->delivered) d->captured++;
@@ -259,6 +259,7 @@ static int refusal(const char *path)
     if (!strcmp(word, "absent")) return -ENODEV;
     if (!strcmp(word, "busy")) return -EBUSY;
     if (!strcmp(word, "denied")) return -EACCES;
+    if (!strcmp(word, "refused")) return -ECONNREFUSED;
     return 0;
 }
 

@@ -1,0 +1,276 @@
+import Capture
+import Testing
+
+/// Records a scripted device; a failure to start is the recording's error.
+private func record(
+    _ key: String, plug: Bool = false, samples: Int64 = .max, seconds: Double = 8, stallTime: Int = 400,
+    channel: ChannelChoice = .mix, until isEnough: @escaping @Sendable (Recording) -> Bool = { _ in false }
+) async -> (recording: Recording, statistics: CaptureStatistics, rate: Int) {
+    let source = ALSASource(
+        CaptureRequest(device: ScriptedDevices.name(key, plug: plug), channel: channel), stallTime: stallTime)
+    return await onThread {
+        do throws(CaptureError) { try source.start() } catch {
+            var nothing = Recording(of: source, seconds: 0)
+            nothing.error = error
+            return (nothing, source.statistics, source.rate)
+        }
+        let recording = Recording(of: source, samples: samples, seconds: seconds, until: isEnough)
+        source.stop()
+        return (recording, source.statistics, source.rate)
+    }
+}
+
+@Suite("A capture device")
+struct DeviceTests {
+    @Test("delivers every sample once, in order, and the state first")
+    func steady() async {
+        let (recording, statistics, rate) = await record("steady", samples: 32_000)
+        #expect(rate == 16_000)
+        #expect(recording.parts.first == .state(.capturing))
+        #expect(recording.parts.count == 2)
+        #expect(recording.timelineErrors() == [0])
+        #expect(statistics.capturedSamples >= 32_000)
+        #expect(statistics.xruns == 0)
+        #expect(statistics.realtimeScheduling != nil)
+        #expect(statistics.lockedMemory != nil)
+    }
+
+    @Test("that overruns leaves gaps of the true length")
+    func xruns() async {
+        let (recording, statistics, _) = await record("xruns", samples: 48_000)
+        #expect(recording.gaps.map(\.cause) == [.xrun, .xrun, .xrun, .xrun])
+        #expect(recording.gaps.allSatisfy { $0.samples > 0 })
+        #expect(statistics.xruns == 4)
+        expectExact(recording)
+    }
+
+    @Test("that was suspended goes on")
+    func suspended() async {
+        let (recording, statistics, _) = await record("suspended", samples: 32_000)
+        #expect(recording.gaps.map(\.cause) == [.suspend])
+        #expect(statistics.suspends == 1)
+        expectExact(recording)
+    }
+
+    @Test("that is unplugged is told, waited for, and its absence measured")
+    func unplugged() async {
+        let (recording, statistics, _) = await record("unplugged", samples: 56_000)
+        #expect(recording.gaps.map(\.cause) == [.unplugged])
+        #expect((recording.gaps.first?.samples ?? 0) > 16_000)
+        #expect(recording.states.count == 3)
+        #expect(recording.states.first == .capturing && recording.states.last == .capturing)
+        guard case .lost(.unplugged, .device(_, .absent)) = recording.states[1] else {
+            Issue.record("\(recording.states)")
+            return
+        }
+        #expect(statistics.reopenings == 1)
+        expectExact(recording)
+    }
+
+    @Test("may be unplugged again and again")
+    func unpluggedTwice() async {
+        let (recording, statistics, _) = await record("unplugged_long", samples: 72_000)
+        #expect(recording.gaps.map(\.cause) == [.unplugged, .unplugged])
+        #expect(statistics.reopenings == 2)
+        expectExact(recording)
+    }
+
+    @Test("whose server goes away is told so")
+    func server() async {
+        let (recording, _, _) = await record("server", samples: 48_000)
+        #expect(recording.gaps.map(\.cause) == [.server])
+        guard recording.states.count == 3, case .lost(.server, _) = recording.states[1] else {
+            Issue.record("\(recording.states)")
+            return
+        }
+        expectExact(recording)
+    }
+
+    @Test("that stands still is restarted, and the time it stood still is a gap")
+    func stalled() async {
+        let (recording, statistics, _) = await record("stalled", samples: 48_000)
+        #expect(recording.gaps.map(\.cause) == [.stall])
+        #expect(statistics.stalls >= 1)
+        #expect(recording.states.contains { if case .lost(.stall, .device(_, .stalled)) = $0 { true } else { false } })
+        expectExact(recording)
+    }
+
+    @Test("that loses samples without telling is found out by its clock")
+    func slipping() async {
+        let (recording, _, _) = await record("slipping", samples: 48_000)
+        #expect(recording.gaps.map(\.cause) == [.slip])
+        // Between the loss and the finding the timeline is behind; after it, it is right again.
+        let errors = recording.timelineErrors()
+        #expect(errors.count == 3)
+        #expect(errors.count > 1 && errors[1] < -2000)
+        #expect(abs(errors.last ?? 99) <= 1)
+    }
+
+    @Test("that never delivers is told as stalled and tried for ever")
+    func stuck() async {
+        let (recording, statistics, _) = await record("stuck", seconds: 5) { !$0.states.isEmpty }
+        guard case .lost(.stall, .device(_, .stalled)) = recording.states.first else {
+            Issue.record("\(recording.states)")
+            return
+        }
+        #expect(recording.samples.isEmpty)
+        #expect(statistics.stalls >= 1)
+    }
+
+    @Test("that is not there yet is waited for")
+    func late() async {
+        let path = "\(ScriptedDevices.directory)/late"
+        let (recording, _, rate) = await record("late", samples: 8000) {
+            if $0.states.count == 1 { write("", to: path) }
+            return false
+        }
+        guard recording.states.count == 2, case .waiting(.device(_, .absent)) = recording.states[0] else {
+            Issue.record("\(recording.states)")
+            return
+        }
+        #expect(recording.states[1] == .capturing)
+        #expect(recording.gaps.isEmpty)
+        #expect(rate == 16_000)
+        expectExact(recording)
+    }
+
+    @Test("that delivers only zeros is told as silent, and its samples keep coming")
+    func zeros() async {
+        let source = ALSASource(CaptureRequest(device: ScriptedDevices.name("zeros")), silenceTime: 500)
+        let recording = await onThread {
+            do { try source.start() } catch { Issue.record(error) }
+            defer { source.stop() }
+            return Recording(of: source, samples: 16_000, seconds: 5)
+        }
+        #expect(recording.states == [.capturing, .silent(seconds: 0.5)])
+        #expect(recording.samples.count >= 16_000)
+    }
+
+    @Test("with values that are no numbers delivers zeros for them, counted")
+    func notNumbers() async {
+        let (recording, statistics, _) = await record("nan", samples: 16_000)
+        #expect(recording.samples.allSatisfy { $0.isFinite })
+        #expect(statistics.nonFiniteSamples >= 15)
+    }
+
+    @Test("whose reader is late loses the oldest samples, exactly counted")
+    func overflow() async {
+        let source = ALSASource(CaptureRequest(device: ScriptedDevices.name("overflowing")), ringTime: 200)
+        let recording = await onThread {
+            do { try source.start() } catch { Issue.record(error) }
+            defer { source.stop() }
+            // Reads for a while, sleeps longer than the ring holds, reads on.
+            var naps = 0
+            return Recording(of: source, samples: 32_000, seconds: 5, blockSize: 640) { recording in
+                if recording.samples.count > (naps + 1) * 6000, naps < 2 {
+                    naps += 1
+                    sleep(milliseconds: 400)
+                }
+                return false
+            }
+        }
+        #expect(recording.gaps.count >= 2)
+        #expect(recording.gaps.allSatisfy { $0.cause == .overflow })
+        #expect(Set(recording.timelineErrors()) == [0])
+        #expect(source.statistics.overflowSamples == recording.gaps.reduce(0) { $0 + $1.samples })
+    }
+
+    @Test("with a fast clock is measured")
+    func drift() async {
+        let source = ALSASource(CaptureRequest(device: ScriptedDevices.name("fast")))
+        let measured: (rate: Double, early: StreamInstant?, late: StreamInstant?) = await onThread {
+            do { try source.start() } catch { Issue.record(error) }
+            defer { source.stop() }
+            _ = Recording(of: source, samples: 96_000, seconds: 8)
+            return (source.measuredRate ?? 0, source.time(ofSample: 16_000), source.time(ofSample: 96_000))
+        }
+        #expect(abs(measured.rate / 16_016 - 1) < 100e-6, "measured \(measured.rate) Hz")
+        let span = Double((measured.late?.nanoseconds ?? 0) - (measured.early?.nanoseconds ?? 0)) * 1e-9
+        #expect(abs(span - 80_000 / 16_016.0) < 0.002)
+        #expect(abs((measured.late?.nanoseconds ?? 0) - StreamInstant.now().nanoseconds) < 300_000_000)
+    }
+
+    @Test("that is stopped from another thread wakes its reader")
+    func stopped() async {
+        let source = ALSASource(CaptureRequest(device: ScriptedDevices.name("stopped")))
+        let took: Double = await onThread {
+            do { try source.start() } catch { Issue.record(error) }
+            _ = Recording(of: source, samples: 1600, seconds: 2)
+            let begin = now()
+            Task { await onThread { source.stop() } }
+            let rest = Recording(of: source, seconds: 5)
+            #expect(rest.hasEnded)
+            return now() - begin
+        }
+        #expect(took < 2)
+    }
+
+    /// Right to the sample: where a device's clock is read in whole samples, one either way.
+    private func expectExact(_ recording: Recording, sourceLocation: SourceLocation = #_sourceLocation) {
+        let errors = recording.timelineErrors()
+        #expect(!errors.isEmpty && errors.allSatisfy { abs($0) <= 1 }, "\(errors)", sourceLocation: sourceLocation)
+    }
+}
+
+@Suite("Negotiation")
+struct NegotiationTests {
+    @Test("reads every sample format exactly", arguments: ["s24", "s24_3", "s32", "float"])
+    func formats(key: String) async {
+        let (recording, _, _) = await record(key, samples: 4000)
+        #expect(recording.timelineErrors() == [0])
+    }
+
+    @Test("gives the same samples with and without a plug layer")
+    func plug() async {
+        func number(_ value: Float) -> Int64 { Int64(value * 32_768) + 0x8000 }
+        for plug in [false, true] {
+            let (recording, _, rate) = await record("s16", plug: plug, samples: 4000)
+            #expect(rate == 16_000)
+            #expect(recording.timelineErrors(number: number) == [0])
+        }
+    }
+
+    @Test("takes the device's own rate, 16 kHz or the smallest multiple before others")
+    func rates() async {
+        for (key, expected) in [("usb", 48_000), ("cd", 44_100), ("studio", 192_000)] {
+            let (recording, _, rate) = await record(key, samples: 9600)
+            #expect(rate == expected)
+            #expect(recording.samples.count >= 9600)
+        }
+    }
+
+    @Test("mixes all channels, or takes the one asked for")
+    func channels() async {
+        // Channel c is c samples ahead, so the mean of two is half a sample ahead: halve the step to see it.
+        let mixed = await record("stereo", samples: 1000).recording.samples
+        #expect(zip(mixed, mixed.dropFirst()).allSatisfy { abs($1 - $0 - 0x1p-23) < 0x1p-25 })
+        let third = await record("six", samples: 4000, channel: .one(3)).recording
+        #expect(third.timelineErrors() == [0])
+        let missing = await record("six", channel: .one(6)).recording
+        #expect(missing.error == .device("test_six", .channel(6)))
+    }
+
+    @Test("refuses what cannot be, in one sentence and with the right kind")
+    func refusals() async {
+        let expected: [(String, CaptureError.DeviceProblem, CaptureError.Category)] = [
+            ("busy", .busy, .unavailable), ("denied", .notPermitted, .noPermission),
+            ("unsupported", .unsupported(what: "sample format"), .unavailable),
+        ]
+        for (key, problem, category) in expected {
+            let error = await record(key).recording.error
+            #expect(error == .device("test_\(key)", problem))
+            #expect(error?.category == category)
+        }
+        _ = ScriptedDevices.directory
+        let unknown = ALSASource(CaptureRequest(device: "no_such_name"))
+        #expect(startError(unknown) == CaptureError.device("no_such_name", .unknownName))
+        let rate = ALSASource(CaptureRequest(device: ScriptedDevices.name("s16"), rate: 48_000))
+        #expect(startError(rate) == CaptureError.device("test_s16", .rate(48_000)))
+        for (key, problem) in [("absent", CaptureError.DeviceProblem.absent), ("refused", .serverGone)] {
+            let source = ALSASource(CaptureRequest(device: ScriptedDevices.name(key)), waitForDevice: false)
+            #expect(startError(source) == CaptureError.device("test_\(key)", problem))
+        }
+        let card = ALSASource(CaptureRequest(device: "hw:CARD=Nowhere"), waitForDevice: false)
+        #expect(startError(card) == CaptureError.device("hw:CARD=Nowhere", .absent))
+    }
+}

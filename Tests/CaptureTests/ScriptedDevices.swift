@@ -1,0 +1,138 @@
+import Capture
+import Glibc
+import Testing
+
+/// The scripted capture devices: compiled once from ScriptedPCM/, configured by one asoundrc, opened by name through
+/// libasound like any other.
+enum ScriptedDevices {
+    /// Name → settings of ScriptedPCM/pcm_scripted.c. Each name belongs to one test: its script runs once.
+    static let settings: [String: String] = [
+        "steady": #"formats "FLOAT_LE""#,
+        "fast": #"formats "FLOAT_LE" speed 1.001"#,
+        "xruns": #"formats "FLOAT_LE" script "8000:xrun,16000:xrun,24000:xrun,32000:xrun""#,
+        "suspended": #"formats "FLOAT_LE" script "12000:suspend""#,
+        "unplugged": #"formats "FLOAT_LE" script "16000:gone:1200""#,
+        "unplugged_long": #"formats "FLOAT_LE" script "12000:gone:500,40000:gone:300""#,
+        "server": #"formats "FLOAT_LE" script "12000:eio:700""#,
+        "stalled": #"formats "FLOAT_LE" script "12000:stall:900""#,
+        "slipping": #"formats "FLOAT_LE" script "16000:stall:150""#,
+        "paused": #"formats "FLOAT_LE" script "12000:pause:900""#,
+        "stuck": #"formats "FLOAT_LE" stuck 1"#,
+        "overflowing": #"formats "FLOAT_LE""#,
+        "zeros": #"formats "FLOAT_LE" kind "zeros""#,
+        "nan": #"formats "FLOAT_LE" kind "nan""#,
+        "absent": #"formats "FLOAT_LE" state "DIR/absent""#,
+        "late": #"formats "FLOAT_LE" state "DIR/late""#,
+        "busy": #"formats "FLOAT_LE" state "DIR/busy""#,
+        "denied": #"formats "FLOAT_LE" state "DIR/denied""#,
+        "refused": #"formats "FLOAT_LE" state "DIR/refused""#,
+        "s16": #"formats "S16_LE""#,
+        "s24": #"formats "S24_LE""#,
+        "s24_3": #"formats "S24_3LE""#,
+        "s32": #"formats "S32_LE,S16_LE""#,
+        "float": #"formats "FLOAT_LE,S16_LE""#,
+        "unsupported": #"formats "MU_LAW""#,
+        "stereo": #"formats "FLOAT_LE" channels 2"#,
+        "six": #"formats "FLOAT_LE" channels 6"#,
+        "usb": #"formats "S16_LE" rates "44100,48000" channels 2"#,
+        "cd": #"formats "S16_LE" rates "44100" channels 2"#,
+        "studio": #"formats "S32_LE" rates "192000" channels 8"#,
+        "stopped": #"formats "FLOAT_LE""#,
+    ]
+
+    /// Where the plug-in, the configuration and state files are. Made at the first use.
+    static let directory: String = {
+        let directory = temporaryDirectory()
+        let source = #filePath.split(separator: "/").dropLast().joined(separator: "/")
+        let library = "\(directory)/libasound_module_pcm_scripted.so"
+        let status = run(
+            "cc", "-shared", "-fPIC", "-DPIC", "-O1", "/\(source)/ScriptedPCM/pcm_scripted.c", "-o", library,
+            "-lasound", "-lm")
+        precondition(status == 0, "the scripted device does not compile")
+        var configuration = "</usr/share/alsa/alsa.conf>\npcm_type.scripted { lib \"\(library)\" }\n"
+        for (name, text) in settings {
+            let text = text.split(separator: "DIR").joined(separator: directory)
+            configuration += "pcm.test_\(name) { type scripted \(text) }\n"
+            configuration += "pcm.plug_\(name) { type plug slave.pcm \"test_\(name)\" }\n"
+        }
+        for word in ["absent", "busy", "denied", "refused"] { write(word, to: "\(directory)/\(word)") }
+        write("absent", to: "\(directory)/late")
+        write(configuration, to: "\(directory)/asoundrc")
+        setenv("ALSA_CONFIG_PATH", "\(directory)/asoundrc", 1)
+        return directory
+    }()
+
+    /// The name to open.
+    static func name(_ key: String, plug: Bool = false) -> String {
+        _ = directory
+        precondition(settings[key] != nil)
+        return (plug ? "plug_" : "test_") + key
+    }
+}
+
+func temporaryDirectory() -> String {
+    var template = Array("/tmp/aumd-capture-tests-XXXXXX".utf8CString)
+    precondition(mkdtemp(&template) != nil)
+    let path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    temporaryPaths.append(path)
+    return path
+}
+
+/// Removed at exit.
+nonisolated(unsafe) private var temporaryPaths: [String] = {
+    atexit { for path in temporaryPaths { _ = run("rm", "-rf", path) } }
+    return []
+}()
+
+func write(_ text: String, to path: String) {
+    write(Array(text.utf8), to: path)
+}
+
+func write(_ bytes: [UInt8], to path: String) {
+    let file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+    precondition(file >= 0)
+    var rest = bytes[...]
+    while !rest.isEmpty {
+        let count = rest.withUnsafeBytes { write(file, $0.baseAddress, $0.count) }
+        precondition(count > 0)
+        rest = rest.dropFirst(count)
+    }
+    close(file)
+}
+
+/// Runs a program and returns its exit status.
+func run(_ arguments: String...) -> Int32 {
+    var process = pid_t()
+    var vector: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
+    defer { for argument in vector { free(argument) } }
+    guard posix_spawnp(&process, arguments[0], nil, nil, &vector, environ) == 0 else { return 127 }
+    var status: Int32 = 0
+    waitpid(process, &status, 0)
+    return status & 0x7F == 0 ? status >> 8 & 0xFF : 128
+}
+
+/// Runs something that blocks on a thread of its own, so that tests that wait for real time wait together.
+func onThread<Value: Sendable>(_ body: @escaping @Sendable () -> Value) async -> Value {
+    await withCheckedContinuation { continuation in
+        let work: @Sendable () -> Void = { continuation.resume(returning: body()) }
+        let box = Unmanaged.passRetained(Work(work))
+        var thread = pthread_t()
+        let code = pthread_create(&thread, nil, threadMain, box.toOpaque())
+        precondition(code == 0)
+        pthread_detach(thread)
+    }
+}
+
+private final class Work {
+    let body: @Sendable () -> Void
+    init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+}
+
+private let threadMain: @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? = { pointer in
+    Unmanaged<Work>.fromOpaque(pointer!).takeRetainedValue().body()
+    return nil
+}
+
+func sleep(milliseconds: Int) {
+    usleep(UInt32(milliseconds * 1000))
+}
