@@ -1,0 +1,134 @@
+/// What the user said about how aumd runs. nil is "not said": `merging(over:)` lays one set over another, and the
+/// accessors in Settings+Defaults.swift fill in what nobody said. The keys, their types and ranges are in Key.swift.
+public struct Settings: Sendable, Equatable {
+    /// Model folder; nil for the model that comes with the program.
+    public var model: String?
+    public var source = Source()
+    public var stream = Stream()
+    public var events = Events()
+    public var output = Output()
+
+    /// Where sound comes from.
+    public struct Source: Sendable, Equatable {
+        /// Name of the source in every record.
+        public var name: String?
+        /// ALSA PCM, as `arecord -D` takes it.
+        public var device: String?
+        /// What of the device is heard.
+        public var channel: Channel?
+        /// Hz; nil for what the device offers best.
+        public var rate: Int?
+        /// ALSA's period in milliseconds.
+        public var periodMilliseconds: Double?
+        /// ALSA's buffer in milliseconds.
+        public var bufferMilliseconds: Double?
+    }
+
+    /// Which channels of a device make the mono signal.
+    public enum Channel: Sendable, Equatable {
+        /// The mean of all.
+        case all
+        /// One; the first is 0.
+        case one(Int)
+    }
+
+    /// How the model runs as a stream.
+    public struct Stream: Sendable, Equatable {
+        /// Whether window passes confirm the provisional scores.
+        public var window: Bool?
+        /// Columns that a window pass confirms; nil for the model's own.
+        public var chunk: Int?
+        /// Columns to the right of the chunk; nil for the model's own.
+        public var lookahead: Int?
+    }
+
+    /// When scores become events.
+    public struct Events: Sendable, Equatable {
+        /// For every label.
+        public var standard = Rule()
+        /// By label name, over `standard`.
+        public var labels: [String: Rule] = [:]
+        /// By group name: labels that share an event.
+        public var groups: [String: [Member]] = [:]
+    }
+
+    /// What was said about a label, or about all.
+    public struct Rule: Sendable, Equatable {
+        /// Score that starts an event.
+        public var on: Float?
+        /// Score below which it ends.
+        public var off: Float?
+        /// Seconds.
+        public var minimumDuration: Double?
+        /// Seconds.
+        public var cooldown: Double?
+        /// Whether the label is never told.
+        public var mute: Bool?
+        /// Where the label is named.
+        public internal(set) var origin: Origin?
+
+        /// A rule that was not read from a file; nil is "not said".
+        public init(
+            on: Float? = nil, off: Float? = nil, minimumDuration: Double? = nil, cooldown: Double? = nil,
+            mute: Bool? = nil
+        ) {
+            self.on = on
+            self.off = off
+            self.minimumDuration = minimumDuration
+            self.cooldown = cooldown
+            self.mute = mute
+        }
+    }
+
+    /// A label in a group.
+    public struct Member: Sendable, Equatable {
+        /// Its name.
+        public var label: String
+        /// Where the label is named.
+        public internal(set) var origin: Origin?
+
+        /// A member that was not read from a file.
+        public init(_ label: String) { self.label = label }
+    }
+
+    /// Where records go.
+    public struct Output: Sendable, Equatable {
+        /// NDJSON to standard output.
+        public var stdout: Bool?
+        /// NDJSON file to append to.
+        public var file: String?
+        /// Unix socket that clients read NDJSON from.
+        public var socket: String?
+        /// Permission bits of the socket.
+        public var socketMode: Int?
+        /// Events to the systemd journal.
+        public var journal: Bool?
+        /// How many of every column's top scores are told.
+        public var scores: Int?
+        /// Seconds between status records.
+        public var statusInterval: Double?
+    }
+
+    /// Settings that say nothing.
+    public init() {}
+
+    /// These settings where something was said, `other` elsewhere. Rules of a label merge key by key; a group replaces
+    /// the group of the same name.
+    public func merging(over other: Settings) -> Settings {
+        var merged = other
+        for key in Key<Settings>.all { key.merge(&merged, self) }
+        merged.events.standard = events.standard.merging(over: other.events.standard)
+        merged.events.labels.merge(events.labels) { $1.merging(over: $0) }
+        merged.events.groups.merge(events.groups) { $1 }
+        return merged
+    }
+}
+
+extension Settings.Rule {
+    func merging(over other: Self) -> Self {
+        var merged = other
+        for key in Key<Settings.Rule>.all { key.merge(&merged, self) }
+        merged.origin = origin ?? other.origin
+        return merged
+    }
+}

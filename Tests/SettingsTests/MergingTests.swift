@@ -1,0 +1,130 @@
+import Settings
+import Tagging
+import Testing
+
+@Suite("Command line over environment over file over defaults")
+struct MergingTests {
+    @Test("what the upper says goes, the rest stays")
+    func layers() throws {
+        let file = try Settings(yaml: "source: {device: hw:1, name: cellar, rate: 8000}\noutput: {scores: 3}")
+        let environment = try Settings(environment: ["AUMD_DEVICE": "hw:2", "AUMD_RATE": "16000", "PATH": "/bin"])
+        var line = Settings()
+        try line.set("source.rate", to: "48000", origin: "--rate")
+        let merged = line.merging(over: environment).merging(over: file)
+        #expect(merged.device == "hw:2")
+        #expect(merged.sourceName == "cellar")
+        #expect(merged.source.rate == 48_000)
+        #expect(merged.scores == 3)
+        #expect(merged.periodMilliseconds == 10)
+    }
+
+    @Test("merging with nothing changes nothing, and is associative")
+    func laws() throws {
+        let a = try Settings(yaml: "model: a\nsource: {rate: 8000}\nevents: {labels: {Bark: {on: 0.4}}, groups: {A: [Bark]}}")
+        let b = try Settings(yaml: "model: b\nsource: {channel: 2}\nevents: {labels: {Bark: {off: 0.1}, Dog: {mute: on}}}")
+        let c = try Settings(yaml: "stream: {chunk: 2}\nevents: {default: {on: 0.7}, groups: {A: [Dog], B: [Cat]}}")
+        #expect(a.merging(over: Settings()) == a)
+        #expect(Settings().merging(over: a) == a)
+        #expect(a.merging(over: b).merging(over: c) == a.merging(over: b.merging(over: c)))
+        let merged = a.merging(over: b)
+        #expect(merged.model == "a")
+        #expect(merged.events.labels["Bark"]?.on == 0.4)
+        #expect(merged.events.labels["Bark"]?.off == 0.1)
+        #expect(merged.events.labels["Dog"]?.mute == true)
+    }
+
+    @Test("an environment variable for every key with a single value")
+    func environment() throws {
+        let settings = try Settings(environment: [
+            "AUMD_MODEL": "m", "AUMD_SOURCE_NAME": "n", "AUMD_DEVICE": "d", "AUMD_CHANNEL": "3", "AUMD_RATE": "44100",
+            "AUMD_PERIOD_MS": "20", "AUMD_BUFFER_MS": "400", "AUMD_WINDOW": "false", "AUMD_CHUNK": "2",
+            "AUMD_LOOKAHEAD": "9", "AUMD_STDOUT": "no", "AUMD_FILE": "f", "AUMD_SOCKET": "s", "AUMD_SOCKET_MODE": "600",
+            "AUMD_JOURNAL": "true", "AUMD_SCORES": "1", "AUMD_STATUS_INTERVAL": "0.5",
+        ])
+        let file = try Settings(yaml: """
+            {model: m, source: {name: n, device: d, channel: 3, rate: 44100, period_ms: 20, buffer_ms: 400},
+             stream: {window: false, chunk: 2, lookahead: 9},
+             output: {stdout: no, file: f, socket: s, socket_mode: 600, journal: true, scores: 1, status_interval: 0.5}}
+            """)
+        #expect(settings == file)
+    }
+
+    @Test("empty variables say nothing, wrong ones are all told")
+    func wrongEnvironment() throws {
+        #expect(try Settings(environment: ["AUMD_FILE": "", "AUMD_RATE": ""]) == Settings())
+        let error = #expect(throws: InvalidSettings.self) {
+            try Settings(environment: ["AUMD_RATE": "fast", "AUMD_CHUNK": "0"])
+        }
+        #expect(error?.errors == [
+            .wrongType(.option("AUMD_RATE"), key: "source.rate", found: "fast", expected: "a whole number"),
+            .impossibleValue(.option("AUMD_CHUNK"), key: "stream.chunk", value: "0", allowed: "a whole number from 1 to 1024"),
+        ])
+    }
+
+    @Test("a buffer has to hold two periods, whoever said them")
+    func combination() throws {
+        let file = try Settings(yaml: "source: {buffer_ms: 50}")
+        let merged = try Settings(environment: ["AUMD_PERIOD_MS": "40"]).merging(over: file)
+        #expect(throws: SettingsError.self) { try merged.checkCombination() }
+        #expect(throws: Never.self) { try file.checkCombination() }
+    }
+}
+
+@Suite("The rules of a model's labels")
+struct RuleTests {
+    let labels: [Settings.ModelLabel] = [("Speech", nil, nil), ("Bark", 0.4, 0.25), ("Siren", 0.6, 0.5), ("Alarm clock", nil, nil)]
+
+    @Test("without settings: the model's thresholds, else the defaults")
+    func defaults() throws {
+        #expect(try Settings().rules(labels: labels) == [
+            LabelRule(), LabelRule(on: 0.4, off: 0.25), LabelRule(on: 0.6, off: 0.5), LabelRule(),
+        ])
+    }
+
+    @Test("a label's own setting goes over the one for all, which goes over the model's")
+    func order() throws {
+        let settings = try Settings(yaml: """
+            events:
+              default: {on: 0.7, cooldown: 2}
+              labels: {Bark: {on: 0.3, minimum_duration: 1}, Speech: {mute: true, cooldown: 0}}
+              groups: {Alarm: [Siren, Alarm clock]}
+            """)
+        #expect(try settings.rules(labels: labels) == [
+            LabelRule(on: 0.7, off: 0.3, cooldown: 0, mute: true),
+            LabelRule(on: 0.3, off: 0.25, minimumDuration: 1, cooldown: 2),
+            LabelRule(on: 0.7, off: 0.5, cooldown: 2, group: "Alarm"),
+            LabelRule(on: 0.7, off: 0.3, cooldown: 2, group: "Alarm"),
+        ])
+    }
+
+    @Test("an inherited off gives way to a lower on")
+    func lowerOn() throws {
+        let rules = try Settings(yaml: "events: {labels: {Siren: {on: 0.2}}}").rules(labels: labels)
+        #expect(rules[2] == LabelRule(on: 0.2, off: 0.2))
+    }
+
+    @Test("an off above the model's on is told")
+    func highOff() throws {
+        let settings = try Settings(yaml: "events:\n  labels:\n    Bark: {off: 0.45}\n", path: "f")
+        let error = #expect(throws: InvalidSettings.self) { try settings.rules(labels: labels) }
+        #expect("\(error!)" == #"f:3:5: events.labels."Bark".off cannot be 0.45; give at most the "on" that holds for the label, 0.4."#)
+    }
+
+    @Test("every unknown label is told with its line and the nearest label")
+    func unknownLabels() throws {
+        let settings = try Settings(yaml: """
+            events:
+              labels:
+                bark: {on: 0.2}
+                Speach: {mute: true}
+              groups:
+                Alarm: [Siren, Alarmclock]
+            """, path: "f")
+        let error = #expect(throws: InvalidSettings.self) { try settings.rules(labels: labels) }
+        #expect("\(error!)" == """
+            f:3:5: the model has no label "bark"; the nearest is "Bark".
+            f:4:5: the model has no label "Speach"; the nearest is "Speech".
+            f:6:20: the model has no label "Alarmclock"; the nearest is "Alarm clock".
+            """)
+    }
+}

@@ -1,0 +1,134 @@
+import Glibc
+import Settings
+import Tagging
+import Testing
+
+@Suite("What a file says is what the settings hold")
+struct ReadingTests {
+    @Test("every key is read")
+    func everyKey() throws {
+        let settings = try Settings(yaml: """
+            model: /srv/model
+            source: {name: kitchen, device: "hw:CARD=Mic,DEV=0", channel: 1, rate: 48000, period_ms: 2.5, buffer_ms: 80}
+            stream: {window: false, chunk: 4, lookahead: 0}
+            events:
+              default: {on: 0.6, off: 0.2, minimum_duration: 0.32, cooldown: 0, mute: true}
+              labels: {Bark: {on: 1e-1, mute: false}}
+              groups: {Alarm: [Siren, Alarm clock]}
+            output: {stdout: no, file: a.ndjson, socket: e.sock, socket_mode: "0666", journal: yes, scores: 5, status_interval: 1}
+            """)
+        #expect(settings.model == "/srv/model")
+        #expect(settings.source.name == "kitchen")
+        #expect(settings.source.device == "hw:CARD=Mic,DEV=0")
+        #expect(settings.source.channel == .one(1))
+        #expect(settings.source.rate == 48_000)
+        #expect(settings.source.periodMilliseconds == 2.5)
+        #expect(settings.source.bufferMilliseconds == 80)
+        #expect(settings.stream.window == false)
+        #expect(settings.stream.chunk == 4)
+        #expect(settings.stream.lookahead == 0)
+        #expect(settings.events.standard.on == 0.6)
+        #expect(settings.events.standard.off == 0.2)
+        #expect(settings.events.standard.minimumDuration == 0.32)
+        #expect(settings.events.standard.cooldown == 0)
+        #expect(settings.events.standard.mute == true)
+        #expect(settings.events.labels["Bark"]?.on == 0.1)
+        #expect(settings.events.labels["Bark"]?.mute == false)
+        #expect(settings.events.groups["Alarm"]?.map(\.label) == ["Siren", "Alarm clock"])
+        #expect(settings.output.stdout == false)
+        #expect(settings.output.file == "a.ndjson")
+        #expect(settings.output.socket == "e.sock")
+        #expect(settings.output.socketMode == 0o666)
+        #expect(settings.output.journal == true)
+        #expect(settings.output.scores == 5)
+        #expect(settings.output.statusInterval == 1)
+    }
+
+    @Test("a file that says nothing gives the defaults", arguments: [
+        "", "\n\n", "# nothing\n", "---\n", "---\n...\n", "{}", "~", "source:\n", "source: {}\noutput: ~\n", "\u{FEFF}model:\n",
+        "events: {labels: , groups: , default: }",
+    ])
+    func nothing(text: String) throws {
+        var settings = try Settings(yaml: text)
+        settings.events.standard = Settings.Rule()
+        #expect(settings == Settings())
+    }
+
+    @Test("the installed example says the defaults, with its keys commented out and without")
+    func example() throws {
+        let path = "\(#filePath)".split(separator: "/").dropLast(3).reduce("") { "\($0)/\($1)" } + "/systemd/aumd.yaml"
+        #expect(try Settings(file: path) == Settings())
+        let text = try text(of: path)
+        // A key that is commented out has its # in the first column and no space after it but indentation.
+        let opened = text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
+            line.hasPrefix("#") && line.dropFirst().drop { $0 == " " }.prefix { $0 != ":" }.allSatisfy { $0.isLetter || $0 == "_" }
+                && line.contains(":") ? String(line.dropFirst()) : String(line)
+        }.joined(separator: "\n")
+        let settings = try Settings(yaml: opened)
+        let silent = Settings()
+        #expect(settings.model == nil && settings.source.name == nil && settings.source.rate == nil)
+        #expect(settings.device == silent.device && settings.source.device != nil)
+        #expect(settings.channel == silent.channel && settings.source.channel != nil)
+        #expect(settings.periodMilliseconds == silent.periodMilliseconds && settings.source.periodMilliseconds != nil)
+        #expect(settings.bufferMilliseconds == silent.bufferMilliseconds && settings.source.bufferMilliseconds != nil)
+        #expect(settings.usesWindow == silent.usesWindow && settings.stream.window != nil)
+        #expect(settings.stream.chunk == nil && settings.stream.lookahead == nil)
+        #expect(settings.writesStandardOutput == silent.writesStandardOutput && settings.output.stdout != nil)
+        #expect(settings.output.file == nil && settings.output.socket == nil)
+        #expect(settings.socketMode == silent.socketMode && settings.output.socketMode != nil)
+        #expect(settings.writesJournal == silent.writesJournal && settings.output.journal != nil)
+        #expect(settings.scores == silent.scores && settings.output.scores != nil)
+        #expect(settings.statusInterval == silent.statusInterval && settings.output.statusInterval != nil)
+        let labels: [Settings.ModelLabel] = [("Bark", 0.4, 0.2), ("Siren", nil, nil)]
+        #expect(settings.events.standard.cooldown != nil && settings.events.standard.minimumDuration != nil)
+        #expect(try settings.rules(labels: labels) == silent.rules(labels: labels))
+        for key in [
+            "model", "name", "device", "channel", "rate", "period_ms", "buffer_ms", "window", "chunk", "lookahead", "on",
+            "off", "minimum_duration", "cooldown", "mute", "labels", "groups", "stdout", "file", "socket", "socket_mode",
+            "journal", "scores", "status_interval",
+        ] {
+            #expect(opened.contains("\n") && opened.split(separator: "\n").contains { $0.drop { $0 == " " }.hasPrefix("\(key):") }, "\(key)")
+        }
+    }
+
+    @Test("texts that YAML 1.1 takes for something else stay texts")
+    func texts() throws {
+        #expect(try Settings(yaml: "source: {name: no}").source.name == "no")
+        #expect(try Settings(yaml: "source: {name: 0123}").source.name == "0123")
+        #expect(try Settings(yaml: "source: {name: 2026-11-23}").source.name == "2026-11-23")
+        #expect(try Settings(yaml: "source: {name: 'null'}").source.name == "null")
+        #expect(try Settings(yaml: "events: {labels: {No: {on: 0.4, off: 0.1}, 1: {\"on\": 0.3}}}").events.labels.keys.sorted() == ["1", "No"])
+    }
+
+    @Test("the socket's mode is octal in every spelling", arguments: ["0660", "660", "\"0660\"", "0o660"])
+    func mode(text: String) throws {
+        #expect(try Settings(yaml: "output: {socket_mode: \(text)}").output.socketMode == 0o660)
+    }
+
+    @Test("anchors, aliases and merge keys are followed")
+    func anchors() throws {
+        let settings = try Settings(yaml: """
+            events:
+              labels:
+                Bark: &quick {on: 0.2, cooldown: 1}
+                Dog: *quick
+                Cat: {<<: *quick, on: 0.3}
+            """)
+        #expect(settings.events.labels["Dog"]?.on == 0.2)
+        #expect(settings.events.labels["Cat"]?.on == 0.3)
+        #expect(settings.events.labels["Cat"]?.cooldown == 1)
+    }
+
+    @Test("Windows line ends and the last line without one are fine")
+    func lineEnds() throws {
+        #expect(try Settings(yaml: "source:\r\n  device: hw:1\r\n  rate: 8000").source.rate == 8000)
+    }
+
+    private func text(of path: String) throws -> String {
+        let file = try #require(fopen(path, "r"))
+        defer { fclose(file) }
+        var bytes = [UInt8](repeating: 0, count: 1 << 16)
+        let count = fread(&bytes, 1, bytes.count, file)
+        return String(decoding: bytes[..<count], as: UTF8.self)
+    }
+}
