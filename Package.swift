@@ -10,6 +10,8 @@ let package = Package(
     dependencies: [
         // Command line: parsing, help, completions.
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        // Reads the configuration file; its nodes keep each value's text, line and column.
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         // The logging interface that libraries and daemon share.
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         // Start, graceful stop and signals of the daemon.
@@ -35,10 +37,11 @@ let package = Package(
         .target(name: "AudioMamba", dependencies: ["CKernels"]),
         .target(name: "Tagging"),
         .target(name: "Sinks", dependencies: ["Tagging", "CSystemd"], exclude: ["aumd-1.schema.json"]),
+        .target(name: "Settings", dependencies: ["Tagging", .product(name: "Yams", package: "Yams")]),
         .executableTarget(
             name: "aumd",
             dependencies: [
-                "Capture", "Frontend", "AudioMamba", "Tagging", "Sinks",
+                "Capture", "Frontend", "AudioMamba", "Tagging", "Sinks", "Settings",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -51,6 +54,8 @@ let package = Package(
         .testTarget(name: "AudioMambaTests", dependencies: ["AudioMamba", "CKernels"], exclude: ["Golden"]),
         .testTarget(name: "TaggingTests", dependencies: ["Tagging"]),
         .testTarget(name: "SinksTests", dependencies: ["Sinks", "Tagging"], exclude: ["Golden"]),
+        .testTarget(name: "SettingsTests", dependencies: ["Settings", "Tagging"]),
+        .testTarget(name: "aumdTests", dependencies: ["aumd"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -12,6 +12,8 @@ final class Pipeline {
     struct Options {
         /// Name of the source in every record.
         var name: String
+        /// ALSA's name of the device, for status records.
+        var device: String?
         var analysis = Analysis.Options()
         /// Frontend as the model wants it.
         var filterBank = FilterBankParameters()
@@ -253,7 +255,8 @@ extension Pipeline {
         let status = StatusRecord(
             source: options.name, time: .clock(milliseconds: StreamInstant.now().nanoseconds / 1_000_000),
             state: state, levelDBFS: isReady ? levelDBFS : nil, xruns: UInt64(statistics.xruns),
-            dropped: UInt64(statistics.overflowSamples), lateWindows: analysis.lateWindows, message: message)
+            dropped: UInt64(statistics.overflowSamples), lateWindows: analysis.lateWindows,
+            device: options.device, message: message)
         records.send(.status(status))
         supervision.status(status, open.values.map { labels[$0].name }.sorted())
     }

@@ -14,7 +14,7 @@ struct Aumd: AsyncParsableCommand {
               aumd tag --top 3 *.flac                  what is heard in files
             """,
         version: Version.text,
-        subcommands: [TagFiles.self, ShowModel.self, Bench.self])
+        subcommands: [Listen.self, TagFiles.self, Devices.self, ShowModel.self, Check.self, Bench.self])
 
     /// Sets what every subcommand relies on: a closed pipe is an error of write(2), not a signal.
     static func main() async {

@@ -11,6 +11,8 @@ struct ModelOptions: ParsableArguments {
 
     /// Loads the model that the command line, the environment or the settings name, else the bundled one.
     ///
+    /// - Parameter settings: what the merged settings say.
+    ///
     /// - Throws: ``Failure``.
     func load(settings: String? = nil) throws(Failure) -> Model {
         let environment = getenv("AUMD_MODEL").map { String(cString: $0) }

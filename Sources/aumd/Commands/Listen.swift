@@ -1,0 +1,129 @@
+import ArgumentParser
+import AudioMamba
+import Capture
+import Glibc
+import Logging
+import ServiceLifecycle
+import Settings
+import Sinks
+import UnixSignals
+
+/// `aumd listen`: the main job.
+struct Listen: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Listens and tells which sounds are present, while it happens.",
+        discussion: """
+            On a terminal it shows a live view, into a pipe it writes JSON lines (schema aumd/1).
+
+            Examples:
+              aumd listen --demo
+              aumd listen --device hw:CARD=USB --journal
+              aumd listen --format ndjson | jq -r 'select(.phase == "open").label'
+              ffmpeg -i rtsp://camera/stream -f s16le -ar 16000 -ac 1 - | aumd listen --source -
+            """)
+
+    enum Format: String, ExpressibleByArgument, CaseIterable {
+        case ndjson, text
+    }
+
+    @OptionGroup var modelOptions: ModelOptions
+    @OptionGroup var settingsOptions: SettingsOptions
+    @OptionGroup var sourceOptions: SourceOptions
+    @Option(help: "What the standard output gets in place of the live view: ndjson, or text for sentences.")
+    var format: Format?
+
+    func run() async throws {
+        let settings = try settingsOptions.merged()
+        let model = try modelOptions.load(settings: settings.model)
+        let tagging = try model.tagging(rules: model.rules(settings))
+        let source = try sourceOptions.source(settings)
+        let logger = Logger(label: "aumd") { _ in ServiceLog() }
+        let outputs = try Outputs(
+            settings: settings, format: format, waits: source.canWait, logger: logger,
+            onReaderGone: { source.stop() })
+        defer { outputs.finish() }
+
+        var options = Pipeline.Options(name: source.name ?? settings.sourceName)
+        options.device = source.device
+        options.filterBank = model.filterBank
+        options.scoreCount = outputs.scoreCount
+        options.statusInterval = outputs.showsView ? min(1, settings.statusInterval) : settings.statusInterval
+        options.analysis.window = settings.usesWindow
+        options.analysis.chunk = settings.stream.chunk
+        options.analysis.lookahead = settings.stream.lookahead
+        options.analysis.waits = source.canWait
+        let pipeline = try Pipeline(
+            source: source.source, model: model, tagging: tagging, options: options, records: outputs.records,
+            supervision: .serviceManager(logger: logger))
+
+        let service = ListenService(pipeline: pipeline, stop: { source.stop() })
+        let group = ServiceGroup(
+            configuration: .init(
+                services: [
+                    .init(service: service, successTerminationBehavior: .gracefullyShutdownGroup,
+                          failureTerminationBehavior: .gracefullyShutdownGroup),
+                    .init(service: ReopenService(outputs: outputs)),
+                ],
+                gracefulShutdownSignals: [.sigterm, .sigint], logger: Logger(label: "aumd") { _ in
+                    var log = ServiceLog()
+                    log.logLevel = .critical
+                    return log
+                }))
+        try await group.run()
+    }
+}
+
+/// Runs the pipeline on a thread of its own until its source ends.
+private struct ListenService: Service {
+    // Handed to the analysis thread and touched by nothing else.
+    nonisolated(unsafe) let pipeline: Pipeline
+    let stop: @Sendable () -> Void
+
+    func run() async throws {
+        try await withGracefulShutdownHandler {
+            try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+                AnalysisThread.start { continuation.resume(with: Result { () throws(Failure) in try pipeline.run() }.mapError { $0 }) }
+            }
+        } onGracefulShutdown: {
+            stop()
+        }
+    }
+}
+
+/// Reopens output files on SIGHUP, as logrotate asks.
+private struct ReopenService: Service {
+    let outputs: Outputs
+
+    func run() async throws {
+        for await _ in await UnixSignalsSequence(trapping: .sighup).cancelOnGracefulShutdown() {
+            Notifier.reloading()
+            outputs.reopen()
+            Notifier.ready(status: "Output files reopened.")
+        }
+    }
+}
+
+extension Pipeline.Supervision {
+    /// Tells the service manager: READY with the first analysed audio, the watchdog from the analysis loop, a status
+    /// line with level and what is heard.
+    static func serviceManager(logger: Logger) -> Self {
+        guard Notifier.isActive else { return Self() }
+        let interval = (Notifier.watchdogMicroseconds ?? 0) / 4
+        var next: Int64 = 0
+        var supervision = Self()
+        supervision.alive = {
+            let now = StreamInstant.now().nanoseconds / 1000
+            guard interval > 0, now >= next || next - now > Int64(interval) else { return }
+            next = now + Int64(interval)
+            Notifier.watchdog()
+        }
+        supervision.ready = { Notifier.ready(status: "Listening.") }
+        supervision.status = { status, labels in
+            if status.state == .stopping { Notifier.stopping() }
+            let level = status.levelDBFS.map { "\(Int($0.rounded())) dBFS" } ?? "no sound yet"
+            let heard = labels.isEmpty ? "nothing of note" : labels.joined(separator: ", ")
+            Notifier.status(status.state == .capturing ? "\(level), \(heard)" : status.message ?? status.state.rawValue)
+        }
+        return supervision
+    }
+}

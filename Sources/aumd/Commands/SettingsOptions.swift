@@ -1,0 +1,77 @@
+import ArgumentParser
+import Glibc
+import Settings
+
+/// The options that the configuration file has keys for too: command line over environment over file over defaults.
+struct SettingsOptions: ParsableArguments {
+    static let systemFile = "/etc/aumd/aumd.yaml"
+
+    @Option(help: ArgumentHelp("Configuration file; \(systemFile) where there is one.", valueName: "file"), completion: .file())
+    var config: String?
+    @Option(help: ArgumentHelp("ALSA PCM: default, hw:CARD=…, plughw:…, or a name of your asoundrc.", valueName: "pcm"))
+    var device: String?
+    @Option(help: ArgumentHelp("Name of the source in every record; the host's name otherwise.", valueName: "name"))
+    var name: String?
+    @Option(help: ArgumentHelp("One channel, counted from 0, or all mixed.", valueName: "n|all"))
+    var channel: String?
+    @Option(help: ArgumentHelp("The device's sample rate in Hz; what it does best otherwise.", valueName: "hz"))
+    var rate: String?
+    @Option(name: .long, help: ArgumentHelp("Append events to this file too; reopened on SIGHUP.", valueName: "file"), completion: .file())
+    var outputFile: String?
+    @Option(help: ArgumentHelp("Unix socket from which any number of clients may read events.", valueName: "path"), completion: .file())
+    var socket: String?
+    @Flag(help: "Write events to the systemd journal too.")
+    var journal = false
+    @Flag(help: "Tell the top five scores of every column too.")
+    var scores = false
+    @Flag(help: "Do without the second direction: nothing is confirmed or retracted later.")
+    var noWindow = false
+    @Option(help: ArgumentHelp("Columns of 0.16 s that a window pass confirms.", valueName: "n"))
+    var chunk: String?
+    @Option(help: ArgumentHelp("Columns of 0.16 s to the right of them that it waits for.", valueName: "n"))
+    var lookahead: String?
+
+    /// Everything that was said, merged.
+    ///
+    /// - Throws: ``Failure`` with all that is wrong.
+    func merged() throws(Failure) -> Settings {
+        var said = Settings()
+        let texts = [
+            ("source.device", device, "--device"), ("source.name", name, "--name"),
+            ("source.channel", channel, "--channel"), ("source.rate", rate, "--rate"),
+            ("output.file", outputFile, "--output-file"), ("output.socket", socket, "--socket"),
+            ("output.journal", journal ? "true" : nil, "--journal"), ("output.scores", scores ? "5" : nil, "--scores"),
+            ("stream.window", noWindow ? "false" : nil, "--no-window"), ("stream.chunk", chunk, "--chunk"),
+            ("stream.lookahead", lookahead, "--lookahead"),
+        ]
+        for (key, text, option) in texts {
+            guard let text else { continue }
+            do throws(SettingsError) { try said.set(key, to: text, origin: option) } catch {
+                throw Failure(.usage, error.description)
+            }
+        }
+        let file = config ?? (access(Self.systemFile, R_OK) == 0 ? Self.systemFile : nil)
+        let base: Settings = if let file { try Settings(checking: file) } else { Settings() }
+        do throws(InvalidSettings) {
+            said = said.merging(over: try Settings(environment: Environment.all)).merging(over: base)
+        } catch { throw Failure(error) }
+        do throws(SettingsError) { try said.checkCombination() } catch {
+            throw Failure(.configuration, error.description)
+        }
+        return said
+    }
+}
+
+enum Environment {
+    /// All variables (environ(7)).
+    static var all: [String: String] {
+        var variables: [String: String] = [:]
+        var entry = environ
+        while let text = entry.pointee {
+            let pair = String(cString: text).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            if pair.count == 2 { variables[String(pair[0])] = String(pair[1]) }
+            entry += 1
+        }
+        return variables
+    }
+}

@@ -1,0 +1,84 @@
+import Glibc
+import Logging
+import Settings
+import Sinks
+
+/// The sinks that were asked for, each behind its own bounded queue and thread.
+final class Outputs: Sendable {
+    /// What the pipeline sends to.
+    let records: RecordStream
+    /// Scores of each column that somebody wants to see.
+    let scoreCount: Int
+    /// The live view has the standard output.
+    let showsView: Bool
+    private let threads: [SinkThread]
+    private let socket: SocketSink?
+
+    /// Milliseconds that each sink may take to write what is left.
+    private static let patience: Int32 = 2000
+    /// Labels the live view shows.
+    private static let viewScores = 8
+
+    /// - Parameters:
+    ///   - waits: the source waits for its readers, so files and pipes lose nothing.
+    ///   - onReaderGone: the reader of the standard output has closed it.
+    /// - Throws: ``Failure`` for an output that cannot be opened.
+    init(
+        settings: Settings, format: Listen.Format?, waits: Bool, logger: Logger,
+        onReaderGone: @escaping @Sendable () -> Void
+    ) throws(Failure) {
+        let kinds: RecordKinds = settings.scores > 0 ? .all : .events
+        let onNotice: @Sendable (SinkNotice) -> Void = { logger.warning("\($0)") }
+        var threads: [SinkThread] = []
+        var socket: SocketSink?
+        var showsView = false
+        do throws(SinkError) {
+            if format == nil && isatty(STDOUT_FILENO) == 1 {
+                showsView = true
+                threads.append(
+                    try SinkThread(
+                        TerminalSink(), queue: RecordQueue(kinds: .all), interval: TerminalSink.interval,
+                        onReaderGone: onReaderGone))
+            } else if settings.writesStandardOutput {
+                let queue = RecordQueue(kinds: kinds, waits: waits)
+                if format == .text {
+                    threads.append(try SinkThread(TextSink(), queue: queue, onReaderGone: onReaderGone))
+                } else {
+                    threads.append(
+                        try SinkThread(
+                            NDJSONFile.standardOutput(onNotice: onNotice), queue: queue, onReaderGone: onReaderGone))
+                }
+            }
+            if let path = settings.output.file {
+                threads.append(
+                    try SinkThread(
+                        NDJSONFile(path: path, onNotice: onNotice), queue: RecordQueue(kinds: kinds, waits: waits)))
+            }
+            if settings.writesJournal {
+                threads.append(try SinkThread(JournalSink(), queue: RecordQueue(kinds: .events, waits: waits)))
+            }
+            if let path = settings.output.socket {
+                socket = try SocketSink(
+                    path: path, mode: UInt32(settings.socketMode), queue: RecordQueue(kinds: kinds), onNotice: onNotice)
+            }
+        } catch {
+            throw Failure(.cannotCreate, error.description)
+        }
+        self.threads = threads
+        self.socket = socket
+        self.showsView = showsView
+        scoreCount = max(settings.scores, showsView ? Self.viewScores : 0)
+        records = RecordStream(threads.map(\.queue) + (socket.map { [$0.queue] } ?? []))
+    }
+
+    /// Reopens files (log rotation).
+    func reopen() {
+        for thread in threads { thread.queue.requestReopen() }
+    }
+
+    /// Writes what is left and ends the threads.
+    func finish() {
+        for thread in threads { thread.stop(milliseconds: Self.patience) }
+        socket?.stop(milliseconds: Self.patience)
+    }
+}

@@ -1,0 +1,35 @@
+import Glibc
+import Logging
+
+/// Log lines on the standard error: one sentence each, with the priority prefix of sd-daemon(3) where the service
+/// manager collects them (JOURNAL_STREAM), in words otherwise.
+struct ServiceLog: LogHandler {
+    var metadata = Logger.Metadata()
+    var logLevel: Logger.Level = .notice
+    private let isJournal = getenv("JOURNAL_STREAM") != nil
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) {
+        let details = metadata.merging(event.metadata ?? [:]) { $1 }.sorted { $0.key < $1.key }
+            .map { " \($0.key)=\($0.value)" }.joined()
+        let error = event.error.map { " (\($0))" } ?? ""
+        let prefix = isJournal ? "<\(priority(event.level))>" : "aumd: \(event.level): "
+        writeError("\(prefix)\(event.message)\(error)\(details)\n")
+    }
+
+    /// syslog(3)'s number.
+    private func priority(_ level: Logger.Level) -> Int {
+        switch level {
+        case .trace, .debug: 7
+        case .info: 6
+        case .notice: 5
+        case .warning: 4
+        case .error: 3
+        case .critical: 2
+        }
+    }
+}
