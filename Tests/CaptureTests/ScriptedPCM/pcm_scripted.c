@@ -5,6 +5,7 @@
      pcm.NAME {
          type scripted
          kind "counter"     # counter (default): see value(); zeros; nan: every 1000th sample is NaN (FLOAT only)
+         infile "x.raw"     # in place of a kind: S16_LE mono, followed by zeros
          speed 1.0          # true rate / nominal rate
          formats "S16_LE,FLOAT_LE"
          rates "16000,48000"
@@ -25,6 +26,7 @@
 
 #include <alsa/asoundlib.h>
 #include <alsa/pcm_external.h>
+#include <errno.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdint.h>
@@ -63,6 +65,8 @@ struct device {
     struct clock *clock;
     double speed;
     int zeros, nan, stuck;
+    int16_t *samples;       /* infile's */
+    uint64_t sample_count;
     int timer;
     uint64_t first;         /* clock sample at which this run started */
     uint64_t captured;      /* samples since then */
@@ -173,6 +177,12 @@ static void store(struct device *d, char *to, uint64_t number, snd_pcm_format_t 
     int32_t s32 = low24 * 256;
     float f = low24 / 8388608.0f;
     if (d->nan && number % 1000 == 0) f = number % 2000 ? NAN : INFINITY;
+    if (d->samples) {
+        s16 = number < d->sample_count ? d->samples[number] : 0;
+        low24 = s16 * 256;
+        s32 = s16 * 65536;
+        f = s16 / 32768.0f;
+    }
     switch (format) {
     case SND_PCM_FORMAT_S16_LE: memcpy(to, &s16, 2); break;
     case SND_PCM_FORMAT_S24_LE: low24 &= 0xFFFFFF; memcpy(to, &low24, 4); break;
@@ -215,6 +225,7 @@ static int on_close(snd_pcm_ioplug_t *io)
 {
     struct device *d = io->private_data;
     close(d->timer);
+    free(d->samples);
     free(d);
     return 0;
 }
@@ -274,9 +285,22 @@ static unsigned parse_list(const char *text, int are_formats, unsigned *values, 
     return count;
 }
 
+static int read_samples(struct device *d, const char *path)
+{
+    FILE *file = fopen(path, "rb");
+    if (!file) return -errno;
+    fseek(file, 0, SEEK_END);
+    long bytes = ftell(file);
+    rewind(file);
+    d->samples = malloc(bytes + 1);
+    d->sample_count = d->samples ? fread(d->samples, 2, bytes / 2, file) : 0;
+    fclose(file);
+    return d->samples ? 0 : -ENOMEM;
+}
+
 SND_PCM_PLUGIN_DEFINE_FUNC(scripted)
 {
-    const char *kind = "counter", *script = NULL, *state = NULL, *formats = "S16_LE", *rates = "16000";
+    const char *kind = "counter", *infile = NULL, *script = NULL, *state = NULL, *formats = "S16_LE", *rates = "16000";
     double speed = 1;
     long channels = 1, stuck = 0;
     snd_config_iterator_t i, next;
@@ -285,6 +309,7 @@ SND_PCM_PLUGIN_DEFINE_FUNC(scripted)
         const char *id;
         if (snd_config_get_id(n, &id) < 0) continue;
         if (!strcmp(id, "kind")) snd_config_get_string(n, &kind);
+        else if (!strcmp(id, "infile")) snd_config_get_string(n, &infile);
         else if (!strcmp(id, "script")) snd_config_get_string(n, &script);
         else if (!strcmp(id, "state")) snd_config_get_string(n, &state);
         else if (!strcmp(id, "formats")) snd_config_get_string(n, &formats);
@@ -308,6 +333,10 @@ SND_PCM_PLUGIN_DEFINE_FUNC(scripted)
     d->zeros = !strcmp(kind, "zeros");
     d->nan = !strcmp(kind, "nan");
     d->stuck = stuck != 0;
+    if (infile && (error = read_samples(d, infile)) < 0) {
+        free(d);
+        return error;
+    }
     d->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     d->io.version = SND_PCM_IOPLUG_VERSION;
     d->io.name = "scripted capture";

@@ -1,0 +1,201 @@
+import Foundation
+import Testing
+
+@Suite("aumd listen")
+struct ListenTests {
+    let folder: TemporaryFolder
+    let file: String
+
+    init() throws {
+        folder = try TemporaryFolder()
+        file = folder.path + "/bursts.wav"
+        try Sound.wav(Sound.bursts(seconds: 8)).write(to: URL(filePath: file))
+    }
+
+    @Test("What comes through libasound has the scores of the file, bit for bit, and the same events")
+    func alsaEqualsFile() throws {
+        try Sound.raw(Sound.bursts(seconds: 8)).write(to: folder.url.appending(path: "bursts.raw"))
+        try buildScriptedDevice("infile \"\(folder.path)/bursts.raw\"")
+        let live = try Program.shell(
+            "timeout -s INT 9.5 \"$AUMD\" listen --device mic --scores --format ndjson", environment: alsa)
+        #expect(live.status == 0 || live.status == 124, "\(live.errors)")
+        let fromDevice = try Line.all(live.output)
+        let fromFile = try Line.all(Program.run("listen", "--source", file, "--scores", "--format", "ndjson").output)
+        #expect(fromDevice.filter { $0["type"] == "gap" }.isEmpty)
+        for status in ["provisional", "confirmed"] {
+            let a = scores(fromDevice, status), b = scores(fromFile, status)
+            // The file's last columns end with the file, the device's go on with silence.
+            let common = status == "provisional" ? 49 : 24
+            #expect(a.count >= common && b.count >= common)
+            for (x, y) in zip(a.prefix(common), b.prefix(common)) {
+                #expect(x.map(\.label) == y.map(\.label))
+                #expect(x.map(\.score) == y.map(\.score))
+            }
+        }
+        let a = events(fromDevice), b = events(fromFile)
+        #expect(!b.isEmpty)
+        for (x, y) in zip(a, b) {
+            #expect(x.name == y.name)
+            #expect(abs(x.onset - y.onset) < 20)
+        }
+    }
+
+    @Test("A device that is lost and comes back leaves a gap record, and listening goes on")
+    func lostDevice() throws {
+        try Sound.raw(Sound.bursts(seconds: 8)).write(to: folder.url.appending(path: "bursts.raw"))
+        try buildScriptedDevice("infile \"\(folder.path)/bursts.raw\" script \"24000:gone:800,64000:xrun\"")
+        let live = try Program.shell(
+            "timeout -s INT 7 \"$AUMD\" listen --device mic --scores --format ndjson", environment: alsa)
+        let lines = try Line.all(live.output)
+        let states = lines.filter { $0["type"] == "status" }.compactMap { $0["state"] }
+        #expect(states.contains("device_lost"))
+        let gaps = lines.filter { $0["type"] == "gap" }
+        #expect(gaps.first?["cause"] == "device_lost")
+        // The device was away for 0.8 s and is tried again with back-off.
+        let seconds = try #require(gaps.first?.number("samples")) / 16000
+        #expect((0.7...2.0).contains(seconds))
+        let sequence = lines.compactMap { $0.number("seq") }
+        #expect(sequence == Array(0..<lines.count).map(Double.init))
+        let last = try #require(gaps.first.flatMap { gap in lines.firstIndex { $0.fields as NSDictionary == gap.fields as NSDictionary } })
+        #expect(scores(Array(lines[last...]), "provisional").count > 10)
+    }
+
+    @Test("A closed reader ends the program quietly")
+    func closedReader() throws {
+        let result = try Program.shell("\"$AUMD\" listen --source \(file) --pace --scores --format ndjson | head -n 2; echo done")
+        #expect(result.output.split(separator: "\n").count == 3)
+        #expect(result.errors == "")
+    }
+
+    @Test("The standard input may be WAV or raw, cut at any byte, hold NaN, or be empty")
+    func standardInput() throws {
+        let raw = folder.path + "/raw", floats = folder.path + "/floats"
+        try Sound.raw(Sound.bursts(seconds: 2)).write(to: URL(filePath: raw))
+        let values: [Float] = Sound.bursts(seconds: 2).enumerated().map { $0 % 100 == 0 ? .nan : $0 % 101 == 0 ? .infinity : Float($1) / 32768 }
+        try values.withUnsafeBytes { Data($0) }.write(to: URL(filePath: floats))
+        for line in [
+            "\"$AUMD\" listen --source - --scores --format ndjson < \(file)",
+            "\"$AUMD\" listen --source - --scores --format ndjson < \(raw)",
+            "head -c 33333 \(raw) | \"$AUMD\" listen --source - --scores --format ndjson",
+            "\"$AUMD\" listen --source - --raw-format float --scores --format ndjson < \(floats)",
+        ] {
+            let result = try Program.shell(line)
+            #expect(result.status == 0, "\(line): \(result.errors)")
+            let found = try scores(Line.all(result.output), "provisional")
+            #expect(found.count > 5)
+            #expect(!found.joined().contains { !$0.score.isFinite })
+        }
+        let empty = try Program.shell("\"$AUMD\" listen --source - --format ndjson < /dev/null")
+        #expect(empty.status == 65 || empty.status == 0)
+    }
+
+    @Test("What cannot work is said in one sentence, with the exit code of sysexits(3)")
+    func exitCodes() throws {
+        try Data("surce: {}\n".utf8).write(to: folder.url.appending(path: "bad.yaml"))
+        let cases: [([String], Int32, String)] = [
+            (["listen", "--device", "no_such_pcm"], 66, "no_such_pcm"),
+            (["listen", "--source", "/nonexistent.wav"], 66, "/nonexistent.wav"),
+            (["listen", "--model", "/nonexistent", "--source", file], 66, "/nonexistent"),
+            (["listen", "--config", folder.path + "/bad.yaml", "--source", file], 78, "source"),
+            (["listen", "--config", "/nonexistent.yaml", "--source", file], 66, "/nonexistent.yaml"),
+            (["listen", "--source", file, "--output-file", "/nonexistent/x"], 73, "/nonexistent/x"),
+            (["listen", "--source", file, "--socket", "/nonexistent/x"], 73, "/nonexistent/x"),
+            (["listen", "--source", file, "--rate", "fast"], 64, "--rate"),
+            (["check", folder.path + "/bad.yaml"], 78, "bad.yaml:1:1"),
+            (["model", folder.path], 66, "config.json"),
+        ]
+        for (arguments, code, word) in cases {
+            let result = try Command("timeout", ["20", Program.path] + arguments)
+            #expect(result.status == code, "\(arguments): \(result.errors)")
+            #expect(result.errors.split(separator: "\n").count == 1, "\(arguments): \(result.errors)")
+            #expect(result.errors.contains(word), "\(result.errors)")
+        }
+        #expect(try Program.run("listen", "--no-such-option").status == 64)
+    }
+
+    @Test("READY comes after the first analysed audio, the watchdog is fed, SIGTERM ends it in good order")
+    func service() throws {
+        let result = try Program.shell(
+            """
+            python3 - <<'END'
+            import os, signal, socket, subprocess, time
+            path = "\(folder.path)/notify"
+            server = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            server.bind(path)
+            server.settimeout(10)
+            environment = dict(os.environ, NOTIFY_SOCKET=path, WATCHDOG_USEC="800000")
+            environment.pop("WATCHDOG_PID", None)
+            program = subprocess.Popen(
+                [os.environ["AUMD"], "listen", "--source", "\(file)", "--pace", "--format", "ndjson"],
+                env=environment, stdout=subprocess.PIPE)
+            heard, stopped = [], False
+            start = time.time()
+            while not any("STOPPING=1" in text for text in heard):
+                text = server.recv(4096).decode()
+                heard.append(text)
+                if "READY=1" in text: print("ready after audio", time.time() - start > 0.15)
+                if not stopped and sum("WATCHDOG=1" in text for text in heard) > 3 and any("READY=1" in t for t in heard):
+                    stopped = True
+                    program.send_signal(signal.SIGTERM)
+            out, _ = program.communicate(timeout=10)
+            print("status", program.returncode, "ended early", time.time() - start < 7)
+            print("status lines", any("STATUS=" in text for text in heard))
+            print("whole lines", out.endswith(b"\\n"))
+            END
+            """)
+        #expect(result.output == "ready after audio True\nstatus 0 ended early True\nstatus lines True\nwhole lines True\n", "\(result.errors)")
+    }
+
+    @Test("Every client of the socket and the output file get the events of the standard output")
+    func outputs() throws {
+        let result = try Program.shell(
+            """
+            cd \(folder.path)
+            "$AUMD" listen --source \(file) --pace --socket s --output-file f --format ndjson > out &
+            while [ ! -S s ]; do sleep 0.05; done
+            for client in 1 2 3; do python3 -c 'import socket, sys
+            s = socket.socket(socket.AF_UNIX); s.connect("s"); sys.stdout.write(s.makefile().read())' > client$client & done
+            wait
+            """)
+        #expect(result.status == 0, "\(result.errors)")
+        func events(_ name: String) throws -> [String] {
+            try String(contentsOf: folder.url.appending(path: name), encoding: .utf8).split(separator: "\n")
+                .filter { $0.contains("\"type\":\"event\"") }.map(String.init)
+        }
+        let told = try events("out")
+        #expect(told.count > 4)
+        #expect(try events("f") == told)
+        for client in 1...3 {
+            // A client has what came after it connected.
+            let got = try events("client\(client)")
+            #expect(got == Array(told.suffix(got.count)) && got.count >= told.count - 2)
+        }
+    }
+
+    private var alsa: [String: String] { ["ALSA_CONFIG_PATH": folder.path + "/asound.conf"] }
+
+    private func buildScriptedDevice(_ settings: String) throws {
+        let source = packageRoot.appending(path: "Tests/CaptureTests/ScriptedPCM/pcm_scripted.c").path
+        let library = folder.path + "/libasound_module_pcm_scripted.so"
+        let built = try Command("cc", ["-shared", "-fPIC", "-DPIC", "-O1", source, "-o", library, "-lasound", "-lm"])
+        #expect(built.status == 0, "\(built.errors)")
+        try folder.write(
+            """
+            </usr/share/alsa/alsa.conf>
+            pcm_type.scripted { lib "\(library)" }
+            pcm.mic { type scripted \(settings) }
+            """, to: "asound.conf")
+    }
+
+    private func scores(_ lines: [Line], _ status: String) -> [[(label: String, score: Double)]] {
+        lines.filter { $0["type"] == "scores" && $0["status"] == status }.map(\.tags)
+    }
+
+    /// What was told of sounds that began in the first 3 s, and when, in ms from the first one's onset.
+    private func events(_ lines: [Line]) -> [(name: String, onset: Double)] {
+        let events = lines.filter { $0["type"] == "event" }
+        guard let start = events.first?.time("onset") else { return [] }
+        return events.prefix { $0.time("onset")! - start < 3000 }
+            .map { ("\($0["phase"]!) \($0["label"]!) \($0["status"]!) \($0.number("score")!)", $0.time("onset")! - start) }
+    }
+}

@@ -1,0 +1,104 @@
+import Foundation
+import Testing
+
+@Suite("aumd tag")
+struct TagTests {
+    let folder: TemporaryFolder
+    let file: String
+
+    init() throws {
+        folder = try TemporaryFolder()
+        file = folder.path + "/bursts.wav"
+        try Sound.wav(Sound.bursts(seconds: 6)).write(to: URL(filePath: file))
+    }
+
+    @Test("Offline, one line a file: every label once, by falling score, each score in 0 to 1 and round-tripping")
+    func offline() throws {
+        let result = try Program.run("tag", "--mode", "offline", "--format", "ndjson", "--top", "all", file, file)
+        #expect(result.status == 0)
+        #expect(result.errors == "")
+        let lines = try Line.all(result.output)
+        #expect(lines.count == 2)
+        for line in lines {
+            #expect(line["schema"] == "aumd/1" && line["type"] == "clip" && line["file"] == file)
+            #expect(line.number("duration") == 6)
+            let tags = line.tags
+            #expect(Set(tags.map(\.label)).count == tags.count && tags.count >= 100)
+            #expect(tags.map(\.score) == tags.map(\.score).sorted(by: >))
+            #expect(!tags.contains { !(0...1).contains($0.score) })
+        }
+        #expect(try lines.map { try #require($0.fields["tags"] as? NSArray) }.dropFirst().first == lines[0].fields["tags"] as? NSArray)
+    }
+
+    @Test("--top says how many tags", arguments: [1, 3, 7])
+    func top(count: Int) throws {
+        let result = try Program.run("tag", "--format", "ndjson", "--top", "\(count)", file)
+        #expect(try Line.all(result.output).first?.tags.count == count)
+    }
+
+    @Test("Every format has a line for each tag")
+    func formats() throws {
+        let csv = try Program.run("tag", "--format", "csv", "--top", "3", file)
+        #expect(csv.output.split(separator: "\n").count == 4)
+        #expect(csv.output.hasPrefix("file,label,mid,score\n"))
+        let audacity = try Program.run("tag", "--format", "audacity", "--top", "3", file)
+        #expect(audacity.output.split(separator: "\n").allSatisfy { $0.hasPrefix("0\t6.0\t") })
+        #expect(try Program.run("tag", "--format", "text", "--top", "3", file).output.split(separator: "\n").count == 4)
+    }
+
+    @Test("Stream mode tells the event lines that listening to the file tells, times counted from its start")
+    func stream() throws {
+        let tagged = try Line.all(Program.run("tag", "--mode", "stream", "--format", "ndjson", file).output)
+        let heard = try Line.all(Program.run("listen", "--source", file, "--format", "ndjson").output)
+            .filter { $0["type"] == "event" }
+        #expect(tagged.count > 4)
+        #expect(tagged.count == heard.count)
+        let start = try #require(heard.first?.time("onset")) - tagged[0].time("onset")!
+        for (a, b) in zip(tagged, heard) {
+            for key in ["phase", "label", "mid", "status", "reason", "model"] { #expect(a[key] == b[key]) }
+            for key in ["rev", "score", "peak", "onset_error"] { #expect(a.number(key) == b.number(key)) }
+            for key in ["onset", "offset"] {
+                #expect((a.time(key) == nil) == (b.time(key) == nil))
+                if let x = a.time(key), let y = b.time(key) { #expect(abs(y - start - x) <= 1) }
+            }
+        }
+    }
+
+    @Test("A second run gives the same bytes")
+    func reproducible() throws {
+        let first = try Program.run("tag", "--mode", "stream", "--format", "ndjson", file)
+        #expect(try Program.run("tag", "--mode", "stream", "--format", "ndjson", file).output == first.output)
+    }
+
+    @Test("A bad file is told in one sentence with its exit code, and the good ones are tagged all the same")
+    func badFiles() throws {
+        let text = folder.path + "/text.wav", empty = folder.path + "/empty.wav", none = folder.path + "/none.wav"
+        try Data("this is no sound".utf8).write(to: URL(filePath: text))
+        try Data().write(to: URL(filePath: empty))
+        let headerOnly = folder.path + "/header.wav"
+        try Sound.wav([]).write(to: URL(filePath: headerOnly))
+        for (bad, code) in [(text, 65), (empty, 65), (none, 66), (headerOnly, 65), (folder.path, 66)] {
+            let result = try Program.run("tag", "--format", "ndjson", bad, file)
+            #expect(result.status == code, "\(bad)")
+            #expect(result.errors.split(separator: "\n").count == 1)
+            #expect(result.errors.contains(bad))
+            #expect(try Line.all(result.output).count == 1)
+        }
+    }
+
+    @Test("Files of one sample, of many channels and high rates, and truncated ones are tagged")
+    func oddFiles() throws {
+        let one = folder.path + "/one.wav", studio = folder.path + "/studio.wav", cut = folder.path + "/cut.wav"
+        try Sound.wav([1000]).write(to: URL(filePath: one))
+        let wide = Sound.bursts(seconds: 1).flatMap { [Int16](repeating: $0, count: 8) }
+        try Sound.wav(wide, rate: 192_000, channels: 8).write(to: URL(filePath: studio))
+        try Sound.wav(Sound.bursts(seconds: 2)).prefix(40000).write(to: URL(filePath: cut))
+        for file in [one, studio, cut] {
+            for mode in ["offline", "stream"] {
+                let result = try Program.run("tag", "--mode", mode, "--format", "ndjson", file)
+                #expect(result.status == 0 || file == cut, "\(result.errors)")
+                if mode == "offline" { #expect(try Line.all(result.output).first?.tags.count == 5) }
+            }
+        }
+    }
+}
