@@ -1,0 +1,179 @@
+"""Unlimited training mixtures: clips at random times and levels, noise, rooms, silence.
+
+Every mixture says, column by column, which labels are known to be on, known to be off, or unknown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import IterableDataset, get_worker_info
+
+from . import synthesis
+from .corpus import AudioCache, Clip, Label, TeacherCache, targets
+from .features import COLUMN_SAMPLES, samples_for
+
+#: A column of a clip counts as sounding above this share of the clip's loudest column (-30 dB).
+SOUNDING = 1e-3
+#: A label is known to be on where its clip stands above this share of everything else (-8 dB).
+AUDIBLE = 0.16
+#: The teacher hears an unlabelled class above this score: unknown, not off.
+TEACHER_HEARS = 0.25
+#: Labels that noise makes true or doubtful.
+NOISE_LABELS = ("Silence", "Noise", "White noise", "Pink noise", "Mains hum")
+
+
+@dataclass
+class Placed:
+    """A clip inside a mixture."""
+
+    clip: int
+    samples: np.ndarray  # (n) float32, mixture time
+    teacher_row: np.ndarray  # (T) int64, row of TeacherCache, -1 where the clip is not there
+
+
+class Mixtures(IterableDataset):
+    """Endless examples (samples (n), target (T, C), known (T, C), teacher rows (T), their weight (T))."""
+
+    def __init__(self, cache: Path, clips: list[Clip], labels: list[Label], columns: int, seed: int) -> None:
+        self.cache, self.columns, self.count, self.seed = cache, columns, samples_for(columns), seed
+        self.labels = targets(clips, labels)  # (clips, C)
+        names = [label.name for label in labels]
+        self.noise_labels = [names.index(name) for name in NOISE_LABELS if name in names]
+        self.silence = names.index("Silence") if "Silence" in names else None
+        self.train = np.array([i for i, clip in enumerate(clips) if clip.split == "train"])
+        self.train = self.train[self.labels[self.train].sum(1) > 0]
+        self.by_label = [self.train[self.labels[self.train, c] > 0] for c in range(len(labels))]
+        self.by_label = [members for members in self.by_label if len(members)]
+
+    def __iter__(self):
+        worker = get_worker_info()
+        self.random = np.random.default_rng([self.seed, worker.id if worker else 0])
+        self.audio, self.teacher = AudioCache(self.cache), TeacherCache(self.cache)
+        self.bank = synthesis.noise_bank()
+        while True:
+            yield self.example()
+
+    def draw_clip(self) -> int:
+        """A clip of a label drawn evenly, or now and then any clip."""
+        pool = self.train if self.random.random() < 0.25 else self.by_label[self.random.integers(len(self.by_label))]
+        return int(self.random.choice(pool))
+
+    def is_quiet(self, clip: int) -> bool:
+        """Clips of silence keep their level and are mixed with nothing."""
+        return self.silence is not None and self.labels[clip, self.silence] > 0
+
+    def place(self, clip: int) -> Placed:
+        """Cuts, distorts and places one clip at a random time; its loudest column has rms 0.1 (silence: as found)."""
+        r = self.random
+        source = self.audio.clip(clip).astype(np.float32) / 32768
+        speed = float(np.exp(r.uniform(-0.16, 0.16))) if r.random() < 0.4 else 1.0
+        if speed != 1.0:
+            source = synthesis.change_speed(source, speed)
+        blocks = max(1, len(source) // COLUMN_SAMPLES)
+        energy = np.square(source[: blocks * COLUMN_SAMPLES].reshape(blocks, -1)).mean(1)
+        anchor = r.choice(np.flatnonzero(energy >= SOUNDING * energy.max())) * COLUMN_SAMPLES
+        at = int(r.integers(0, self.count))  # the anchor's time in the mixture
+        if len(source) > self.count // 2 and r.random() < 0.7:  # long clips fill the mixture
+            at = int(np.clip(at, self.count - (len(source) - anchor), anchor)) if len(source) >= self.count else at
+        start = at - anchor
+        samples = np.zeros(self.count, np.float32)
+        low, high = max(0, start), min(self.count, start + len(source))
+        samples[low:high] = source[low - start : high - start]
+        if not self.is_quiet(clip):
+            if r.random() < 0.2:
+                samples = synthesis.reverberate(samples, r)
+            samples *= 0.1 / max(np.sqrt(energy.max()), 1e-4)
+        centre = (np.arange(self.columns) * COLUMN_SAMPLES + COLUMN_SAMPLES // 2 - start) * speed
+        first, end = self.teacher.offsets[clip : clip + 2]
+        window = np.clip(np.rint(centre / TeacherCache.HOP - 1), 0, end - first - 1).astype(np.int64) + first
+        present = (centre >= 0) & (centre < len(source) * speed)
+        return Placed(clip, samples, np.where(present, window, -1))
+
+    def example(self) -> tuple[np.ndarray, ...]:
+        """One mixture."""
+        r = self.random
+        placed: list[Placed] = []
+        if r.random() > 0.06:
+            placed.append(self.place(self.draw_clip()))
+            wanted = r.choice([1, 2, 3, 4], p=[0.45, 0.33, 0.15, 0.07])
+            while len(placed) < wanted and not self.is_quiet(placed[0].clip):
+                extra = self.draw_clip()
+                if not self.is_quiet(extra):
+                    placed.append(self.place(extra))
+                    placed[-1].samples *= synthesis.decibels(r.uniform(-14, 8))
+        quiet = not placed or self.is_quiet(placed[0].clip)
+        noise_rms = 0.0
+        mixture = sum((p.samples for p in placed), np.zeros(self.count, np.float32))
+        if quiet:
+            gain = synthesis.decibels(r.uniform(-12, 0))
+            noise_rms = 0.0 if placed and r.random() < 0.6 else synthesis.decibels(r.uniform(-100, -30))
+        else:
+            peak = np.abs(mixture).max() + 1e-9
+            gain = synthesis.decibels(r.uniform(-14, -0.5) if r.random() < 0.5 else r.uniform(-50, -0.5)) / peak
+            if r.random() < 0.4:
+                noise_rms = synthesis.decibels(r.uniform(-90, -50))
+            if r.random() < 0.3:
+                noise_rms = max(noise_rms, 0.1 * gain * synthesis.decibels(-r.uniform(0, 30)))
+        for p in placed:
+            p.samples *= gain
+        noise = synthesis.noise(self.bank, self.count, r) * noise_rms if noise_rms else np.zeros(self.count, np.float32)
+        mixture = mixture * gain + noise
+        if r.random() < 0.15:
+            mixture = synthesis.quantise(mixture, 8 if np.abs(mixture).max() > 0.1 else 16)
+        target, known, rows, weight = self.annotate(placed, noise, noise_rms, quiet)
+        return np.clip(mixture, -1, 1).astype(np.float32), target, known, rows, weight
+
+    def annotate(self, placed: list[Placed], noise: np.ndarray, noise_rms: float, quiet: bool) -> tuple[np.ndarray, ...]:
+        """Targets (T, C), known (T, C), teacher rows (T), weight (T) of a mixture."""
+
+        def column_energy(samples: np.ndarray) -> np.ndarray:
+            whole = samples[: self.columns * COLUMN_SAMPLES].reshape(self.columns, -1)
+            return np.square(whole).mean(1) + 1e-14
+
+        target = np.zeros((self.columns, self.labels.shape[1]), np.float32)
+        known = np.ones_like(target)
+        energies = [column_energy(p.samples) for p in placed]
+        everything = sum(energies, column_energy(noise))
+        rows, weight = np.full(self.columns, -1, np.int64), np.zeros(self.columns, np.float32)
+        best = np.zeros(self.columns)
+        for p, energy in zip(placed, energies):
+            on = self.labels[p.clip] > 0
+            there = p.teacher_row >= 0
+            sounding = there & (energy >= SOUNDING * energy.max()) if not quiet else there
+            audible = sounding & (energy >= AUDIBLE * (everything - energy)) if not quiet else there
+            target[np.ix_(audible, on)] = 1
+            known[np.ix_(there & ~audible, on)] = 0
+            heard = self.teacher.scores[np.maximum(p.teacher_row, 0)] > 255 * TEACHER_HEARS
+            known[heard & ~on & there[:, None]] = 0
+            dominant = sounding & (energy > 2 * (everything - energy)) & (energy > best)
+            rows[dominant], best[dominant], weight[dominant] = p.teacher_row[dominant], energy[dominant], 1
+        if self.silence is not None and not quiet:
+            known[target.sum(1) == 0, self.silence] = 0
+        if noise_rms > synthesis.decibels(-66):
+            known[:, self.noise_labels] = 0
+        elif not placed and self.silence is not None:
+            target[:, self.silence] = 1
+        known[target > 0] = 1
+        return target, known, rows, weight
+
+
+def colour(logmel: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Random microphones and masks on log-mel (B, frames, 128): smooth responses, lost bands, masked bands."""
+    batch, _, bands = logmel.shape
+
+    def uniform(*shape: int) -> torch.Tensor:
+        return torch.rand(*shape, generator=generator)
+
+    curve = (uniform(batch, 1, 7) - 0.5) * 4.0 * uniform(batch, 1, 1)  # natural log of power: up to +-9 dB
+    curve = torch.nn.functional.interpolate(curve, bands, mode="linear", align_corners=True)
+    band = torch.arange(bands)
+    cutoff = torch.where(uniform(batch, 1, 1) < 0.08, 60 + 50 * uniform(batch, 1, 1), torch.tensor(999.0))
+    low_cut = torch.where(uniform(batch, 1, 1) < 0.08, 25 * uniform(batch, 1, 1), torch.tensor(-1.0))
+    curve = curve - 9.0 * ((band > cutoff) | (band < low_cut))
+    logmel = torch.clamp_min(logmel + curve, -15.9424)
+    start, width = uniform(batch, 1, 1) * bands, uniform(batch, 1, 1) * 20 - 6
+    return torch.where((band >= start) & (band < start + width), logmel.mean(2, keepdim=True), logmel)

@@ -1,0 +1,44 @@
+"""Scores of whole clips from a model in PyTorch, in each of the stream's modes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+
+from .corpus import AudioCache
+from .features import COLUMN_FRAMES, MEAN, STD, LogMel, samples_for
+from .model import AudioMamba
+
+MODES = ("provisional", "confirmed", "offline")
+
+
+def normalised(samples: torch.Tensor, log_mel: LogMel) -> torch.Tensor:
+    """Samples (B, n) -> (B, T * 16, 128), whole columns only; clips below one column are padded with zeros."""
+    short = samples_for(1) - samples.shape[-1]
+    logmel = log_mel(torch.nn.functional.pad(samples, (0, max(0, short))))
+    columns = logmel.shape[1] // COLUMN_FRAMES
+    return (logmel[:, : columns * COLUMN_FRAMES] - MEAN) / (2 * STD)
+
+
+@torch.no_grad()
+def column_logits(
+    model: AudioMamba, audio: AudioCache, clips: Sequence[int], mode: str, chunk: int = 8, lookahead: int = 16
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Yields (clip, logits (T, C)); clips of one length run together."""
+    log_mel = LogMel()
+    by_length: dict[int, list[int]] = {}
+    for clip in clips:
+        by_length.setdefault(len(audio.clip(clip)), []).append(clip)
+    model.eval()
+    for members in by_length.values():
+        for start in range(0, len(members), 16):
+            batch = members[start : start + 16]
+            samples = torch.from_numpy(np.stack([audio.clip(c) for c in batch]).astype(np.float32) / 32768)
+            logmel = normalised(samples, log_mel)
+            if mode == "confirmed":
+                logits = model.confirmed(logmel, chunk, lookahead)
+            else:
+                logits = model(logmel, backward=mode == "offline")
+            yield from zip(batch, logits.numpy())

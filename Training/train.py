@@ -1,0 +1,207 @@
+#!/usr/bin/env python3
+"""Trains a streaming Audio Mamba; resumes by itself if the run's folder holds a checkpoint.
+
+python3 Training/train.py --config Training/configs/early.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+
+from aumd_training import losses, metrics
+from aumd_training.corpus import AudioCache, TeacherCache, read_labels, read_manifest, targets
+from aumd_training.data import Mixtures, colour
+from aumd_training.features import MEAN, STD, LogMel
+from aumd_training.inference import column_logits
+from aumd_training.model import AudioMamba, ModelConfig
+
+
+@dataclass
+class TrainConfig:
+    """A run. The learning rate follows the wall clock, so that a busy machine shortens a run, not its annealing."""
+
+    corpus: str
+    cache: str
+    run: str
+    minutes: float
+    columns: int = 30
+    batch: int = 16
+    learning_rate: float = 1.5e-3
+    weight_decay: float = 0.05
+    warmup_steps: int = 300
+    ema: float = 0.999
+    teacher_weight: float = 4.0
+    clip_weight: float = 1.0
+    validate_minutes: float = 12
+    save_minutes: float = 4
+    workers: int = 1
+    threads: int = 2
+    seed: int = 1
+
+
+class Trainer:
+    """One run and everything a checkpoint holds."""
+
+    def __init__(self, config: TrainConfig, sizes: ModelConfig) -> None:
+        self.config, self.sizes = config, sizes
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        corpus, self.cache = Path(config.corpus), Path(config.cache)
+        self.run = Path(config.run)
+        self.run.mkdir(parents=True, exist_ok=True)
+        self.clips, self.labels = read_manifest(corpus / "manifest.csv"), read_labels(corpus / "labels.csv")
+        self.teacher = TeacherCache(self.cache)
+        torch.manual_seed(config.seed)
+        self.model = AudioMamba(sizes, self.teacher.embeddings.shape[1]).to(self.device)
+        self.averaged = AudioMamba(sizes, self.teacher.embeddings.shape[1]).to(self.device)
+        self.averaged.load_state_dict(self.model.state_dict())
+        decayed = [p for p in self.model.parameters() if p.ndim > 1 and p.shape[-1] != sizes.d_state]
+        kept = [p for p in self.model.parameters() if not any(p is q for q in decayed)]
+        groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": kept, "weight_decay": 0.0}]
+        self.optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), fused=True)
+        self.step, self.seconds = 0, 0.0
+        self.log_mel = LogMel().to(self.device)
+        self.random = torch.Generator().manual_seed(config.seed)
+
+    def save(self) -> None:
+        """Writes the checkpoint in one rename."""
+        state = {
+            "model": self.model.state_dict(), "averaged": self.averaged.state_dict(),
+            "optimizer": self.optimizer.state_dict(), "step": self.step, "seconds": self.seconds,
+            "sizes": asdict(self.sizes),
+        }
+        torch.save(state, self.run / "checkpoint.new")
+        (self.run / "checkpoint.new").replace(self.run / "checkpoint.pth")
+
+    def resume(self) -> None:
+        """Loads the run's checkpoint, if there is one."""
+        path = self.run / "checkpoint.pth"
+        if path.exists():
+            state = torch.load(path, map_location=self.device, weights_only=True)
+            for part, name in ((self.model, "model"), (self.averaged, "averaged"), (self.optimizer, "optimizer")):
+                part.load_state_dict(state[name])
+            self.step, self.seconds = state["step"], state["seconds"]
+            self.random.manual_seed(self.config.seed + self.step)
+
+    def rate(self) -> float:
+        """Linear warm-up in steps, then half a cosine over the wall-clock budget."""
+        progress = min(1.0, self.seconds / (60 * self.config.minutes))
+        warm = min(1.0, (self.step + 1) / self.config.warmup_steps)
+        return self.config.learning_rate * warm * max(0.01, 0.5 + 0.5 * math.cos(math.pi * progress))
+
+    def draw_mode(self) -> tuple[bool, torch.Tensor | None]:
+        """Dual mode: backward direction absent, cut at random right edges, or full."""
+        draw = torch.rand((), generator=self.random).item()
+        if draw < 0.35:
+            return False, None
+        if draw < 0.7:
+            edges, at = torch.zeros(self.config.columns, dtype=torch.uint8), 0
+            while True:
+                at += int(torch.randint(8, 26, (), generator=self.random))
+                if at >= self.config.columns:
+                    return True, edges
+                edges[at - 1] = 1
+        return True, None
+
+    def train_step(self, batch: list[torch.Tensor]) -> dict[str, float]:
+        """One update; returns the losses."""
+        samples, target, known, rows, weight = (x.to(self.device) for x in batch)
+        logmel = (colour(self.log_mel(samples).cpu(), self.random).to(self.device) - MEAN) / (2 * STD)
+        embedding = self.teacher.embeddings[rows.clamp_min(0).cpu().numpy()].astype(np.float32)
+        embedding = torch.from_numpy((embedding - self.teacher.mean) / self.teacher.std).clamp(-5, 5).to(self.device)
+        backward, edges = self.draw_mode()
+        self.model.train()
+        features = self.model.features(logmel, backward, edges)
+        logits = self.model.head(features)
+        parts = {
+            "column": losses.column_loss(logits, target, known),
+            "clip": self.config.clip_weight * losses.clip_loss(logits, target, known),
+            "teacher": self.config.teacher_weight * losses.teacher_loss(self.model.teacher(features), embedding, weight),
+        }
+        sum(parts.values()).backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.rate()
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        decay = min(self.config.ema, (self.step + 1) / (self.step + 10))
+        with torch.no_grad():
+            torch._foreach_lerp_(list(self.averaged.parameters()), list(self.model.parameters()), 1 - decay)
+        self.step += 1
+        return {name: part.item() for name, part in parts.items()}
+
+    def validate(self) -> dict[str, float]:
+        """Macro average precision of the averaged weights on the validation split, with and without backward."""
+        audio = AudioCache(self.cache)
+        members = [i for i, clip in enumerate(self.clips) if clip.split == "validation"]
+        truth = targets(self.clips, self.labels)[members]
+        out = {}
+        for mode in ("provisional", "offline"):
+            scores = np.zeros_like(truth)
+            place = {clip: i for i, clip in enumerate(members)}
+            for clip, logits in column_logits(self.averaged, audio, members, mode):
+                scores[place[clip]] = losses.clip_scores(torch.from_numpy(logits).sigmoid()).numpy()
+            out[mode] = metrics.macro(scores, truth)[0]
+        return out
+
+    def train(self) -> None:
+        """Runs until the wall-clock budget is spent."""
+        config = self.config
+        mixtures = Mixtures(self.cache, self.clips, self.labels, config.columns, config.seed + self.step)
+        loader = iter(DataLoader(mixtures, config.batch, num_workers=config.workers, prefetch_factor=6))
+        total: dict[str, float] = {}
+        count, clock, saved, validated, told = 0, time.monotonic(), time.monotonic(), time.monotonic(), time.monotonic()
+        while self.seconds < 60 * config.minutes:
+            for name, value in self.train_step(next(loader)).items():
+                total[name] = total.get(name, 0.0) + value
+            count += 1
+            now = time.monotonic()
+            self.seconds, clock = self.seconds + now - clock, now
+            if now - told > 30:
+                parts = "  ".join(f"{name} {value / count:.3f}" for name, value in total.items())
+                pace = count / (now - told)
+                print(f"{self.seconds / 60:6.1f} min  step {self.step}  {parts}  {pace * config.batch:.0f} clips/s", flush=True)
+                total, count, told = {}, 0, now
+            if now - saved > 60 * config.save_minutes:
+                self.save()
+                saved = now
+            if now - validated > 60 * config.validate_minutes:
+                self.report()
+                validated = time.monotonic()
+        self.save()
+        self.report()
+
+    def report(self) -> None:
+        """Prints and keeps the validation figures."""
+        figures = {"minutes": round(self.seconds / 60, 1), "step": self.step} | self.validate()
+        print(f"validation {figures}", flush=True)
+        with (self.run / "validation.ndjson").open("a") as file:
+            file.write(json.dumps(figures) + "\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, help="wall-clock budget, instead of the configuration's")
+    arguments = parser.parse_args()
+    settings = json.loads(arguments.config.read_text())
+    config = TrainConfig(**settings["train"])
+    config.minutes = arguments.minutes or config.minutes
+    torch.set_num_threads(config.threads)
+    trainer = Trainer(config, ModelConfig(**settings["model"]))
+    trainer.resume()
+    count = sum(p.numel() for n, p in trainer.model.named_parameters() if not n.startswith("teacher"))
+    print(f"{count / 1e6:.2f} M parameters, {trainer.device}, from step {trainer.step}", flush=True)
+    trainer.train()
+
+
+if __name__ == "__main__":
+    main()
