@@ -1,0 +1,117 @@
+"""Model folders: config.json, model.safetensors and README.md, as the daemon reads them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from . import features
+from .corpus import Label
+
+FRONTEND = {
+    "sample_rate": features.SAMPLE_RATE, "frame_length": features.FRAME_LENGTH, "hop_length": features.HOP_LENGTH,
+    "n_fft": features.N_FFT, "n_mels": features.N_MELS, "f_min": 20, "f_max": 8000,
+    "preemphasis": features.PREEMPHASIS,
+}
+
+
+class CheckpointError(Exception):
+    """What is wrong with a checkpoint or its labels, where, and what to do, in one sentence."""
+
+
+def layer_shapes(tensors: dict[str, Tensor], variant: str, layer: int) -> dict[str, tuple[int, ...]]:
+    """Expected names and shapes of one layer, from the sizes of the first."""
+    d, e, n, r, k = sizes(tensors)
+    prefix = f"layers.{layer}.mixer."
+    shapes = {
+        f"layers.{layer}.norm.weight": (d,),
+        prefix + "in_proj.weight": (2 * e, d),
+        prefix + "out_proj.weight": (d, e),
+        prefix + "A_log": (e, n),
+    }
+    if variant != "fo-fo":
+        shapes[prefix + "A_b_log"] = (e, n)
+    for own in ("", "_b") if variant == "bi-bi" else ("",):
+        shapes |= {
+            f"{prefix}conv1d{own}.weight": (e, 1, k),
+            f"{prefix}conv1d{own}.bias": (e,),
+            f"{prefix}x_proj{own}.weight": (r + 2 * n, e),
+            f"{prefix}dt_proj{own}.weight": (e, r),
+            f"{prefix}dt_proj{own}.bias": (e,),
+            f"{prefix}D{own}": (e,),
+        }
+    return shapes
+
+
+def require(tensors: dict[str, Tensor], name: str, dimensions: int) -> Tensor:
+    """The tensor `name`, which must have `dimensions` axes."""
+    if name not in tensors:
+        raise CheckpointError(f"The checkpoint has no tensor {name}; only Audio Mamba state dicts can be converted.")
+    if tensors[name].ndim != dimensions:
+        shape = tuple(tensors[name].shape)
+        raise CheckpointError(f"Tensor {name} has the shape {shape}, expected {dimensions} axes.")
+    return tensors[name]
+
+
+def sizes(tensors: dict[str, Tensor]) -> tuple[int, int, int, int, int]:
+    """D, E, N, R, K, read off the patch embedding and the first layer."""
+    d = require(tensors, "patch_embed.proj.weight", 4).shape[0]
+    e, n = require(tensors, "layers.0.mixer.A_log", 2).shape
+    r = require(tensors, "layers.0.mixer.dt_proj.weight", 2).shape[1]
+    k = require(tensors, "layers.0.mixer.conv1d.weight", 3).shape[2]
+    return d, e, n, r, k
+
+
+def variant_of(tensors: dict[str, Tensor]) -> str:
+    """fo-fo, fo-bi or bi-bi, by what the first layer's backward direction has of its own."""
+    if "layers.0.mixer.A_b_log" not in tensors:
+        return "fo-fo"
+    return "bi-bi" if "layers.0.mixer.conv1d_b.weight" in tensors else "fo-bi"
+
+
+def check(tensors: dict[str, Tensor], expected: dict[str, tuple[int, ...]]) -> None:
+    """Every expected tensor is there, of the right shape, finite; and nothing else is."""
+    for name, shape in expected.items():
+        found = tuple(require(tensors, name, len(shape)).shape)
+        if found != shape:
+            raise CheckpointError(f"Tensor {name} has the shape {found}, expected {shape}.")
+        if not tensors[name].is_floating_point():
+            raise CheckpointError(f"Tensor {name} has the type {tensors[name].dtype}, expected floating point.")
+        if not torch.isfinite(tensors[name]).all():
+            raise CheckpointError(f"Tensor {name} holds values that are not finite; the checkpoint is damaged.")
+    unknown = sorted(set(tensors) - set(expected))
+    if unknown:
+        raise CheckpointError(f"Tensor {unknown[0]} is not part of an Audio Mamba; remove it or convert another file.")
+
+
+def describe(tensors: dict[str, Tensor], labels: list[Label], **settings: object) -> dict[str, object]:
+    """config.json of checked tensors. `settings` has what tensors do not tell, in config.json's words."""
+    d, e, n, r, k = sizes(tensors)
+    layers = 1 + max(int(name.split(".")[1]) for name in tensors if name.startswith("layers."))
+    classes = require(tensors, "head.weight", 2).shape[0]
+    if len(labels) != classes:
+        raise CheckpointError(
+            f"The labels file has {len(labels)} labels but the checkpoint has {classes} classes; pass its own labels."
+        )
+    config: dict[str, object] = {
+        "model_type": "audio-mamba", "name": "audio-mamba", "license": "unknown", "variant": variant_of(tensors),
+        "d_model": d, "n_layer": layers, "d_state": n, "d_conv": k, "expand": e // d, "dt_rank": r, "norm_eps": 1e-5,
+        "num_classes": classes, "token_order": "time-major", "position": "frequency", "pooling": "column",
+        "dual_mode": False, "patch_mel": 16, "patch_frames": 16, "clip_frames": None, "frontend": FRONTEND,
+        "normalization": {"mean": features.MEAN, "std": features.STD}, "streaming": {"chunk": 8, "lookahead": 16},
+        "id2label": {str(i): label.name for i, label in enumerate(labels)}, "mids": [label.mid for label in labels],
+        "parents": {},
+    }
+    return config | settings
+
+
+def write(folder: Path, config: dict[str, object], tensors: dict[str, Tensor], card: str) -> None:
+    """Writes the three files, the weights in the type they come in."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file({name: t.contiguous() for name, t in tensors.items()}, folder / "model.safetensors", {"format": "pt"})
+    (folder / "config.json").write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / "README.md").write_text(card, encoding="utf-8")
