@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 
 from .corpus import AudioCache
 from .features import COLUMN_FRAMES, MEAN, STD, LogMel, samples_for
-from .model import AudioMamba
+from .model import AudioMamba, ModelConfig
 
 MODES = ("provisional", "confirmed", "offline")
 
@@ -42,3 +45,12 @@ def column_logits(
             else:
                 logits = model(logmel, backward=mode == "offline")
             yield from zip(batch, logits.numpy())
+
+
+def load_model(folder: Path) -> tuple[dict[str, object], AudioMamba]:
+    """config.json and the model of a folder that export.py wrote, weights widened to float32."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    names = ("d_model", "n_layer", "d_state", "d_conv", "expand", "num_classes", "norm_eps")
+    model = AudioMamba(ModelConfig(**{name: config[name] for name in names}))
+    model.load_state_dict({name: t.float() for name, t in load_file(folder / "model.safetensors").items()})
+    return config, model.eval()

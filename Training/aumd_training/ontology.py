@@ -1,0 +1,45 @@
+"""Ancestors inside the label set: AudioSet's ontology, as far as the corpus labels follow it."""
+
+from __future__ import annotations
+
+#: Parent of each label that has one. Siblings that AudioSet keeps apart stay apart.
+_PARENT = {
+    "Baby cry, infant cry": "Crying, sobbing",
+    "Dog": "Animal", "Bark": "Dog", "Cat": "Animal", "Meow": "Cat",
+    "Cattle, bovinae": "Animal", "Moo": "Cattle, bovinae", "Pig": "Animal", "Oink": "Pig",
+    "Sheep": "Animal", "Bleat": "Sheep",
+    "Chicken, rooster": "Animal", "Cluck": "Chicken, rooster", "Crowing, cock-a-doodle-doo": "Chicken, rooster",
+    "Bird": "Animal", "Bird vocalization, bird call, bird song": "Bird",
+    "Chirp, tweet": "Bird vocalization, bird call, bird song", "Crow": "Bird", "Caw": "Crow",
+    "Insect": "Animal", "Cricket": "Insect", "Fly, housefly": "Insect", "Buzz": "Fly, housefly",
+    "Frog": "Animal", "Croak": "Frog",
+    "Musical instrument": "Music", "Guitar": "Musical instrument", "Electric guitar": "Guitar",
+    "Bass guitar": "Guitar", "Acoustic guitar": "Guitar", "Strum": "Guitar", "Piano": "Musical instrument",
+    "Organ": "Musical instrument", "Percussion": "Musical instrument", "Drum kit": "Percussion", "Drum": "Percussion",
+    "Snare drum": "Drum", "Bass drum": "Drum", "Cymbal": "Percussion", "Hi-hat": "Cymbal",
+    "Tubular bells": "Percussion", "Marimba, xylophone": "Percussion", "Brass instrument": "Musical instrument",
+    "Trumpet": "Brass instrument", "Violin, fiddle": "Musical instrument", "Cello": "Musical instrument",
+    "Flute": "Musical instrument", "Saxophone": "Musical instrument", "Harp": "Musical instrument",
+    "Accordion": "Musical instrument", "Church bell": "Bell",
+    "Thunder": "Thunderstorm", "Rain": "Water", "Ocean": "Water", "Waves, surf": "Ocean", "Crackle": "Fire",
+    "Car": "Vehicle", "Vehicle horn, car horn, honking": "Car", "Train": "Vehicle", "Aircraft": "Vehicle",
+    "Helicopter": "Aircraft", "Fixed-wing aircraft, airplane": "Aircraft", "Chainsaw": "Engine",
+    "Knock": "Door", "Creak": "Door", "Toilet flush": "Water", "Computer keyboard": "Typing",
+    "Alarm clock": "Alarm", "Siren": "Alarm", "Tick": "Clock", "Tick-tock": "Clock",
+    "Fireworks": "Explosion", "Shatter": "Glass", "Drip": "Liquid", "Pour": "Liquid",
+    "Mains hum": "Noise", "White noise": "Noise", "Pink noise": "Noise",
+}
+
+
+def ancestors(labels: list[str]) -> dict[str, list[str]]:
+    """Every label that has ancestors inside `labels`, nearest first."""
+    out: dict[str, list[str]] = {}
+    for label in labels:
+        chain, node = [], label
+        while node in _PARENT:
+            node = _PARENT[node]
+            if node in labels:
+                chain.append(node)
+        if chain:
+            out[label] = chain
+    return out

@@ -1,0 +1,144 @@
+#!/usr/bin/env python3
+"""Measures a model folder on the corpus: macro average precision and AUC over labels, YAMNet beside it.
+
+python3 Training/evaluate.py MODEL --corpus CORPUS --cache CACHE [--binary aumd] [--json FILE] [--per-label]
+
+Scores come from PyTorch in all three modes (provisional, confirmed, offline), or with --binary from
+`aumd tag --mode offline` and `--mode stream` on the files themselves. A label counts with at least 3
+positives among the clips.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from aumd_training import losses, metrics
+from aumd_training.corpus import GENERATED, AudioCache, Clip, Label, read_labels, read_manifest, targets
+from aumd_training.inference import MODES, column_logits, load_model
+
+POOLINGS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "linear-softmax": losses.clip_scores,
+    "mean": lambda probability: probability.mean(-2),
+    "max": lambda probability: probability.amax(-2),
+}
+
+
+def scores_from_torch(folder: Path, cache: Path, members: list[int], mode: str, pooling: str) -> np.ndarray:
+    """Clip scores (clips, C) of one mode."""
+    config, model = load_model(folder)
+    place = {clip: i for i, clip in enumerate(members)}
+    out = np.zeros((len(members), config["num_classes"]), np.float32)
+    for clip, logits in column_logits(model, AudioCache(cache), members, mode, **config["streaming"]):
+        out[place[clip]] = POOLINGS[pooling](torch.from_numpy(logits).sigmoid()).numpy()
+    return out
+
+
+def scores_from_binary(binary: str, folder: Path, files: list[Path], labels: list[Label], mode: str) -> np.ndarray:
+    """Clip scores (clips, C) as `aumd tag` prints them; in stream mode a label's highest event score."""
+    index = {label.name: i for i, label in enumerate(labels)}
+    out = np.zeros((len(files), len(labels)), np.float32)
+    options = ["--model", str(folder), "--mode", mode, "--format", "ndjson", "--top", "all"]
+    place = {str(path): i for i, path in enumerate(files)}
+    batches = [files[i : i + 200] for i in range(0, len(files), 200)] if mode == "offline" else [[f] for f in files]
+    for batch in batches:
+        result = subprocess.run([binary, "tag", *options, *map(str, batch)], capture_output=True, text=True, check=True)
+        for line in result.stdout.splitlines():
+            record = json.loads(line)
+            if record["type"] == "clip":
+                row = out[place[record["file"]]]
+                for tag in record["tags"]:
+                    row[index[tag["label"]]] = tag["score"]
+            elif record["type"] == "event" and record["phase"] != "retract":
+                row = out[place[str(batch[0])]]
+                best = max(record.get("peak") or 0, record.get("score") or 0)
+                row[index[record["label"]]] = max(row[index[record["label"]]], best)
+    return out
+
+
+def scores_from_teacher(corpus: Path, members: list[int], labels: int) -> np.ndarray:
+    """YAMNet's frame scores averaged over each clip, (clips, C)."""
+    teacher = np.load(corpus / "teacher/yamnet_scores.npz")
+    scores, offsets = teacher["scores"], teacher["offsets"]
+    out = np.zeros((len(members), labels), np.float32)
+    for row, clip in zip(out, members):
+        row[:] = scores[offsets[clip] : offsets[clip + 1]].mean(0) / 255
+    return out
+
+
+def figures(scores: np.ndarray, truth: np.ndarray, recorded: np.ndarray) -> dict[str, float]:
+    """Macro figures over all clips and over recordings only."""
+    everything, recordings = metrics.macro(scores, truth), metrics.macro(scores[recorded], truth[recorded])
+    return {"ap": everything[0], "auc": everything[1], "ap_recordings": recordings[0], "auc_recordings": recordings[1]}
+
+
+def table(results: dict[str, dict[str, float]]) -> str:
+    """A Markdown table, one row a scorer."""
+    lines = ["| scores | macro AP | macro AUC | AP, recordings | AUC, recordings |", "|---|---|---|---|---|"]
+    for name, f in results.items():
+        row = " | ".join(f"{f[key]:.3f}" for key in ("ap", "auc", "ap_recordings", "auc_recordings"))
+        lines.append(f"| {name} | {row} |")
+    return "\n".join(lines)
+
+
+def per_label_table(scores: dict[str, np.ndarray], truth: np.ndarray, labels: list[Label]) -> str:
+    """Average precision of each label, one column a scorer."""
+    values = {name: metrics.per_label(s, truth) for name, s in scores.items()}
+    lines = ["| label | clips | " + " | ".join(scores) + " |", "|---|---|" + "---|" * len(scores)]
+    for c in next(iter(values.values())):
+        row = " | ".join(f"{values[name][c][0]:.3f}" for name in scores)
+        lines.append(f"| {labels[c].name} | {int(truth[:, c].sum())} | {row} |")
+    return "\n".join(lines)
+
+
+def members_of(clips: list[Clip], split: str) -> list[int]:
+    return [i for i, clip in enumerate(clips) if clip.split == split]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path, metavar="MODEL")
+    parser.add_argument("--corpus", type=Path, required=True)
+    parser.add_argument("--cache", type=Path, required=True, help="what prepare.py wrote; not used with --binary")
+    parser.add_argument("--binary", help="the aumd program to measure instead of PyTorch")
+    parser.add_argument("--splits", nargs="+", default=["validation", "test"])
+    parser.add_argument("--pooling", choices=POOLINGS, default="linear-softmax", help="of column scores, in PyTorch")
+    parser.add_argument("--json", type=Path, help="also write the figures here")
+    parser.add_argument("--per-label", action="store_true")
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    clips, labels = read_manifest(arguments.corpus / "manifest.csv"), read_labels(arguments.corpus / "labels.csv")
+    written = {}
+    for split in arguments.splits:
+        members = members_of(clips, split)
+        truth = targets([clips[i] for i in members], labels)
+        recorded = np.array([clips[i].source not in GENERATED for i in members])
+        if arguments.binary:
+            files = [arguments.corpus / clips[i].path for i in members]
+            scores = {
+                mode: scores_from_binary(arguments.binary, arguments.model, files, labels, mode)
+                for mode in ("offline", "stream")
+            }
+        else:
+            scores = {
+                mode: scores_from_torch(arguments.model, arguments.cache, members, mode, arguments.pooling)
+                for mode in MODES
+            }
+        scores["YAMNet"] = scores_from_teacher(arguments.corpus, members, len(labels))
+        written[split] = {name: figures(s, truth, recorded) for name, s in scores.items()}
+        print(f"{split}: {len(members)} clips, {int(recorded.sum())} of them recordings\n\n{table(written[split])}\n")
+        if arguments.per_label:
+            print(per_label_table(scores, truth, labels) + "\n")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(written, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""Mixtures: what they claim about their columns, from a corpus of tones made here."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="needs PyTorch")
+
+from aumd_training.calibration import thresholds  # noqa: E402
+from aumd_training.corpus import Clip, Label  # noqa: E402
+from aumd_training.data import Mixtures  # noqa: E402
+from aumd_training.features import samples_for  # noqa: E402
+from aumd_training.ontology import ancestors  # noqa: E402
+
+NAMES = ["Silence", "Low", "High"]
+
+
+@pytest.fixture
+def mixtures(tmp_path: Path) -> Mixtures:
+    """One clip a label: a second of silence, of a low tone, of a high tone."""
+    t = np.arange(16000) / 16000
+    audio = np.concatenate([0 * t, np.sin(880 * t), np.sin(18000 * t)]) * 16000
+    np.save(tmp_path / "audio.npy", audio.astype(np.int16))
+    np.save(tmp_path / "audio_offsets.npy", np.arange(4) * 16000)
+    np.save(tmp_path / "teacher_embeddings.npy", np.zeros((6, 4), np.float16))
+    np.save(tmp_path / "teacher_scores.npy", np.zeros((6, 3), np.uint8))
+    np.save(tmp_path / "teacher_offsets.npy", np.arange(4) * 2)
+    np.save(tmp_path / "teacher_has_label.npy", np.ones(3, bool))
+    np.save(tmp_path / "teacher_mean.npy", np.zeros(4, np.float32))
+    np.save(tmp_path / "teacher_std.npy", np.ones(4, np.float32))
+    clips = [Clip(f"{i}.opus", "made", (name,), str(i), "train") for i, name in enumerate(NAMES)]
+    return Mixtures(tmp_path, clips, [Label(f"/m/{i}", name) for i, name in enumerate(NAMES)], 20, seed=3)
+
+
+def test_labels_are_on_only_where_their_clip_sounds(mixtures: Mixtures) -> None:
+    examples = iter(mixtures)
+    seen = np.zeros(3)
+    for _ in range(150):
+        samples, target, known, rows, weight = next(examples)
+        assert samples.shape == (samples_for(20),)
+        assert samples.dtype == np.float32
+        assert np.isfinite(samples).all()
+        assert np.abs(samples).max() <= 1
+        assert target.shape == known.shape == (20, 3)
+        assert (known[target > 0] == 1).all()
+        assert (rows[weight > 0] >= 0).all()
+        seen += target.max(0)
+        tones = target[:, 1:].max(1) > 0
+        assert not (target[tones, 0] > 0).any()  # a tone is not silence
+        assert target[:, 1:].max(1).sum() <= 4 * 11  # at most four clips of at most 1.2 s
+    assert (seen > 10).all()
+
+
+def test_threshold_keeps_the_stated_rate() -> None:
+    random = np.random.default_rng(0)
+    columns = [random.random((100, 1)).astype(np.float32) for _ in range(100)]
+    target, doubtful = np.zeros((100, 1), bool), np.zeros((100, 1), bool)
+    columns[0][:] = 1.0
+    target[0] = True
+    on = thresholds(columns, target, doubtful, ["Bark"], 0.05)["Bark"]["on"]
+    assert abs(on - 0.95) < 0.01
+
+
+def test_ancestors_are_nearest_first_and_inside_the_set() -> None:
+    assert ancestors(["Bark", "Dog", "Animal", "Music"]) == {"Bark": ["Dog", "Animal"], "Dog": ["Animal"]}
+    assert ancestors(["Bark", "Animal"]) == {"Bark": ["Animal"]}

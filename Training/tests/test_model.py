@@ -1,0 +1,76 @@
+"""The training model against the plain fp64 reference, and the stream's modes against each other."""
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs PyTorch")
+
+from aumd_training import features, reference  # noqa: E402
+from aumd_training.model import AudioMamba, ModelConfig  # noqa: E402
+
+SIZES = ModelConfig(d_model=48, n_layer=3, d_state=8, num_classes=5)
+REFERENCE = {
+    "variant": "fo-bi", "d_model": 48, "n_layer": 3, "d_state": 8, "d_conv": 4, "expand": 2, "dt_rank": 3,
+    "norm_eps": 1e-5, "num_classes": 5, "token_order": "time-major", "position": "frequency", "pooling": "column",
+    "normalization": {"mean": features.MEAN, "std": features.STD},
+}
+
+
+@pytest.fixture
+def model() -> AudioMamba:
+    torch.manual_seed(0)
+    model = AudioMamba(SIZES)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    return model.eval()
+
+
+def logmel(columns: int) -> torch.Tensor:
+    return torch.randn(1, columns * 16, 128, generator=torch.Generator().manual_seed(columns))
+
+
+@pytest.mark.parametrize("backward", [False, True])
+def test_model_matches_reference(model: AudioMamba, backward: bool) -> None:
+    x = logmel(9)
+    weights = {name: tensor.double() for name, tensor in model.state_dict().items()}
+    unnormalised = x[0].double() * (2 * features.STD) + features.MEAN
+    want = reference.logits(unnormalised, weights, REFERENCE, backward)
+    with torch.no_grad():
+        got = model(x, backward)[0]
+    assert (got.double() - want).abs().max() < 1e-4
+
+
+def test_tensor_names_are_the_published_ones(model: AudioMamba) -> None:
+    shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    assert shapes == reference.tensor_shapes(REFERENCE, 0)
+
+
+def test_one_window_over_a_clip_is_offline(model: AudioMamba) -> None:
+    x = logmel(11)
+    with torch.no_grad():
+        assert torch.allclose(model.confirmed(x, 8, 16), model(x), atol=1e-5)
+
+
+def test_windows_continue_the_forward_state(model: AudioMamba) -> None:
+    """The first window of 4 + 6 columns sees a clip that is cut there; later ones cover the rest."""
+    x = logmel(20)
+    with torch.no_grad():
+        confirmed = model.confirmed(x, 4, 6)
+        assert torch.allclose(confirmed[:, :4], model(x[:, : 10 * 16])[:, :4], atol=1e-5)
+        assert confirmed.shape == (1, 20, 5)
+
+
+def test_forward_only_is_causal(model: AudioMamba) -> None:
+    """Without the backward direction, later columns change nothing."""
+    x = logmel(15)
+    with torch.no_grad():
+        whole, cut = model(x, backward=False), model(x[:, : 7 * 16], backward=False)
+    assert torch.allclose(whole[:, :7], cut, atol=1e-5)
+
+
+def test_an_edge_is_a_cut(model: AudioMamba) -> None:
+    """Columns left of a right edge see what they would see in a clip that ends there."""
+    x, edges = logmel(12), torch.zeros(12, dtype=torch.uint8)
+    edges[4] = 1
+    with torch.no_grad():
+        assert torch.allclose(model.features(x, True, edges)[:, :5], model.features(x[:, : 5 * 16])[:, :5], atol=1e-5)
