@@ -15,6 +15,8 @@
 namespace {
 
 constexpr int LANES = 16;
+// Keeps the states of a block in registers.
+#define UNROLL _Pragma("GCC unroll 16")
 constexpr float LOG2E = 1.44269504f;
 typedef float Vec __attribute__((vector_size(LANES * 4)));
 typedef int32_t IntVec __attribute__((vector_size(LANES * 4)));
@@ -80,14 +82,17 @@ struct Direction {
   void forward(const Vec* delta, const Vec* du, const float* Bm, const float* Cm, Vec* y, Vec* state, int64_t keep,
                Vec* kept) const {
     Vec s[N];
+    UNROLL
     for (int n = 0; n < N; ++n) s[n] = state[n];
     for (int64_t step = 0; step < tokens; ++step) {
       const int64_t t = token(step);
       if (starts(t))
+        UNROLL
         for (int n = 0; n < N; ++n) s[n] = Vec{};
       const Vec d = delta[t], x = du[t];
       const float *b = Bm + t * N, *c = Cm + t * N;
       Vec y0{}, y1{};
+      UNROLL
       for (int n = 0; n < N; n += 2) {
         s[n] = exp2(d * a[n]) * s[n] + x * b[n];
         s[n + 1] = exp2(d * a[n + 1]) * s[n + 1] + x * b[n + 1];
@@ -96,6 +101,7 @@ struct Direction {
       }
       y[t] += y0 + y1;
       if (t == keep)
+        UNROLL
         for (int n = 0; n < N; ++n) kept[n] = s[n];
     }
   }
@@ -105,11 +111,14 @@ struct Direction {
   void backward(const Vec* delta, const Vec* du, const float* Bm, const float* Cm, const Vec* dy, Vec* ddelta, Vec* ddu,
                 Vec* dB, Vec* dC, Vec* dA, Vec* states, Vec* decay) const {
     Vec s[N];
+    UNROLL
     for (int n = 0; n < N; ++n) s[n] = Vec{};
     for (int64_t step = 0; step < tokens; ++step) {
       const int64_t t = token(step);
       if (starts(t))
+        UNROLL
         for (int n = 0; n < N; ++n) s[n] = Vec{};
+      UNROLL
       for (int n = 0; n < N; ++n) {
         const Vec e = exp2(delta[t] * a[n]);
         s[n] = e * s[n] + du[t] * Bm[t * N + n];
@@ -118,12 +127,14 @@ struct Direction {
       }
     }
     Vec g[N];
+    UNROLL
     for (int n = 0; n < N; ++n) g[n] = Vec{};
     for (int64_t step = tokens - 1; step >= 0; --step) {
       const int64_t t = token(step);
       const bool first = step == 0 || starts(t);
       const Vec* before = first ? nullptr : states + token(step - 1) * N;
       Vec gx{}, gd{};
+      UNROLL
       for (int n = 0; n < N; ++n) {
         const Vec gn = g[n] + dy[t] * Cm[t * N + n];
         dC[t * N + n] += dy[t] * states[t * N + n];
@@ -137,6 +148,7 @@ struct Direction {
         }
       }
       if (first)
+        UNROLL
         for (int n = 0; n < N; ++n) g[n] = Vec{};
       ddu[t] += gx;
       ddelta[t] += gd * (1 / LOG2E);
