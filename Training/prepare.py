@@ -1,22 +1,53 @@
 #!/usr/bin/env python3
-"""Decodes the corpus and runs the teacher once, so that training reads memory-mapped arrays.
+"""Decodes a corpus and runs the teacher (YAMNet) once, so that training reads memory-mapped arrays.
 
-python3 Training/prepare.py CORPUS CACHE
+python3 Training/prepare.py CORPUS CACHE [--teacher FOLDER]
+
+CORPUS holds manifest.csv (path, source, labels, group, split), labels.csv and the clips, mono at
+16 kHz. FOLDER holds yamnet.tflite and yamnet_class_map.csv; CORPUS/teacher unless told. Test clips
+are decoded, but the teacher does not hear them.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
-from aumd_training.corpus import AudioCache, TeacherCache, read_manifest
+from aumd_training.corpus import AudioCache, Clip, Label, TeacherCache, read_labels, read_manifest
 
+#: Name of YAMNet's inner tensor of 1024 values: the average over its last feature map.
 EMBEDDING_TENSOR = "global_average_pooling2d/Mean"
 EMBEDDING = 1024
+
+
+class Teacher:
+    """YAMNet, one window of 15600 samples at a time."""
+
+    def __init__(self, folder: Path, labels: list[Label]) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        self.model = Interpreter(
+            str(folder / "yamnet.tflite"), num_threads=1, experimental_preserve_all_tensors=True
+        )
+        self.model.allocate_tensors()
+        self.input, self.output = self.model.get_input_details()[0], self.model.get_output_details()[0]["index"]
+        details = self.model.get_tensor_details()
+        self.embedding = next(d["index"] for d in details if d["name"].endswith(EMBEDDING_TENSOR))
+        with (folder / "yamnet_class_map.csv").open(newline="", encoding="utf-8") as file:
+            index = {row["mid"]: int(row["index"]) for row in csv.DictReader(file)}
+        self.classes = np.array([index.get(label.mid, -1) for label in labels])
+
+    def hear(self, window: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Scores in the order of the labels (C), 0 where YAMNet lacks the class, and the embedding (1024)."""
+        self.model.set_tensor(self.input["index"], window.reshape(self.input["shape"]))
+        self.model.invoke()
+        scores = self.model.get_tensor(self.output).reshape(-1)[self.classes] * (self.classes >= 0)
+        return scores, self.model.get_tensor(self.embedding).reshape(-1)
 
 
 def decode(corpus: Path, cache: Path, paths: list[str]) -> None:
@@ -25,7 +56,7 @@ def decode(corpus: Path, cache: Path, paths: list[str]) -> None:
     def read(path: str) -> np.ndarray:
         samples, rate = soundfile.read(corpus / path, dtype="int16")
         if rate != 16000 or samples.ndim != 1:
-            raise ValueError(f"{path}: expected mono audio at 16 kHz, found {rate} Hz")
+            raise SystemExit(f"{path} has {rate} Hz and {samples.ndim} axes, expected mono at 16 kHz; convert it first.")
         return samples
 
     with ThreadPoolExecutor(2) as pool:
@@ -34,57 +65,51 @@ def decode(corpus: Path, cache: Path, paths: list[str]) -> None:
     np.save(cache / "audio.npy", np.concatenate(clips))
 
 
-def teach(corpus: Path, cache: Path, splits: list[str]) -> None:
-    """Writes YAMNet's scores and embeddings; test clips get no embedding (their rows stay zero)."""
-    from ai_edge_litert.interpreter import Interpreter
+def window_count(samples: int) -> int:
+    """Windows of a clip: one, and one more for each hop that the first does not cover."""
+    return 1 + max(0, -(-(samples - TeacherCache.WINDOW) // TeacherCache.HOP))
 
-    interpreter = Interpreter(
-        str(corpus / "teacher/yamnet.tflite"), num_threads=1, experimental_preserve_all_tensors=True
-    )
-    interpreter.allocate_tensors()
-    audio_in = interpreter.get_input_details()[0]["index"]
-    embedding = embedding_tensor(interpreter)
-    published = np.load(corpus / "teacher/yamnet_scores.npz")
-    offsets, rows = published["offsets"], len(published["scores"])
+
+def teach(cache: Path, clips: list[Clip], teacher: Teacher) -> None:
+    """Writes the arrays of TeacherCache."""
     audio = AudioCache(cache)
-    out = np.lib.format.open_memmap(cache / "teacher_embeddings.npy", "w+", np.float16, (rows, EMBEDDING))
-    for clip, split in enumerate(splits):
-        if split == "test":
+    counts = [window_count(len(audio.clip(i))) for i in range(len(clips))]
+    offsets = np.concatenate([[0], np.cumsum(counts)])
+    embeddings = np.lib.format.open_memmap(
+        cache / "teacher_embeddings.npy", "w+", np.float16, (int(offsets[-1]), EMBEDDING)
+    )
+    scores = np.zeros((offsets[-1], len(teacher.classes)), np.uint8)
+    for i, clip in enumerate(clips):
+        if clip.split == "test":
             continue
-        samples = audio.clip(clip).astype(np.float32) / 32768
-        for i, row in enumerate(range(offsets[clip], offsets[clip + 1])):
+        samples = audio.clip(i).astype(np.float32) / 32768
+        for w in range(counts[i]):
             window = np.zeros(TeacherCache.WINDOW, np.float32)
-            piece = samples[i * TeacherCache.HOP :][: TeacherCache.WINDOW]
+            piece = samples[w * TeacherCache.HOP :][: TeacherCache.WINDOW]
             window[: len(piece)] = piece
-            interpreter.set_tensor(audio_in, window.reshape(interpreter.get_input_details()[0]["shape"]))
-            interpreter.invoke()
-            out[row] = interpreter.get_tensor(embedding).reshape(-1)
-        if clip % 500 == 0:
-            print(f"teacher: {clip} of {len(splits)} clips", flush=True)
-    out.flush()
-    train = np.concatenate([np.arange(offsets[k], offsets[k + 1]) for k, s in enumerate(splits) if s == "train"])
-    values = out[train].astype(np.float32)
+            heard, embedding = teacher.hear(window)
+            scores[offsets[i] + w], embeddings[offsets[i] + w] = np.rint(255 * heard), embedding
+        if i % 500 == 0:
+            print(f"teacher: {i} of {len(clips)} clips", flush=True)
+    embeddings.flush()
+    train = np.concatenate([np.arange(offsets[i], offsets[i + 1]) for i, c in enumerate(clips) if c.split == "train"])
+    values = embeddings[train].astype(np.float32)
     np.save(cache / "teacher_mean.npy", values.mean(0))
     np.save(cache / "teacher_std.npy", values.std(0) + 1e-3)
-    np.save(cache / "teacher_scores.npy", published["scores"])
+    np.save(cache / "teacher_scores.npy", scores)
     np.save(cache / "teacher_offsets.npy", offsets)
-    np.save(cache / "teacher_has_label.npy", published["yamnet_index"] >= 0)
-
-
-def embedding_tensor(interpreter) -> int:
-    """Index of YAMNet's inner tensor of 1024 values: the average over its last feature map."""
-    return next(d["index"] for d in interpreter.get_tensor_details() if d["name"].endswith(EMBEDDING_TENSOR))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("corpus", type=Path)
-    parser.add_argument("cache", type=Path)
+    parser.add_argument("corpus", type=Path, metavar="CORPUS")
+    parser.add_argument("cache", type=Path, metavar="CACHE")
+    parser.add_argument("--teacher", type=Path, metavar="FOLDER")
     arguments = parser.parse_args()
     arguments.cache.mkdir(parents=True, exist_ok=True)
-    clips = read_manifest(arguments.corpus / "manifest.csv")
+    clips, labels = read_manifest(arguments.corpus / "manifest.csv"), read_labels(arguments.corpus / "labels.csv")
     decode(arguments.corpus, arguments.cache, [clip.path for clip in clips])
-    teach(arguments.corpus, arguments.cache, [clip.split for clip in clips])
+    teach(arguments.cache, clips, Teacher(arguments.teacher or arguments.corpus / "teacher", labels))
 
 
 if __name__ == "__main__":

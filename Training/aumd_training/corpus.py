@@ -78,6 +78,5 @@ class TeacherCache:
         self.embeddings = np.load(folder / "teacher_embeddings.npy", mmap_mode="r")  # (rows, 1024) float16
         self.scores = np.load(folder / "teacher_scores.npy")  # (rows, C) uint8
         self.offsets = np.load(folder / "teacher_offsets.npy")  # (clips + 1) int64
-        self.has_label = np.load(folder / "teacher_has_label.npy")  # (C) bool: YAMNet has the class
         self.mean = np.load(folder / "teacher_mean.npy")  # (1024) float32, over the training split
         self.std = np.load(folder / "teacher_std.npy")  # (1024) float32

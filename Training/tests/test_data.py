@@ -26,7 +26,6 @@ def mixtures(tmp_path: Path) -> Mixtures:
     np.save(tmp_path / "teacher_embeddings.npy", np.zeros((6, 4), np.float16))
     np.save(tmp_path / "teacher_scores.npy", np.zeros((6, 3), np.uint8))
     np.save(tmp_path / "teacher_offsets.npy", np.arange(4) * 2)
-    np.save(tmp_path / "teacher_has_label.npy", np.ones(3, bool))
     np.save(tmp_path / "teacher_mean.npy", np.zeros(4, np.float32))
     np.save(tmp_path / "teacher_std.npy", np.ones(4, np.float32))
     clips = [Clip(f"{i}.opus", "made", (name,), str(i), "train") for i, name in enumerate(NAMES)]
