@@ -21,7 +21,7 @@ from aumd_training.corpus import AudioCache, TeacherCache, read_labels, read_man
 from aumd_training.inference import column_logits, load_model
 
 #: Share of columns without a label that may reach its threshold.
-FALSE_ALARM_RATE = 0.0005
+FALSE_ALARM_RATE = 0.0003
 
 
 def calibrate(folder: Path, corpus: Path, cache: Path) -> dict[str, dict[str, float]]:
@@ -34,7 +34,7 @@ def calibrate(folder: Path, corpus: Path, cache: Path) -> dict[str, dict[str, fl
     columns, on, doubtful = [], [], []
     for mode in ("provisional", "confirmed"):
         for clip, logits in column_logits(model, audio, members, mode, **config["streaming"]):
-            heard = teacher.scores[teacher.offsets[clip] : teacher.offsets[clip + 1]].max(0) > 255 * 0.25
+            heard = teacher.scores[teacher.offsets[clip] : teacher.offsets[clip + 1]].max(0) > 255 * calibration.TEACHER_HEARS
             columns.append(1 / (1 + np.exp(-logits)))
             on.append(truth[clip] > 0)
             doubtful.append(heard & (truth[clip] == 0))

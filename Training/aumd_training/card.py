@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+#: What evaluate.py writes: by split, then "clips" (scorer, figure) and "thresholds" (figure).
+Figures = Mapping[str, Mapping[str, Mapping]]
+
 _HEADER = """---
 license: cc-by-nc-4.0
 library_name: aumd
@@ -67,7 +70,7 @@ def duration(seconds: float) -> str:
     return f"{minutes} minutes" if minutes < 90 else f"{minutes / 60:.1f} hours"
 
 
-def _figures(figures: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
+def _figures(figures: Figures, labels: int) -> str:
     lines = [
         "## Measured\n",
         "Macro average precision over labels with at least 3 clips; clip scores pool column scores p as sum p² / sum p.",
@@ -75,21 +78,29 @@ def _figures(figures: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
         "| split | scores | macro AP | macro AUC | AP, recordings only | AUC, recordings only |",
         "|---|---|---|---|---|---|",
     ]
-    for split, scorers in figures.items():
-        for name, f in scorers.items():
+    for split, parts in figures.items():
+        for name, f in parts["clips"].items():
             row = " | ".join(f"{f[key]:.3f}" for key in ("ap", "auc", "ap_recordings", "auc_recordings"))
             lines.append(f"| {split} | {name} | {row} |")
+    lines.append("")
+    for split, parts in figures.items():
+        recall, false = parts["thresholds"]["recall"], parts["thresholds"]["false_per_hour"]
+        lines.append(
+            f"At the thresholds, confirmed scores, {split} clips: {recall:.0%} of the clips of a label reach its `on` (mean over "
+            f"labels); {false:.0f} false openings an hour over all {labels} labels together, in a corpus where every few seconds "
+            "bring a new sound."
+        )
     lines.append("\nThe test split holds ESC-50's fold 5 and other clips that neither training nor any choice looked at.\n")
     return "\n".join(lines)
 
 
 def write(
     config: Mapping[str, object], parameters: int, checkpoint: Mapping[str, object],
-    figures: Mapping[str, Mapping[str, Mapping[str, float]]] | None, rate: float,
+    figures: Figures | None, rate: float,
 ) -> str:
     """The card as Markdown. `figures` is what evaluate.py wrote, by split and scorer."""
     steps = int(checkpoint["step"])
     head = _HEADER.format(**config | {"parameters": parameters / 1e6, "hours": duration(float(checkpoint["seconds"]))})
     data = _DATA.format(steps=steps, mixtures=steps * 16 / 1000)
-    measured = _figures(figures) if figures else "## Measured\n\nNot yet measured.\n"
+    measured = _figures(figures, int(config["num_classes"])) if figures else "## Measured\n\nNot yet measured.\n"
     return "\n".join([head, measured, data, _THRESHOLDS.format(rate=rate), _WEAKNESSES])
