@@ -41,7 +41,7 @@ struct ALSADevice: ~Copyable {
     ///
     /// Negotiation: mono where offered, else all channels (one more than the chosen channel at least); formats by
     /// falling quality: S32, FLOAT, S24, S24_3LE, S16. Where a plug layer converts, which has all formats, S32 holds
-    /// every integer format unchanged. Sample rate conversion inside libasound stays off unless nothing else fits.
+    /// every integer format unchanged. Sample rate conversion inside libasound stays off unless nothing fits without.
     init(_ request: CaptureRequest) throws(CaptureError) {
         let name = request.device
         collectALSAMessages()
@@ -106,18 +106,25 @@ struct ALSADevice: ~Copyable {
     ]
 
     private static func configure(_ pcm: OpaquePointer, _ request: CaptureRequest) throws(CaptureError) -> Setup {
-        do {
-            return try configure(pcm, request, resample: false)
-        } catch {
-            // Without conversion nothing fits: some plug configurations have a fixed rate. If that fails too, the
-            // first reason is the truer one.
-            do { return try configure(pcm, request, resample: true) } catch _ { throw error }
+        // Without conversion of the rate first: some plug configurations have a fixed one and fit only with it.
+        // A plug layer may also accept a format and refuse it in the end, so each format is tried to the end.
+        var first: CaptureError?
+        for resample in [false, true] {
+            for format in formats {
+                do throws(CaptureError) {
+                    if let setup = try configure(pcm, request, format, resample: resample) { return setup }
+                } catch {
+                    first = first ?? error
+                }
+            }
         }
+        throw first ?? .device(request.device, .unsupported(what: "sample format"))
     }
 
+    /// Nil if the format is not offered.
     private static func configure(
-        _ pcm: OpaquePointer, _ request: CaptureRequest, resample: Bool
-    ) throws(CaptureError) -> Setup {
+        _ pcm: OpaquePointer, _ request: CaptureRequest, _ format: (snd_pcm_format_t, SampleFormat), resample: Bool
+    ) throws(CaptureError) -> Setup? {
         let name = request.device
         var parameters: OpaquePointer?
         try alsa("snd_pcm_hw_params_malloc", device: name) { snd_pcm_hw_params_malloc(&parameters) }
@@ -129,9 +136,7 @@ struct ALSADevice: ~Copyable {
         guard snd_pcm_hw_params_set_access(pcm, parameters, SND_PCM_ACCESS_RW_INTERLEAVED) >= 0 else {
             throw .device(name, .unsupported(what: "interleaved access"))
         }
-        guard let format = formats.first(where: { snd_pcm_hw_params_test_format(pcm, parameters, $0.0) == 0 }) else {
-            throw .device(name, .unsupported(what: "sample format"))
-        }
+        guard snd_pcm_hw_params_test_format(pcm, parameters, format.0) == 0 else { return nil }
         try alsa("snd_pcm_hw_params_set_format", device: name) {
             snd_pcm_hw_params_set_format(pcm, parameters, format.0)
         }

@@ -19,8 +19,10 @@ struct CaptureLoop: ~Copyable {
     /// Places in the marker queue that anchors leave free.
     private static let reserve = 64
 
-    /// Set while samples do not follow on those before: why. The next samples are announced with a `resume`.
+    /// Set while samples do not follow on those before: the first reason. The next samples are announced with a
+    /// `resume`. Set at the beginning too, so that the first samples are.
     private var interruption: Gap.Cause? = .xrun
+    private var hasCaptured = false
     /// Whether a `lost` has been told since the last samples.
     private var toldLost = false
     /// Whether it is known already that the device is not there yet.
@@ -43,7 +45,7 @@ struct CaptureLoop: ~Copyable {
                 let before = shared.captured.load(ordering: .relaxed)
                 guard let fault = capture(device) else { return }
                 if shared.captured.load(ordering: .relaxed) > before { failures = 0 }
-                if interruption == nil { interruption = fault.cause }
+                interrupt(fault.cause)
                 // Closed by now. The first attempt to reopen comes at once, and tells a server that is gone from a
                 // device that is.
                 if failures == 0 {
@@ -90,6 +92,10 @@ struct CaptureLoop: ~Copyable {
     private func waitForStop(milliseconds: Int32) -> Bool {
         var stop = pollfd(fd: shared.stopping.descriptor, events: Int16(POLLIN), revents: 0)
         return poll(&stop, 1, milliseconds) > 0
+    }
+
+    private mutating func interrupt(_ cause: Gap.Cause) {
+        if interruption == nil || !hasCaptured { interruption = cause }
     }
 
     // MARK: Telling
@@ -163,10 +169,10 @@ struct CaptureLoop: ~Copyable {
                     continue
                 }
                 shared.stalls.add(1, ordering: .relaxed)
-                if interruption == nil { interruption = .stall }
+                interrupt(.stall)
                 tellLost(.stalled)
             case .interrupted(let cause):
-                if interruption == nil { interruption = cause }
+                interrupt(cause)
             case .failed(let problem):
                 return Fault(cause: .unplugged, problem: problem)
             }
@@ -238,6 +244,7 @@ struct CaptureLoop: ~Copyable {
             marker.cause = cause
             guard shared.markers.push(marker) else { return false }
             interruption = nil
+            hasCaptured = true
             toldLost = false
             return true
         }

@@ -60,7 +60,7 @@ struct DeviceTests {
         #expect(recording.states.count == 3)
         #expect(recording.states.first == .capturing && recording.states.last == .capturing)
         guard case .lost(.unplugged, .device(_, .absent)) = recording.states[1] else {
-            Issue.record("\(recording.states)")
+            Issue.record("\(recording.states) \(String(describing: recording.error))")
             return
         }
         #expect(statistics.reopenings == 1)
@@ -80,7 +80,7 @@ struct DeviceTests {
         let (recording, _, _) = await record("server", samples: 48_000)
         #expect(recording.gaps.map(\.cause) == [.server])
         guard recording.states.count == 3, case .lost(.server, _) = recording.states[1] else {
-            Issue.record("\(recording.states)")
+            Issue.record("\(recording.states) \(String(describing: recording.error))")
             return
         }
         expectExact(recording)
@@ -110,7 +110,7 @@ struct DeviceTests {
     func stuck() async {
         let (recording, statistics, _) = await record("stuck", seconds: 5) { !$0.states.isEmpty }
         guard case .lost(.stall, .device(_, .stalled)) = recording.states.first else {
-            Issue.record("\(recording.states)")
+            Issue.record("\(recording.states) \(String(describing: recording.error))")
             return
         }
         #expect(recording.samples.isEmpty)
@@ -125,7 +125,7 @@ struct DeviceTests {
             return false
         }
         guard recording.states.count == 2, case .waiting(.device(_, .absent)) = recording.states[0] else {
-            Issue.record("\(recording.states)")
+            Issue.record("\(recording.states) \(String(describing: recording.error))")
             return
         }
         #expect(recording.states[1] == .capturing)
@@ -226,6 +226,7 @@ struct NegotiationTests {
         for plug in [false, true] {
             let (recording, _, rate) = await record("s16", plug: plug, samples: 4000)
             #expect(rate == 16_000)
+            #expect(recording.error == nil)
             #expect(recording.timelineErrors(number: number) == [0])
         }
     }

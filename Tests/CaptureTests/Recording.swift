@@ -63,7 +63,7 @@ struct Recording: Sendable {
     var length: Int64 { Int64(samples.count) + gaps.reduce(0) { $0 + $1.samples } }
 
     /// Samples of the device's clock that the recording says have passed, less those that have: for every stretch of
-    /// consecutive values, how far its place on the timeline is off. All 0: the timeline is right to the sample.
+    /// consecutive values without a gap, how far its place on the timeline is off. All 0: the timeline is right to the sample.
     /// - Parameter number: the clock's number in a value.
     func timelineErrors(number: (Float) -> Int64 = counter) -> [Int64] {
         var errors: [Int64] = []
@@ -72,7 +72,9 @@ struct Recording: Sendable {
         var expected: Int64 = -1
         for part in parts {
             switch part {
-            case .gap(let gap): position += gap.samples
+            case .gap(let gap):
+                position += gap.samples
+                expected = -1
             case .state: continue
             case .samples(let run):
                 for value in run {
