@@ -1,0 +1,190 @@
+import Capture
+import Glibc
+import Testing
+
+/// A WAV file's bytes. `announced` is the data chunk's size field, by default the true one.
+private func wav(
+    _ data: [UInt8], tag: Int = 1, bits: Int = 16, rate: Int = 16_000, channels: Int = 1, announced: Int? = nil
+) -> [UInt8] {
+    func little(_ value: Int, _ width: Int) -> [UInt8] { (0..<width).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) } }
+    let size = announced ?? data.count
+    var bytes = Array("RIFF".utf8) + little(36 + size, 4) + Array("WAVEfmt ".utf8) + little(16, 4)
+    bytes += little(tag, 2) + little(channels, 2) + little(rate, 4) + little(rate * channels * bits / 8, 4)
+    bytes += little(channels * bits / 8, 2) + little(bits, 2) + Array("data".utf8) + little(size, 4)
+    return bytes + data
+}
+
+/// 16-bit samples 0, 1, 2 …, every channel one more than the one before.
+private func ramp(_ count: Int, channels: Int = 1) -> [UInt8] {
+    (0..<count).flatMap { i in
+        (0..<channels).flatMap { c in [UInt8(truncatingIfNeeded: i + c), UInt8(truncatingIfNeeded: (i + c) >> 8)] }
+    }
+}
+
+private let directory = temporaryDirectory()
+
+private func file(_ name: String, _ bytes: [UInt8]) -> String {
+    write(bytes, to: "\(directory)/\(name)")
+    return "\(directory)/\(name)"
+}
+
+private func record(_ source: any Source) -> Recording {
+    if let error = startError(source) {
+        var recording = Recording(of: source, seconds: 0)
+        recording.error = error
+        return recording
+    }
+    return Recording(of: source, seconds: 20)
+}
+
+private func record(file path: String) -> Recording { record(SoundFileSource(path: path)) }
+
+/// Feeds the bytes through a pipe in pieces of a random size.
+private func record(
+    pipe bytes: [UInt8], raw: RawFormat = RawFormat(), channel: ChannelChoice = .mix
+) async throws -> Recording {
+    var ends: (Int32, Int32) = (0, 0)
+    withUnsafeMutableBytes(of: &ends) { _ = pipe($0.baseAddress!.assumingMemoryBound(to: Int32.self)) }
+    let (output, input) = ends
+    let source = try StreamSource(descriptor: output, raw: raw, channel: channel)
+    async let feeding: Void = onThread {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let piece = rest.prefix(Int.random(in: 1...9999))
+            _ = piece.withUnsafeBytes { Glibc.write(input, $0.baseAddress, $0.count) }
+            rest = rest.dropFirst(piece.count)
+        }
+        close(input)
+    }
+    let recording = await onThread { record(source) }
+    close(output)
+    await feeding
+    return recording
+}
+
+private func isRamp(_ samples: [Float], _ count: Int) -> Bool {
+    samples.elementsEqual((0..<count).map { Float($0) / 32_768 })
+}
+
+@Suite("A sound file")
+struct FileTests {
+    @Test("gives every sample once, then ends")
+    func whole() {
+        let recording = record(file: file("whole.wav", wav(ramp(20_000))))
+        #expect(recording.hasEnded && recording.error == nil)
+        #expect(isRamp(recording.samples, 20_000))
+    }
+
+    @Test("of one sample gives it")
+    func one() {
+        let recording = record(file: file("one.wav", wav([0, 64])))
+        #expect(recording.samples == [0.5] && recording.error == nil)
+    }
+
+    @Test("of 192 kHz and 8 channels is mixed")
+    func studio() {
+        let source = SoundFileSource(path: file("studio.wav", wav(ramp(1000, channels: 8), rate: 192_000, channels: 8)))
+        let samples = record(source).samples
+        #expect(source.rate == 192_000)
+        #expect(samples.elementsEqual((0..<1000).map { (Float($0) + 3.5) / 32_768 }))
+    }
+
+    @Test("is read in every usual kind", arguments: ["flac", "ogg", "opus", "mp3"])
+    func kinds(kind: String) {
+        let path = "\(directory)/tone.\(kind)"
+        let codec = ["flac": "flac", "ogg": "libvorbis", "opus": "libopus", "mp3": "libmp3lame"][kind]!
+        let status = run(
+            "ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i", "sine=frequency=440:duration=1:sample_rate=48000", "-c:a",
+            codec, path)
+        #expect(status == 0)
+        let source = SoundFileSource(path: path)
+        let recording = record(source)
+        #expect(recording.error == nil && recording.hasEnded)
+        #expect(source.rate == 48_000)
+        #expect(abs(recording.samples.count - 48_000) < 3000)
+        let power = recording.samples.reduce(0) { $0 + $1 * $1 } / Float(recording.samples.count)
+        // ffmpeg's sine has an amplitude of 1/8.
+        #expect(abs(power - 1 / 128) < 0.001)
+    }
+
+    @Test("that ends early gives what is there, then says so")
+    func truncated() {
+        let path = file("truncated.wav", wav(ramp(1000), announced: 4000))
+        let recording = record(file: path)
+        #expect(isRamp(recording.samples, 1000))
+        #expect(recording.error == .file(path, .truncated(announced: 2000, delivered: 1000)))
+        #expect(recording.error?.category == .dataError)
+    }
+
+    @Test("that is none is refused in one sentence")
+    func refused() {
+        let cases: [(String, [UInt8])] = [
+            ("empty", []), ("text", Array("Not sound at all, only a few words.\n".utf8)), ("short", [82, 73, 70]),
+        ]
+        for (name, bytes) in cases {
+            let error = record(file: file(name, bytes)).error
+            #expect(error?.category == .dataError, "\(name)")
+            #expect(error.map { !$0.description.contains("\n") } ?? false)
+        }
+        let none = file("none.wav", wav([]))
+        #expect(record(file: none).error == .file(none, .noSamples))
+        #expect(record(file: "/no/such/file.wav").error == .file("/no/such/file.wav", .notFound))
+        #expect(record(file: directory).error == .file(directory, .isDirectory))
+    }
+
+    @Test("with values that are no numbers gives zeros for them")
+    func notNumbers() {
+        let values: [Float] = [0.25, .nan, .infinity, -.infinity, -0.5]
+        let bytes = values.flatMap { value in withUnsafeBytes(of: value.bitPattern.littleEndian) { Array($0) } }
+        let source = SoundFileSource(path: file("nan.wav", wav(bytes, tag: 3, bits: 32)))
+        #expect(record(source).samples == [0.25, 0, 0, 0, -0.5])
+        #expect(source.statistics.nonFiniteSamples == 3)
+    }
+
+    @Test("paced takes as long as it lasts, and its times follow from its start")
+    func paced() async {
+        let start = StreamInstant(nanoseconds: 1_000)
+        let source = SoundFileSource(path: file("paced.wav", wav(ramp(8000))), isPaced: true, start: start)
+        let took: Double = await onThread {
+            let begin = now()
+            #expect(isRamp(record(source).samples, 8000))
+            return now() - begin
+        }
+        #expect(took >= 0.5 && took < 1.5)
+        #expect(source.time(ofSample: 16_000)?.nanoseconds == 1_000_001_000)
+    }
+}
+
+@Suite("A pipe")
+struct StreamTests {
+    @Test("of raw samples, or of WAV with a known, unknown or zero size, gives every sample")
+    func kinds() async throws {
+        for bytes in [
+            ramp(20_000), wav(ramp(20_000)), wav(ramp(20_000), announced: 0xFFFF_FFFF), wav(ramp(20_000), announced: 0),
+        ] {
+            let recording = try await record(pipe: bytes)
+            #expect(recording.hasEnded && recording.error == nil)
+            #expect(isRamp(recording.samples, 20_000))
+        }
+    }
+
+    @Test("takes one channel of many")
+    func channels() async throws {
+        let recording = try await record(
+            pipe: ramp(5000, channels: 3), raw: RawFormat(channels: 3), channel: .one(2))
+        #expect(recording.samples.elementsEqual((2..<5002).map { Float($0) / 32_768 }))
+    }
+
+    @Test("that ends early gives what is there, then says so")
+    func truncated() async throws {
+        let recording = try await record(pipe: wav(ramp(1000), announced: 4000))
+        #expect(isRamp(recording.samples, 1000))
+        #expect(recording.error == .file("-", .truncated(announced: 2000, delivered: 1000)))
+        for count in 1..<44 {
+            let error = try await record(pipe: Array(wav(ramp(10)).prefix(count))).error
+            #expect(count < 12 || error?.category == .dataError, "\(count)")
+        }
+        #expect(try await record(pipe: []).error == .file("-", .empty))
+        #expect(try await record(pipe: Array("fLaC, and so on".utf8)).error?.category == .dataError)
+    }
+}
