@@ -44,6 +44,7 @@ public struct NDJSONFile: RecordSink {
         self.onNotice = onNotice
     }
 
+    /// Writes one line. Returns false once the reader has closed its end (EPIPE).
     public mutating func write(_ record: NumberedRecord, dropped: UInt64) -> Bool {
         let line = encoder.line(record.record, sequence: record.sequence, dropped: dropped + lost)
         if !rest.isEmpty {

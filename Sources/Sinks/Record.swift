@@ -2,19 +2,26 @@ import Tagging
 
 /// One line of the event stream, schema `aumd/1` (`aumd-1.schema.json`). Fields are only ever added, never renamed.
 public enum Record: Sendable, Equatable {
+    /// A sound event opened, changed, closed or was retracted.
     case event(EventRecord)
+    /// Sound is missing.
     case gap(GapRecord)
+    /// How the daemon is doing.
     case status(StatusRecord)
+    /// The highest scores of one column.
     case scores(ScoresRecord)
+    /// The tags of a whole file.
     case clip(ClipRecord)
 
     /// Name of the schema, in every line.
     public static let schema = "aumd/1"
 
+    /// The `type` field's values.
     public enum Kind: String, Sendable, CaseIterable {
         case event, gap, status, scores, clip
     }
 
+    /// Which kind it is.
     public var kind: Kind {
         switch self {
         case .event: .event
@@ -28,27 +35,41 @@ public enum Record: Sendable, Equatable {
 
 /// What the tagger told of an event, with names and times in place of indices and positions.
 public struct EventRecord: Sendable, Equatable {
+    /// What happened to the event.
     public var phase: Action.Phase
+    /// The same for the whole life of the event.
     public var id: ULID
+    /// 0 when opened, then one more in each record of the event.
     public var revision: Int
+    /// Name of the source.
     public var source: String
+    /// The label's display name.
     public var label: String
+    /// The label's AudioSet id.
     public var mid: String
     /// Names of every ancestor of the label, nearest first.
     public var parents: [String]
+    /// The rule's group, if it has one.
     public var group: String?
+    /// Score in the column that opened, confirmed or renamed the event.
     public var score: Float
+    /// Highest score so far.
     public var peak: Float
+    /// Which track of scores the event rests on.
     public var status: Event.Status
+    /// Where the sound began.
     public var onset: RecordTime
     /// Bound of the onset's error, seconds.
     public var onsetError: Double
     /// nil while the sound goes on; provisional until the phase is `close`.
     public var offset: RecordTime?
+    /// Why, where the phase alone does not say it.
     public var reason: Action.Reason?
     /// Name of the model and the beginning of its weights' hash: `aumd-small@1f3c…`.
     public var model: String
 
+    /// Puts names and times in place of an action's indices and positions.
+    ///
     /// - Parameters:
     ///   - id: From `EventNames`, the same for the whole life of the event.
     ///   - time: Turns a sample position into a time.
@@ -83,6 +104,7 @@ public struct EventRecord: Sendable, Equatable {
 
 /// Samples of the source that never reached the model.
 public struct GapRecord: Sendable, Equatable {
+    /// What made the gap.
     public enum Cause: String, Sendable, CaseIterable {
         /// The device's buffer ran over before it was read.
         case xrun
@@ -96,15 +118,20 @@ public struct GapRecord: Sendable, Equatable {
         case overflow
     }
 
+    /// Name of the source.
     public var source: String
+    /// The first missing sample.
     public var from: RecordTime
+    /// The first sample that is there again.
     public var to: RecordTime
     /// Missing samples, at the source's own rate.
     public var samples: Int64
+    /// What made the gap.
     public var cause: Cause
     /// Whether the hidden state was reset; shorter gaps are fed as silence and events go on across them.
     public var reset: Bool
 
+    /// A gap of one source.
     public init(source: String, from: RecordTime, to: RecordTime, samples: Int64, cause: Cause, reset: Bool) {
         self.source = source
         self.from = from
@@ -117,8 +144,11 @@ public struct GapRecord: Sendable, Equatable {
 
 /// How the daemon is doing; told on every change of state and at intervals.
 public struct StatusRecord: Sendable, Equatable {
+    /// What the source is doing.
     public enum State: String, Sendable, CaseIterable {
+        /// The source is being opened.
         case starting
+        /// Sound arrives and is analysed.
         case capturing
         /// The device delivers nothing but zeros.
         case silent
@@ -126,23 +156,30 @@ public struct StatusRecord: Sendable, Equatable {
         case stalled
         /// The device is away or cannot be opened; it is tried again.
         case deviceLost = "device_lost"
+        /// The daemon is ending; nothing follows.
         case stopping
     }
 
+    /// Name of the source.
     public var source: String
+    /// When this held.
     public var time: RecordTime
+    /// What the source is doing.
     public var state: State
     /// Level of the last interval, dB of full scale, a full-scale sine's RMS being -3.01; nil before any audio.
     public var levelDBFS: Float?
+    /// Overruns of the device since the start.
     public var xruns: UInt64
     /// Records that the reader of this line has lost so far. The sink adds its own losses to what is given here.
     public var dropped: UInt64
+    /// Window passes that were not done when the next was due.
     public var lateWindows: UInt64
     /// Name of the device, where there is one.
     public var device: String?
     /// A sentence about the state, such as the error that took the device away.
     public var message: String?
 
+    /// A state of one source; counts are since the start.
     public init(
         source: String, time: RecordTime, state: State, levelDBFS: Float? = nil, xruns: UInt64 = 0,
         dropped: UInt64 = 0, lateWindows: UInt64 = 0, device: String? = nil, message: String? = nil
@@ -161,10 +198,14 @@ public struct StatusRecord: Sendable, Equatable {
 
 /// A label with its score.
 public struct Tag: Sendable, Equatable {
+    /// Display name.
     public var label: String
+    /// AudioSet id.
     public var mid: String
+    /// Sigmoid probability.
     public var score: Float
 
+    /// A label with its score.
     public init(label: String, mid: String, score: Float) {
         self.label = label
         self.mid = mid
@@ -174,15 +215,18 @@ public struct Tag: Sendable, Equatable {
 
 /// The highest scores of one column.
 public struct ScoresRecord: Sendable, Equatable {
+    /// Name of the source.
     public var source: String
     /// The column's first sample.
     public var time: RecordTime
+    /// Which track of scores they are of.
     public var status: Event.Status
     /// Level of the column, as in `StatusRecord`.
     public var levelDBFS: Float?
     /// By falling score.
     public var tags: [Tag]
 
+    /// Scores of one column of one source.
     public init(source: String, time: RecordTime, status: Event.Status, levelDBFS: Float?, tags: [Tag]) {
         self.source = source
         self.time = time
@@ -194,12 +238,14 @@ public struct ScoresRecord: Sendable, Equatable {
 
 /// The tags of a whole file.
 public struct ClipRecord: Sendable, Equatable {
+    /// Its name as it was given.
     public var file: String
     /// Seconds.
     public var duration: Double
     /// By falling score.
     public var tags: [Tag]
 
+    /// The tags of one file.
     public init(file: String, duration: Double, tags: [Tag]) {
         self.file = file
         self.duration = duration

@@ -2,6 +2,7 @@
 public struct RecordEncoder {
     private var json = JSONWriter()
 
+    /// An encoder with an empty buffer.
     public init() {}
 
     /// The line of a record, valid until the next call.

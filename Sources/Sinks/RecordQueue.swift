@@ -4,16 +4,24 @@ import Synchronization
 
 /// A set of record kinds, such as what a sink asks for.
 public struct RecordKinds: OptionSet, Sendable {
+    /// One bit a kind.
     public let rawValue: UInt8
+    /// A set from its bits.
     public init(rawValue: UInt8) { self.rawValue = rawValue }
 
+    /// Sound events.
     public static let event = RecordKinds(rawValue: 1)
+    /// Missing sound.
     public static let gap = RecordKinds(rawValue: 2)
+    /// How the daemon is doing.
     public static let status = RecordKinds(rawValue: 4)
+    /// Scores of every column.
     public static let scores = RecordKinds(rawValue: 8)
+    /// Tags of whole files.
     public static let clip = RecordKinds(rawValue: 16)
     /// Everything but scores: what an event stream holds unless asked for more.
     public static let events: RecordKinds = [.event, .gap, .status, .clip]
+    /// Scores too.
     public static let all: RecordKinds = [.events, .scores]
 
     init(_ kind: Record.Kind) {
@@ -31,8 +39,10 @@ public struct RecordKinds: OptionSet, Sendable {
 public struct NumberedRecord: Sendable {
     /// Counts the records offered to this queue, from 0. A hole means that records in between were lost to this reader.
     public var sequence: UInt64
+    /// What was sent.
     public var record: Record
 
+    /// A record with its number.
     public init(sequence: UInt64, record: Record) {
         self.sequence = sequence
         self.record = record
@@ -59,7 +69,9 @@ public final class RecordQueue: Sendable {
         var isFinished = false
     }
 
+    /// What this queue takes.
     public let kinds: RecordKinds
+    /// Records held at most.
     public let capacity: Int
     public let waits: Bool
     private let state: Mutex<State>
@@ -67,6 +79,8 @@ public final class RecordQueue: Sendable {
     private let room = EventDescriptor()
     private let reopening = Atomic(false)
 
+    /// An empty queue.
+    ///
     /// - Parameters:
     ///   - kinds: Other records are passed over without a number.
     ///   - capacity: Records held at most. 1024: the events of minutes, the scores of 80 s.
@@ -162,6 +176,13 @@ final class EventDescriptor: Sendable {
 
     deinit { close(descriptor) }
 
+    /// Of the monotonic clock.
+    static func milliseconds() -> Int64 {
+        var now = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &now)
+        return Int64(now.tv_sec) * 1000 + Int64(now.tv_nsec) / 1_000_000
+    }
+
     func signal() {
         var one: UInt64 = 1
         // Fails only where 2^64 - 2 signals are pending, and then the descriptor is readable anyway.
@@ -176,6 +197,12 @@ final class EventDescriptor: Sendable {
     /// Waits until signalled, at most so long; -1: for ever. Returns whether it was.
     func wait(milliseconds: Int32) -> Bool {
         var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-        return poll(&entry, 1, milliseconds) > 0
+        let end = Self.milliseconds() + Int64(milliseconds)
+        while true {
+            let left = milliseconds < 0 ? -1 : Int32(max(0, end - Self.milliseconds()))
+            let result = poll(&entry, 1, left)
+            // A signal handled on this thread cuts poll short.
+            guard result < 0, errno == EINTR else { return result > 0 }
+        }
     }
 }

@@ -1,8 +1,10 @@
 /// Hands every record to each sink's queue. Any thread may send; the order is the same in every queue as long as one
 /// thread sends.
 public struct RecordStream: Sendable {
+    /// One for each sink.
     public let queues: [RecordQueue]
 
+    /// A stream into these queues.
     public init(_ queues: [RecordQueue]) {
         self.queues = queues
     }
@@ -12,6 +14,7 @@ public struct RecordStream: Sendable {
         queues.contains { $0.kinds.contains(RecordKinds(kind)) }
     }
 
+    /// Offers a record to every queue; never waits.
     public func send(_ record: Record) {
         for queue in queues { queue.send(record) }
     }

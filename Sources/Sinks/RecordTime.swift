@@ -5,13 +5,14 @@ public enum RecordTime: Sendable, Equatable {
     /// Milliseconds from the start of a file, told as seconds: `1.76`.
     case stream(milliseconds: Int64)
 
+    /// Since 1970, or since the start of the file.
     public var milliseconds: Int64 {
         switch self {
         case .clock(let milliseconds), .stream(let milliseconds): milliseconds
         }
     }
 
-    /// As text: RFC 3339, or seconds with a unit left out.
+    /// As text: RFC 3339, or seconds.
     public var text: String {
         switch self {
         case .clock(let milliseconds): Self.rfc3339(milliseconds)

@@ -10,6 +10,7 @@ public final class SocketSink: Sendable {
     /// More clients than this are turned away.
     public static let maximumClients = 64
 
+    /// What to send is put in here.
     public let queue: RecordQueue
     private let ended = EventDescriptor()
 

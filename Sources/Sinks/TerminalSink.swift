@@ -18,6 +18,8 @@ public struct TerminalSink: RecordSink {
     private var isGone = false
     private var lastPaint: Int64 = .min / 2
 
+    /// A view that shows nothing yet.
+    ///
     /// - Parameters:
     ///   - descriptor: The terminal; its size is asked for each picture.
     ///   - color: See `prefersColor`.
@@ -50,11 +52,13 @@ public struct TerminalSink: RecordSink {
         return false
     }
 
+    /// Takes a record in. Returns false once the terminal is gone.
     public mutating func write(_ record: NumberedRecord, dropped: UInt64) -> Bool {
         state.apply(record.record, dropped: dropped)
         return !isGone
     }
 
+    /// Repaints where something changed, at most ten times a second.
     public mutating func pause() {
         var now = timespec()
         clock_gettime(CLOCK_MONOTONIC, &now)
@@ -64,6 +68,7 @@ public struct TerminalSink: RecordSink {
         paint()
     }
 
+    /// Paints the last picture and gives the terminal back.
     public mutating func finish() {
         paint()
         guard isShown, !isGone else { return }

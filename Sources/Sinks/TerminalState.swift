@@ -41,6 +41,7 @@ public struct TerminalState: Sendable {
     private(set) var lateWindows: UInt64 = 0
     private var sawProvisional = false
 
+    /// Nothing heard yet.
     public init() {}
 
     /// Takes a record in. Clips are not shown.

@@ -13,14 +13,19 @@
 ///
 /// Confirmed, provisional and retracted are told apart by mark and fill, and by colour where there is one.
 public struct TerminalView: Sendable {
+    /// Columns of the terminal.
     public var width: Int
+    /// Rows of the terminal.
     public var height: Int
+    /// Whether to use SGR colours.
     public var color: Bool
     /// Whether the terminal shows UTF-8; plain ASCII otherwise.
     public var unicode: Bool
     /// Seconds that the person's clock is ahead of UTC.
     public var utcOffset: Int
 
+    /// A view of a given size and style.
+    ///
     /// - Parameters:
     ///   - width: Columns of the terminal; below 20 nothing sensible is drawn, rows are cut.
     ///   - height: Rows of the terminal; the view takes at most one less.

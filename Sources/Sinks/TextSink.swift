@@ -5,10 +5,12 @@ public struct TextSink: RecordSink {
     private let descriptor: Int32
     private var states: [String: StatusRecord.State] = [:]
 
+    /// Lines to a descriptor that stays the caller's.
     public init(descriptor: Int32 = STDOUT_FILENO) {
         self.descriptor = descriptor
     }
 
+    /// Writes a line for what is worth one. Returns false once the reader has closed its end.
     public mutating func write(_ record: NumberedRecord, dropped: UInt64) -> Bool {
         let time: RecordTime
         switch record.record {

@@ -23,6 +23,7 @@ public struct Event: Sendable, Equatable {
     public internal(set) var score: Float
     /// The highest score so far, in the track the event rests on.
     public internal(set) var peak: Float
+    /// Which track the event rests on by now.
     public internal(set) var status: Status
     /// Where the score crossed its `on` threshold, interpolated between the centres of two columns.
     public internal(set) var onset: Int64
@@ -39,6 +40,7 @@ public struct Event: Sendable, Equatable {
 
 /// What a step of the tagger tells.
 public struct Action: Sendable, Equatable {
+    /// What an action does to its event.
     public enum Phase: String, Sendable {
         /// The event is new.
         case open
@@ -68,7 +70,10 @@ public struct Action: Sendable, Equatable {
         case interrupted
     }
 
+    /// What happened.
     public var phase: Phase
+    /// The event as it stands after the action.
     public var event: Event
+    /// nil for an `open` and for an ordinary `close`.
     public var reason: Reason?
 }

@@ -7,6 +7,7 @@ public struct Label: Sendable, Equatable {
     /// Indices of every ancestor inside the label set, nearest first ("Dog", then "Animal").
     public var parents: [Int]
 
+    /// A label without checks; `TaggerConfiguration` makes them.
     public init(name: String, mid: String, parents: [Int] = []) {
         self.name = name
         self.mid = mid
@@ -37,6 +38,7 @@ public struct LabelRule: Sendable, Equatable {
     /// join it, and it closes when the last one ends. The cooldown then holds for all members.
     public var group: String?
 
+    /// A rule without checks; `TaggerConfiguration` makes them.
     public init(
         on: Float = 0.5, off: Float = 0.3, minimumDuration: Double = 0, cooldown: Double = 0.48,
         mute: Bool = false, group: String? = nil

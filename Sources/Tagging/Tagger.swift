@@ -26,6 +26,7 @@ public struct Tagger: Sendable {
     /// How far apart, in seconds, the two tracks may see the onset of one sound.
     public static let matchSeconds = 1.0
 
+    /// The labels and rules it was made with.
     public let configuration: TaggerConfiguration
     /// Provisional events that were not told because too many were undecided (the confirmed track stands still).
     public private(set) var suppressed = 0
@@ -54,6 +55,7 @@ public struct Tagger: Sendable {
     private var pending: [Int]
     private var number: UInt64 = 0
 
+    /// A tagger before its first column. Allocates everything it will need.
     public init(_ configuration: TaggerConfiguration) {
         self.configuration = configuration
         ontology = Ontology(configuration)

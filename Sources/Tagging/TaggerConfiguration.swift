@@ -13,6 +13,7 @@ public enum TaggerConfigurationError: Error, Sendable, Equatable, CustomStringCo
     /// Sample rate and column length have to be positive.
     case timeBase(sampleRate: Int, columnLength: Int)
 
+    /// What is wrong, where, and what to do, in one sentence.
     public var description: String {
         switch self {
         case .ruleCount(let labels, let rules):

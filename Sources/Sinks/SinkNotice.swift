@@ -1,0 +1,69 @@
+import Glibc
+
+/// What a sink has to say to people, for a log. Each is told once when it begins, not with every line.
+public enum SinkNotice: Sendable, Equatable, CustomStringConvertible {
+    /// Lines cannot be written for now; they are counted, and each further line tries again.
+    case failing(name: String, errno: Int32)
+    /// Writing works again.
+    case recovered(name: String, lost: UInt64)
+    /// The file could not be opened anew; the old one is written further.
+    case reopenFailed(name: String, errno: Int32)
+    /// A reader was too slow and has been cut off.
+    case readerDropped(name: String, lost: UInt64)
+
+    /// The notice as a sentence.
+    public var description: String {
+        switch self {
+        case .failing(let name, let code):
+            "Records cannot be written to \(name) (\(errorText(code))) and are lost until that is mended."
+        case .recovered(let name, let lost):
+            "Records are written to \(name) again; \(lost) were lost."
+        case .reopenFailed(let name, let code):
+            "\(name) could not be reopened (\(errorText(code))); the old file is written further."
+        case .readerDropped(let name, let lost):
+            "A reader of \(name) was too slow, lost \(lost) records and has been cut off; it may connect again."
+        }
+    }
+}
+
+/// Why a sink cannot be set up.
+public enum SinkError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// A file cannot be opened for writing.
+    case open(path: String, errno: Int32)
+    /// A Unix socket's path holds at most 107 bytes (unix(7)).
+    case socketPathLength(path: String)
+    /// Another process listens there.
+    case socketInUse(path: String)
+    /// Something that is not a socket is in the way.
+    case socketPathTaken(path: String)
+    /// A call on the socket failed.
+    case socket(path: String, call: String, errno: Int32)
+    /// pthread_create(3) failed.
+    case thread(errno: Int32)
+
+    /// What is wrong, where, and what to do, in one sentence.
+    public var description: String {
+        switch self {
+        case .open(let path, let code):
+            "\(path) cannot be opened for writing: \(errorText(code)); choose another file or mend its permissions."
+        case .socketPathLength(let path):
+            "The socket path \(path) is longer than 107 bytes; choose a shorter one."
+        case .socketInUse(let path):
+            "Another process already listens at \(path); stop it or choose another path."
+        case .socketPathTaken(let path):
+            "\(path) exists and is not a socket; remove it or choose another path."
+        case .socket(let path, let call, let code):
+            "No socket can be made at \(path): \(call) says \(errorText(code)); choose another path or mend its permissions."
+        case .thread(let code):
+            "A writer thread cannot be started: \(errorText(code)); raise the limit of processes."
+        }
+    }
+}
+
+/// strerror(3) for a person to read, without its static buffer.
+func errorText(_ code: Int32) -> String {
+    var buffer = [CChar](repeating: 0, count: 128)
+    // Glibc's GNU variant may return a pointer of its own and leave the buffer alone.
+    guard strerror_r(code, &buffer, buffer.count) == 0 else { return "error \(code)" }
+    return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+}
