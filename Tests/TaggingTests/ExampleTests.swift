@@ -166,6 +166,28 @@ private func up(_ columns: Range<Int>, _ score: Float = 0.9) -> [Float] { held(s
         }
     }
 
+    @Test("Of two announced events that could be meant, the confirmed sound takes the one of its own label")
+    func sameLabelFirst() throws {
+        var tagger = try makeTagger()
+        let (actions, _) = tagger.run(
+            provisional: Script(tracks: ["Music": up(5..<30), "Piano": up(12..<30)]),
+            confirmed: Script(tracks: ["Music": up(9..<30), "Piano": up(0..<30, 0)]))
+        #expect(
+            story(actions) == [
+                "open 0 Music", "open 1 Piano", "update 0 Music (ended)", "update 1 Piano (ended)",
+                "update 0 Music (confirmed)", "retract 1 Piano (not confirmed)", "close 0 Music",
+            ])
+    }
+
+    @Test("An event with a long minimum duration is not retracted while the confirmed score is still counting up to it")
+    func longMinimum() throws {
+        var tagger = try makeTagger(LabelRule(on: 0.5, off: 0.3, minimumDuration: 2, cooldown: 0))
+        let siren = Script(tracks: ["Siren": up(10..<40)])
+        let (actions, _) = tagger.run(provisional: siren, confirmed: siren)
+        #expect(
+            story(actions) == ["open 0 Siren", "update 0 Siren (confirmed)", "update 0 Siren (ended)", "close 0 Siren"])
+    }
+
     @Test("Labels of a group share one event, named by its first member and open until the last one ends")
     func group() throws {
         var rule = LabelRule(on: 0.5, off: 0.3, cooldown: 0)
