@@ -1,0 +1,55 @@
+import CSndFile
+import Foundation
+import Testing
+
+@Suite("The demo scene")
+struct DemoTests {
+    struct Sound: Decodable {
+        var label: String
+        var onset, offset: Double
+    }
+
+    private let folder = packageRoot.appending(path: "Sources/aumd/Resources")
+
+    @Test("is mono at 16 kHz and small enough to ship")
+    func format() throws {
+        let (samples, information) = try read()
+        #expect(information.samplerate == 16_000)
+        #expect(information.channels == 1)
+        #expect((35...50).contains(Double(samples.count) / 16_000))
+        #expect(try Data(contentsOf: folder.appending(path: "demo.ogg")).count < 300_000)
+    }
+
+    @Test("holds each sound of its list, with quiet between them")
+    func scene() throws {
+        let (samples, _) = try read()
+        let sounds = try JSONDecoder().decode([Sound].self, from: Data(contentsOf: folder.appending(path: "demo.json")))
+        #expect(sounds.count >= 8)
+        #expect(Set(sounds.map(\.label)).count == sounds.count)
+        var end = 0.0
+        for sound in sounds {
+            #expect(sound.onset - end > 1)
+            #expect(level(samples, end + 0.1, sound.onset - 0.1) < -55, "before \(sound.label)")
+            #expect((-26 ... -20).contains(level(samples, sound.onset, sound.offset)), "\(sound.label)")
+            #expect(level(samples, sound.onset, sound.onset + 0.1) > -50, "onset of \(sound.label)")
+            end = sound.offset
+        }
+        #expect(level(samples, end + 0.1, Double(samples.count) / 16_000) < -55)
+    }
+
+    private func read() throws -> ([Float], SF_INFO) {
+        var information = SF_INFO()
+        let file = try #require(sf_open(folder.appending(path: "demo.ogg").path(percentEncoded: false), Int32(SFM_READ), &information))
+        defer { sf_close(file) }
+        var samples = [Float](repeating: 0, count: Int(information.frames) * Int(information.channels))
+        let count = sf_readf_float(file, &samples, information.frames)
+        #expect(count == information.frames)
+        return (samples, information)
+    }
+
+    /// RMS in dBFS between two times in seconds.
+    private func level(_ samples: [Float], _ from: Double, _ to: Double) -> Double {
+        let part = samples[Int(from * 16_000)..<Int(to * 16_000)]
+        return 10 * log10(part.reduce(1e-12) { $0 + Double($1 * $1) } / Double(part.count))
+    }
+}
