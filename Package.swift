@@ -47,7 +47,8 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
-            resources: [.copy("Resources/model")]),
+            exclude: ["Resources/README.md"],
+            resources: [.copy("Resources/model"), .copy("Resources/demo.ogg"), .copy("Resources/demo.json")]),
 
         .testTarget(name: "CaptureTests", dependencies: ["Capture", "CSndFile"], exclude: ["ScriptedPCM"]),
         .testTarget(name: "FrontendTests", dependencies: ["Frontend"], exclude: ["Golden"]),
@@ -55,7 +56,7 @@ let package = Package(
         .testTarget(name: "TaggingTests", dependencies: ["Tagging"]),
         .testTarget(name: "SinksTests", dependencies: ["Sinks", "Tagging"], exclude: ["Golden"]),
         .testTarget(name: "SettingsTests", dependencies: ["Settings", "Tagging"]),
-        .testTarget(name: "aumdTests", dependencies: ["aumd"]),
+        .testTarget(name: "aumdTests", dependencies: ["aumd", "CSndFile"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -87,7 +87,8 @@ public struct TerminalSink: RecordSink {
         var text = isShown ? "" : "\u{1B}[?25l\u{1B}[?7l"
         if painted.count > 1 { text += "\u{1B}[\(painted.count - 1)A" }
         for (index, row) in rows.enumerated() {
-            text += (index > 0 ? "\n" : "") + "\r" + row + "\u{1B}[K"
+            // Clear before writing: a full row leaves the cursor on its last cell, which clearing after would erase.
+            text += (index > 0 ? "\n" : "") + "\r\u{1B}[K" + row
         }
         if rows.count < painted.count { text += "\u{1B}[J" }
         painted = rows

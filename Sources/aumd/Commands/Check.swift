@@ -31,13 +31,20 @@ extension Settings {
 }
 
 extension Model {
-    /// The user's rules over the model's own thresholds.
+    /// AudioSet's "Silence": scored like any label, but nothing to be told unless somebody asks.
+    static let silence = "/m/028v0c"
+
+    /// The user's rules over the model's own thresholds. ``silence`` is mute where the user does not say otherwise.
     ///
     /// - Throws: ``Failure`` for labels the model does not have.
     func rules(_ settings: Settings) throws(Failure) -> [LabelRule] {
         do throws(InvalidSettings) {
-            return try settings.rules(
+            var rules = try settings.rules(
                 labels: configuration.labels.map { ($0.name, $0.thresholds?.on, $0.thresholds?.off) })
+            for (index, label) in configuration.labels.enumerated() where label.mid == Self.silence {
+                rules[index].mute = settings.events.labels[label.name]?.mute ?? true
+            }
+            return rules
         } catch { throw Failure(error) }
     }
 }

@@ -39,15 +39,13 @@ extension Model {
         return parameters
     }
 
-    /// Labels and rules as the model folder states them, before any user's wishes.
-    func tagging(rules: [LabelRule]? = nil) throws(Failure) -> TaggerConfiguration {
-        let labels = configuration.labels
+    /// Labels and rules for the tagger.
+    ///
+    /// - Parameter rules: one a label, see ``rules(_:)``.
+    func tagging(rules: [LabelRule]) throws(Failure) -> TaggerConfiguration {
         do throws(TaggerConfigurationError) {
             return try TaggerConfiguration(
-                labels: labels.map { Label(name: $0.name, mid: $0.mid, parents: $0.parents) },
-                rules: rules ?? labels.map { label in
-                    label.thresholds.map { LabelRule(on: $0.on, off: $0.off) } ?? LabelRule()
-                },
+                labels: configuration.labels.map { Label(name: $0.name, mid: $0.mid, parents: $0.parents) }, rules: rules,
                 sampleRate: configuration.frontend.sampleRate, columnLength: configuration.columnSamples)
         } catch { throw Failure(.configuration, error.description) }
     }

@@ -3,6 +3,7 @@ import AudioMamba
 import Capture
 import Frontend
 import Glibc
+import Settings
 import Sinks
 import Tagging
 
@@ -143,7 +144,8 @@ struct TagFiles: ParsableCommand {
         options.analysis.waits = true
         options.streamTime = true
         let pipeline = try Pipeline(
-            source: SoundFileSource(path: file), model: model, tagging: model.tagging(), options: options,
+            source: SoundFileSource(path: file), model: model, tagging: model.tagging(rules: model.rules(Settings())),
+            options: options,
             records: RecordStream([records]))
         try pipeline.run()
     }
