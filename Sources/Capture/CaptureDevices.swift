@@ -31,7 +31,8 @@ public struct CaptureDevice: Sendable, Equatable {
 }
 
 /// Everything that sounds can be captured from: first the cards' own devices ("hw:"), then the named PCMs of the
-/// configuration (`default`, those of a sound server, the user's). Each is opened for a moment to learn its rates,
+/// configuration that have a hint (`default`, those of a sound server; a PCM of an asoundrc is listed if it has a
+/// `hint` block, and can be captured from in any case). Each is opened for a moment to learn its rates,
 /// and left as it was; a device in use is not disturbed.
 public func captureDevices() throws(CaptureError) -> [CaptureDevice] {
     silenceALSAMessages()
@@ -73,8 +74,7 @@ private func hardwareDevices() -> [CaptureDevice] {
     return devices
 }
 
-/// The PCMs that the configuration shows to users, without those that only play, and those of the user's own
-/// asoundrc, which have no hint.
+/// The PCMs that the configuration shows to users, without those that only play.
 private func namedDevices() throws(CaptureError) -> [CaptureDevice] {
     var hints: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
     let code = snd_device_name_hint(-1, "pcm", &hints)

@@ -162,10 +162,10 @@ struct CaptureLoop: ~Copyable {
                 allowed = stallTime
                 restarts = 0
                 continue
-            case .none(let isEarly):
+            case .none:
                 if nanosecondsNow(CLOCK_MONOTONIC) - lastSamples < allowed {
                     // A plug-in that wakes up for nothing must not take the whole processor.
-                    if isEarly, waitForStop(milliseconds: 1) { return nil }
+                    if waitForStop(milliseconds: 1) { return nil }
                     continue
                 }
                 shared.stalls.add(1, ordering: .relaxed)
@@ -186,8 +186,8 @@ struct CaptureLoop: ~Copyable {
 
     private enum Step {
         case taken
-        /// Nothing is there yet; `isEarly` if the device had said that there is.
-        case none(isEarly: Bool)
+        /// Nothing is there yet.
+        case none
         /// The device stopped and can be restarted.
         case interrupted(Gap.Cause)
         /// The device has to be opened anew.
@@ -206,7 +206,7 @@ struct CaptureLoop: ~Copyable {
             case SND_PCM_STATE_XRUN: return classify(.poll, -EPIPE)
             case SND_PCM_STATE_SUSPENDED: return classify(.poll, -ESTRPIPE)
             case SND_PCM_STATE_DISCONNECTED: return classify(.poll, -ENODEV)
-            default: return .none(isEarly: true)
+            default: return .none
             }
         }
         guard announce(device, measured.available, measured.nanoseconds) else {
@@ -228,7 +228,7 @@ struct CaptureLoop: ~Copyable {
             taken += count
             if count < device.periodSize { break }
         }
-        if taken == 0 { return .none(isEarly: true) }
+        if taken == 0 { return .none }
         shared.arrived.signal()
         return .taken
     }
@@ -267,7 +267,7 @@ struct CaptureLoop: ~Copyable {
     private func classify(_ call: LibraryCall, _ code: Int32) -> Step {
         switch -code {
         case EAGAIN, EINTR:
-            return .none(isEarly: true)
+            return .none
         case EPIPE:
             shared.xruns.add(1, ordering: .relaxed)
             return .interrupted(.xrun)

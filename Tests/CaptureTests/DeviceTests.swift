@@ -275,3 +275,16 @@ struct NegotiationTests {
         #expect(startError(card) == CaptureError.device("hw:CARD=Nowhere", .absent))
     }
 }
+
+@Suite("The list of devices")
+struct DeviceListTests {
+    @Test("has the PCMs that the configuration shows, with their rates and channels")
+    func listed() throws {
+        let name = ScriptedDevices.name("listed")
+        let device = try #require(try captureDevices().first { $0.name == name })
+        #expect(device.description == "A microphone")
+        #expect(device.rates == [16_000, 48_000])
+        #expect(device.channels == 2...2)
+        #expect(device.state == .free)
+    }
+}

@@ -38,6 +38,7 @@ enum ScriptedDevices {
         "cd": #"formats "S16_LE" rates "44100" channels 2"#,
         "studio": #"formats "S32_LE" rates "192000" channels 8"#,
         "stopped": #"formats "FLOAT_LE""#,
+        "listed": #"formats "FLOAT_LE" rates "16000,48000" channels 2 hint { description "A microphone" show on }"#,
     ]
 
     /// Where the plug-in, the configuration and state files are. Made at the first use.
