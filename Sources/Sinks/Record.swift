@@ -116,6 +116,8 @@ public struct GapRecord: Sendable, Equatable {
         case deviceLost = "device_lost"
         /// The analysis did not keep up and the ring ran over.
         case overflow
+        /// Nobody told of a loss, but the device's samples stayed behind the clock.
+        case slip
     }
 
     /// Name of the source.

@@ -49,6 +49,7 @@ public enum Sentence {
             case .stall: "the device stood still"
             case .deviceLost: "the device was away"
             case .overflow: "the analysis did not keep up"
+            case .slip: "the device lost them without saying so"
             }
         return "\(gap.source): \(seconds) s of sound are missing, \(cause)"
     }

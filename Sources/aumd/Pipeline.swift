@@ -286,7 +286,7 @@ extension GapRecord.Cause {
             case .stall: .stall
             case .unplugged, .server: .deviceLost
             case .overflow: .overflow
-            case .slip: .xrun
+            case .slip: .slip
             }
     }
 }
