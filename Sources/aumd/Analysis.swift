@@ -39,6 +39,8 @@ final class Analysis {
     private var told = 0
     /// Position of the first sample of column 0 of this run.
     private var origin: Int64 = 0
+    /// The pass in flight belongs to a backlog that was given up.
+    private var isDiscarding = false
 
     /// - Throws: ``ModelError/unsupported(mode:reason:)`` where neither direction can run as asked.
     init(model: Model, tagging: TaggerConfiguration, options: Options) throws(ModelError) {
@@ -56,7 +58,7 @@ final class Analysis {
         lookahead = pass?.lookahead(wanted) ?? 0
         tagger = Tagger(tagging)
         scores = [Float](repeating: 0, count: c.labels.count)
-        history = ColumnHistory(capacity: 256 + (pass?.capacity ?? 0), columnSize: c.columnSize)
+        history = ColumnHistory(capacity: 256 + 2 * (pass?.capacity ?? 0), columnSize: c.columnSize)
     }
 
     /// Takes the next column of the run.
@@ -118,6 +120,7 @@ final class Analysis {
     private func collect(wait: Bool, into actions: inout [Action]) {
         guard let pass, pass.isInFlight else { return }
         let collected = pass.collect(wait: wait) { scores in
+            guard !isDiscarding else { return }
             for vector in 0..<(scores.count / pass.labelCount) {
                 let column = UnsafeBufferPointer(
                     rebasing: scores[vector * pass.labelCount..<(vector + 1) * pass.labelCount])
@@ -127,15 +130,20 @@ final class Analysis {
                 told += 1
             }
         }
-        if !collected { lateWindows += 1 }
+        if !collected {
+            lateWindows += 1
+        } else if isDiscarding {
+            isDiscarding = false
+            pass.reset()
+        }
     }
 
     /// A pass is so late that its columns are about to be overwritten: what is open is ended and the run begins anew,
-    /// which costs the unconfirmed columns and keeps memory fixed.
+    /// which costs the unconfirmed columns and keeps memory fixed. A pass in flight is not waited for.
     private func giveUpBacklog(into actions: inout [Action]) {
         guard let pass else { return }
-        _ = pass.collect(wait: true) { _ in }
-        pass.reset()
+        isDiscarding = pass.isInFlight
+        if !isDiscarding { pass.reset() }
         tagger.interrupt(into: &actions)
         history.removeAll()
         seen = 0
