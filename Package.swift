@@ -18,7 +18,7 @@ let package = Package(
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: [
-        // eventfd(2), which Swift's Glibc module leaves out.
+        // eventfd(2) and prctl(2), which Swift's Glibc module leaves out.
         .systemLibrary(name: "CLinux"),
         // Capture from sound cards and every PCM a user's asoundrc names.
         .systemLibrary(name: "CALSA", pkgConfig: "alsa", providers: [.apt(["libasound2-dev"])]),
@@ -41,7 +41,7 @@ let package = Package(
         .executableTarget(
             name: "aumd",
             dependencies: [
-                "Capture", "Frontend", "AudioMamba", "Tagging", "Sinks", "Settings",
+                "CLinux", "Capture", "Frontend", "AudioMamba", "Tagging", "Sinks", "Settings",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),

@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 import Synchronization
 
@@ -64,7 +65,7 @@ final class CaptureThread: @unchecked Sendable {
     private static let main: @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? = { pointer in
         let beginning = Unmanaged<Beginning>.fromOpaque(pointer!).takeRetainedValue()
         let shared = beginning.shared
-        nameThread()
+        aumd_name_thread("capture")
         silenceALSAMessages()
         var parameters = sched_param()
         parameters.sched_priority = beginning.priority
@@ -73,14 +74,6 @@ final class CaptureThread: @unchecked Sendable {
         beginning.loop.run(first: beginning.device.take())
         shared.ended.signal()
         return nil
-    }
-
-    /// What tools such as top -H show.
-    private static func nameThread() {
-        let file = open("/proc/thread-self/comm", O_WRONLY | O_CLOEXEC)
-        if file < 0 { return }
-        _ = write(file, "capture", 7)
-        close(file)
     }
 
     /// Asks the loop to end and waits for it, for at most `milliseconds`: a sound server that hangs in an opening

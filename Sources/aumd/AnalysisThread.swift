@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// Starts the analysis thread: it blocks on its source, so it is no task of the concurrency pool.
@@ -12,6 +13,7 @@ enum AnalysisThread {
         let code = pthread_create(
             &thread, nil,
             { argument in
+                aumd_name_thread("analysis")
                 if let argument { Unmanaged<Box>.fromOpaque(argument).takeRetainedValue().body() }
                 return nil
             }, box.toOpaque())

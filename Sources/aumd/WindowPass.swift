@@ -1,4 +1,5 @@
 import AudioMamba
+import CLinux
 import Dispatch
 import Synchronization
 
@@ -89,6 +90,7 @@ final class WindowPass: @unchecked Sendable {
     }
 
     private func run() {
+        aumd_name_thread("window pass")
         defer { done.signal() }
         columns.withUnsafeBufferPointer { columns in
             let window = UnsafeBufferPointer(rebasing: columns[..<(columnCount * columnSize)])
