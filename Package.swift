@@ -32,16 +32,17 @@ let package = Package(
         .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
 
         .target(name: "CKernels"),
-        .target(name: "Capture", dependencies: ["CALSA", "CLinux", "CSndFile"]),
+        .target(name: "Threads", dependencies: ["CLinux"]),
+        .target(name: "Capture", dependencies: ["CALSA", "CSndFile", "Threads"]),
         .target(name: "Frontend", dependencies: ["CFFTW3", "CSampleRate"]),
         .target(name: "AudioMamba", dependencies: ["CKernels"]),
         .target(name: "Tagging"),
-        .target(name: "Sinks", dependencies: ["Tagging", "CSystemd"], exclude: ["aumd-1.schema.json"]),
+        .target(name: "Sinks", dependencies: ["Tagging", "CSystemd", "Threads"], exclude: ["aumd-1.schema.json"]),
         .target(name: "Settings", dependencies: ["Tagging", .product(name: "Yams", package: "Yams")]),
         .executableTarget(
             name: "aumd",
             dependencies: [
-                "CLinux", "Capture", "Frontend", "AudioMamba", "Tagging", "Sinks", "Settings",
+                "Capture", "Frontend", "AudioMamba", "Tagging", "Sinks", "Settings", "Threads",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),

@@ -1,4 +1,5 @@
 import Glibc
+import Threads
 
 /// Everything that can go wrong in this module. `description` is one sentence: what is wrong, where, what to do.
 public enum CaptureError: Error, Sendable, Equatable, CustomStringConvertible {
@@ -139,4 +140,9 @@ func systemMessage(_ code: Int32) -> String {
         guard strerror_r(code, buffer.baseAddress!, 256) == 0 else { return "error \(code)" }
         return String(cString: buffer.baseAddress!)
     }
+}
+
+/// - Throws: ``CaptureError/system(call:errno:)`` where the process has no file descriptor left.
+func makeWakeup() throws(CaptureError) -> Wakeup {
+    do throws(Wakeup.Unavailable) { return try Wakeup() } catch { throw .system(call: "eventfd", errno: error.errno) }
 }

@@ -1,4 +1,5 @@
 import Synchronization
+import Threads
 
 /// What the capture thread and the rest share; everything is either immutable or safe between the threads.
 final class CaptureShared: @unchecked Sendable {
@@ -32,8 +33,8 @@ final class CaptureShared: @unchecked Sendable {
 
     init(ringCapacity: Int) throws(CaptureError) {
         ring = RingBuffer(capacity: ringCapacity)
-        arrived = try Wakeup()
-        stopping = try Wakeup()
-        ended = try Wakeup()
+        arrived = try makeWakeup()
+        stopping = try makeWakeup()
+        ended = try makeWakeup()
     }
 }

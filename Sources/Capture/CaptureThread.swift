@@ -1,5 +1,5 @@
-import CLinux
 import Glibc
+import Threads
 import Synchronization
 
 /// Locks memory so that the capture thread never waits for the disk; the first refusal's errno goes to `report`.
@@ -65,7 +65,7 @@ final class CaptureThread: @unchecked Sendable {
     private static let main: @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? = { pointer in
         let beginning = Unmanaged<Beginning>.fromOpaque(pointer!).takeRetainedValue()
         let shared = beginning.shared
-        aumd_name_thread("capture")
+        nameThread("capture")
         silenceALSAMessages()
         var parameters = sched_param()
         parameters.sched_priority = beginning.priority

@@ -1,5 +1,6 @@
 import Glibc
 import Synchronization
+import Threads
 
 /// Lets samples of a file out at the pace of real time, and ends a wait when asked to.
 final class Pacer: Sendable {
@@ -15,7 +16,7 @@ final class Pacer: Sendable {
     init(rate: Int, isPaced: Bool) throws(CaptureError) {
         self.rate = rate
         start = isPaced ? nanosecondsNow(CLOCK_MONOTONIC) : nil
-        stopping = try Wakeup()
+        stopping = try makeWakeup()
     }
 
     var descriptor: Int32 { stopping.descriptor }

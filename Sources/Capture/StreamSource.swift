@@ -1,5 +1,6 @@
 import Glibc
 import Synchronization
+import Threads
 
 /// What samples without a header are.
 public struct RawFormat: Sendable, Equatable {
@@ -65,7 +66,7 @@ public final class StreamSource: Source, @unchecked Sendable {
         self.isPaced = isPaced
         self.channel = channel
         givenStart = start
-        stopping = try Wakeup()
+        stopping = try makeWakeup()
         bytes = .allocate(byteCount: 12, alignment: 16)
     }
 

@@ -1,6 +1,7 @@
 import CSystemd
 import Glibc
 import Synchronization
+import Threads
 
 /// A set of record kinds, such as what a sink asks for.
 public struct RecordKinds: OptionSet, Sendable {
@@ -75,8 +76,8 @@ public final class RecordQueue: Sendable {
     public let capacity: Int
     public let waits: Bool
     private let state: Mutex<State>
-    private let wakeUp: EventDescriptor
-    private let room = EventDescriptor()
+    private let wakeUp = makeWakeup()
+    private let room = makeWakeup()
     private let reopening = Atomic(false)
 
     /// An empty queue.
@@ -91,7 +92,6 @@ public final class RecordQueue: Sendable {
         self.kinds = kinds
         self.capacity = capacity
         state = Mutex(State(ring: Array(repeating: nil, count: capacity)))
-        wakeUp = EventDescriptor()
     }
 
     /// Puts a record at the end, or counts it as lost. Returns whether it was taken.
@@ -163,46 +163,4 @@ public final class RecordQueue: Sendable {
     }
 
     func takeReopenRequest() -> Bool { reopening.exchange(false, ordering: .relaxed) }
-}
-
-/// One eventfd(2): wakes a thread out of poll(2). Signals add up; clearing takes them all.
-final class EventDescriptor: Sendable {
-    let descriptor: Int32
-
-    init() {
-        descriptor = eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK))
-        precondition(descriptor >= 0, "eventfd: no file descriptor left")
-    }
-
-    deinit { close(descriptor) }
-
-    /// Of the monotonic clock.
-    static func milliseconds() -> Int64 {
-        var now = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &now)
-        return Int64(now.tv_sec) * 1000 + Int64(now.tv_nsec) / 1_000_000
-    }
-
-    func signal() {
-        var one: UInt64 = 1
-        // Fails only where 2^64 - 2 signals are pending, and then the descriptor is readable anyway.
-        _ = write(descriptor, &one, 8)
-    }
-
-    func clear() {
-        var count: UInt64 = 0
-        _ = read(descriptor, &count, 8)
-    }
-
-    /// Waits until signalled, at most so long; -1: for ever. Returns whether it was.
-    func wait(milliseconds: Int32) -> Bool {
-        var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-        let end = Self.milliseconds() + Int64(milliseconds)
-        while true {
-            let left = milliseconds < 0 ? -1 : Int32(max(0, end - Self.milliseconds()))
-            let result = poll(&entry, 1, left)
-            // A signal handled on this thread cuts poll short.
-            guard result < 0, errno == EINTR else { return result > 0 }
-        }
-    }
 }

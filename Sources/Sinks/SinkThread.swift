@@ -1,5 +1,6 @@
 import Glibc
 import Synchronization
+import Threads
 
 /// Where records go. Lives on its own thread, see `SinkThread`; may block there.
 public protocol RecordSink {
@@ -31,11 +32,11 @@ public final class SinkThread: Sendable {
         var sink: any RecordSink
         let queue: RecordQueue
         let interval: Int32
-        let ended: EventDescriptor
+        let ended: Wakeup
         let onReaderGone: @Sendable () -> Void
 
         init(
-            _ sink: sending any RecordSink, _ queue: RecordQueue, _ interval: Int32, _ ended: EventDescriptor,
+            _ sink: sending any RecordSink, _ queue: RecordQueue, _ interval: Int32, _ ended: Wakeup,
             _ onReaderGone: @escaping @Sendable () -> Void
         ) {
             self.sink = sink
@@ -71,7 +72,7 @@ public final class SinkThread: Sendable {
 
     /// What to write is put in here.
     public let queue: RecordQueue
-    private let ended = EventDescriptor()
+    private let ended = makeWakeup()
 
     /// Starts the thread.
     ///
@@ -85,7 +86,7 @@ public final class SinkThread: Sendable {
     ) throws(SinkError) {
         self.queue = queue
         let work = Work(sink, queue, interval, ended, onReaderGone)
-        let code = startThread { work.run() }
+        let code = startThread("sink") { work.run() }
         guard code == 0 else { throw .thread(errno: code) }
     }
 
@@ -100,32 +101,9 @@ public final class SinkThread: Sendable {
     }
 }
 
-/// Starts a detached thread that takes no signals: those are for the main thread.
-///
-/// - Returns: 0, or pthread_create(3)'s error number.
-func startThread(_ body: @escaping @Sendable () -> Void) -> Int32 {
-    final class Box {
-        let body: @Sendable () -> Void
-        init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+/// A sink without a file descriptor for its wake-up cannot work at all, and the process is at its limit.
+func makeWakeup() -> Wakeup {
+    do throws(Wakeup.Unavailable) { return try Wakeup() } catch {
+        preconditionFailure("eventfd: no file descriptor left (errno \(error.errno))")
     }
-    var blocked = sigset_t()
-    var before = sigset_t()
-    sigfillset(&blocked)
-    pthread_sigmask(SIG_SETMASK, &blocked, &before)
-    defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
-    let box = Unmanaged.passRetained(Box(body))
-    var thread = pthread_t()
-    let code = pthread_create(
-        &thread, nil,
-        { argument in
-            guard let argument else { return nil }
-            Unmanaged<Box>.fromOpaque(argument).takeRetainedValue().body()
-            return nil
-        }, box.toOpaque())
-    guard code == 0 else {
-        box.release()
-        return code
-    }
-    pthread_detach(thread)
-    return 0
 }

@@ -1,4 +1,5 @@
 import Glibc
+import Threads
 
 /// Newline-delimited JSON to every client of a Unix stream socket, from one thread with poll(2).
 ///
@@ -12,7 +13,7 @@ public final class SocketSink: Sendable {
 
     /// What to send is put in here.
     public let queue: RecordQueue
-    private let ended = EventDescriptor()
+    private let ended = makeWakeup()
 
     /// Starts listening.
     ///
@@ -29,7 +30,7 @@ public final class SocketSink: Sendable {
         let listener = try SocketListener(path: path, mode: mode)
         let server = SocketServer(listener, queue, bufferSize, patience, onNotice)
         let ended = self.ended
-        let code = startThread {
+        let code = startThread("socket") {
             server.run()
             ended.signal()
         }

@@ -1,6 +1,6 @@
 import AudioMamba
-import CLinux
 import Dispatch
+import Threads
 import Synchronization
 
 /// The model's second direction, scheduled on Dispatch: at most one pass in flight, begun and collected by the analysis
@@ -90,7 +90,7 @@ final class WindowPass: @unchecked Sendable {
     }
 
     private func run() {
-        aumd_name_thread("window pass")
+        nameThread("window pass")
         defer { done.signal() }
         columns.withUnsafeBufferPointer { columns in
             let window = UnsafeBufferPointer(rebasing: columns[..<(columnCount * columnSize)])

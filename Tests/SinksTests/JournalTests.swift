@@ -135,6 +135,7 @@ private final class Journal {
             let causes: [GapRecord.Cause: String] = [
                 .xrun: "the device's buffer ran over", .suspend: "the machine slept", .stall: "the device stood still",
                 .deviceLost: "the device was away", .overflow: "the analysis did not keep up",
+                .slip: "the device lost them without saying so",
             ]
             fields += [
                 "MESSAGE=\(gap.source): 0.300 s of sound are missing, \(causes[gap.cause] ?? "")",

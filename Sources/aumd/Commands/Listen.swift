@@ -6,6 +6,7 @@ import Logging
 import ServiceLifecycle
 import Settings
 import Sinks
+import Threads
 import UnixSignals
 
 /// `aumd listen`: the main job.
@@ -82,7 +83,10 @@ private struct ListenService: Service {
     func run() async throws {
         try await withGracefulShutdownHandler {
             try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
-                AnalysisThread.start { continuation.resume(with: Result { () throws(Failure) in try pipeline.run() }.mapError { $0 }) }
+                let code = startThread("analysis") {
+                    continuation.resume(with: Result { () throws(Failure) in try pipeline.run() }.mapError { $0 })
+                }
+                if code != 0 { continuation.resume(throwing: Failure(.osError, "No thread can be started (error \(code)).")) }
             }
         } onGracefulShutdown: {
             stop()

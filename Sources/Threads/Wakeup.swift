@@ -1,0 +1,53 @@
+import CLinux
+import Glibc
+
+/// One eventfd(2): a thread signals, another waits, alone or among other descriptors in poll(2). Signals before the wait
+/// are not lost; they add up until they are cleared.
+package final class Wakeup: Sendable {
+    /// A process has no file descriptor left; holds errno.
+    package struct Unavailable: Error {
+        package let errno: Int32
+    }
+
+    /// Readable while signalled.
+    package let descriptor: Int32
+
+    package init() throws(Unavailable) {
+        descriptor = eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK))
+        if descriptor < 0 { throw Unavailable(errno: errno) }
+    }
+
+    deinit { close(descriptor) }
+
+    /// Neither blocks nor allocates.
+    package func signal() {
+        var one: UInt64 = 1
+        // Fails only where 2^64 - 2 signals are pending, and then the descriptor is readable anyway.
+        _ = write(descriptor, &one, 8)
+    }
+
+    /// Takes all signals so far.
+    package func clear() {
+        var count: UInt64 = 0
+        _ = read(descriptor, &count, 8)
+    }
+
+    /// Waits until signalled, at most so long; -1: for ever. Returns whether it was.
+    package func wait(milliseconds: Int32) -> Bool {
+        var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        let end = Self.milliseconds() + Int64(milliseconds)
+        while true {
+            let left = milliseconds < 0 ? -1 : Int32(max(0, end - Self.milliseconds()))
+            let result = poll(&entry, 1, left)
+            // A signal handled on this thread cuts poll short.
+            guard result < 0, errno == EINTR else { return result > 0 }
+        }
+    }
+
+    /// Of the monotonic clock.
+    private static func milliseconds() -> Int64 {
+        var now = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &now)
+        return Int64(now.tv_sec) * 1000 + Int64(now.tv_nsec) / 1_000_000
+    }
+}
