@@ -21,7 +21,7 @@ from aumd_training.corpus import AudioCache, TeacherCache, read_labels, read_man
 from aumd_training.inference import column_logits, load_model
 
 #: Share of columns without a label that may reach its threshold.
-FALSE_ALARM_RATE = 0.0003
+FALSE_ALARM_RATE = 0.0001
 
 
 def calibrate(folder: Path, corpus: Path, cache: Path) -> dict[str, dict[str, float]]:
