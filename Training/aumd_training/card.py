@@ -58,9 +58,7 @@ _WEAKNESSES = """## Known weaknesses
   creaks, wind, footsteps, clock ticks, doors and breathing too.
 - Labels that rest on General MIDI or generated clips (most single instruments, white and pink noise, mains hum, silence,
   tubular bells) have flattering figures; expect less from real instruments. The same soundfont is in all splits.
-- It confuses sounds of one family: animal calls with each other and with crying, engines with vacuum cleaners, chainsaws and
-  other steady noise, water sounds with wind and rain, short knocks, clicks and drips with drum hits.
-- Steady broadband noise near -60 to -45 dBFS may be called Silence and Noise at once; faint hum below -50 dBFS is Silence.
+- Steady broadband noise near -60 to -45 dBFS may be called Silence and Noise at once; a faint 50 Hz hum at -50 dBFS is Silence.
 - It was trained on 4.8 s at a time. In a long stream, what went before colours the provisional scores of what follows.
 - Short sounds in noise and far sounds are often missed. Sounds outside its labels are taken for the nearest label it knows.
 - Mechanisms, Clicking, and Burst, pop stand for a washing machine, mouse clicks and an opening can only.
