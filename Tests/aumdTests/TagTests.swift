@@ -5,11 +5,14 @@ import Testing
 struct TagTests {
     let folder: TemporaryFolder
     let file: String
+    let config: String
 
     init() throws {
         folder = try TemporaryFolder()
         file = folder.path + "/bursts.wav"
         try Sound.wav(Sound.bursts(seconds: 6)).write(to: URL(filePath: file))
+        config = folder.path + "/everything.yaml"
+        try folder.write(Sound.everything, to: "everything.yaml")
     }
 
     @Test("Offline, one line a file: every label once, by falling score, each score in 0 to 1 and round-tripping")
@@ -48,8 +51,8 @@ struct TagTests {
 
     @Test("Stream mode tells the event lines that listening to the file tells, times counted from its start")
     func stream() throws {
-        let tagged = try Line.all(Program.run("tag", "--mode", "stream", "--format", "ndjson", file).output)
-        let heard = try Line.all(Program.run("listen", "--source", file, "--format", "ndjson").output)
+        let tagged = try Line.all(Program.run("tag", "--config", config, "--mode", "stream", "--format", "ndjson", file).output)
+        let heard = try Line.all(Program.run("listen", "--config", config, "--source", file, "--format", "ndjson").output)
             .filter { $0["type"] == "event" }
         #expect(tagged.count > 4)
         #expect(tagged.count == heard.count)
@@ -66,8 +69,9 @@ struct TagTests {
 
     @Test("A second run gives the same bytes")
     func reproducible() throws {
-        let first = try Program.run("tag", "--mode", "stream", "--format", "ndjson", file)
-        #expect(try Program.run("tag", "--mode", "stream", "--format", "ndjson", file).output == first.output)
+        let first = try Program.run("tag", "--config", config, "--mode", "stream", "--format", "ndjson", file).output
+        #expect(!first.isEmpty)
+        #expect(try Program.run("tag", "--config", config, "--mode", "stream", "--format", "ndjson", file).output == first)
     }
 
     @Test("A bad file is told in one sentence with its exit code, and the good ones are tagged all the same")

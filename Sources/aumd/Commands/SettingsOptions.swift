@@ -50,8 +50,7 @@ struct SettingsOptions: ParsableArguments {
                 throw Failure(.usage, error.description)
             }
         }
-        let file = config ?? (access(Self.systemFile, R_OK) == 0 ? Self.systemFile : nil)
-        let base: Settings = if let file { try Settings(checking: file) } else { Settings() }
+        let base = try Self.file(config)
         do throws(InvalidSettings) {
             said = said.merging(over: try Settings(environment: Environment.all)).merging(over: base)
         } catch { throw Failure(error) }
@@ -59,6 +58,14 @@ struct SettingsOptions: ParsableArguments {
             throw Failure(.configuration, error.description)
         }
         return said
+    }
+}
+
+extension SettingsOptions {
+    /// What the configuration file says: the one named, else the system's, else nothing.
+    static func file(_ config: String?) throws(Failure) -> Settings {
+        let file = config ?? (access(systemFile, R_OK) == 0 ? systemFile : nil)
+        return if let file { try Settings(checking: file) } else { Settings() }
     }
 }
 

@@ -53,11 +53,14 @@ struct TagFiles: ParsableCommand {
     var format: Format?
     @Option(help: ArgumentHelp("Tags told of each file, a number or all (offline).", valueName: "n"))
     var top = Top.count(5)
+    @Option(help: ArgumentHelp("Configuration file, as for listen: model, thresholds, stream.", valueName: "file"), completion: .file())
+    var config: String?
     @Argument(help: "WAV, FLAC, Ogg, Opus or MP3.", completion: .file())
     var files: [String]
 
     func run() throws {
-        let model = try modelOptions.load()
+        let settings = try SettingsOptions.file(config)
+        let model = try modelOptions.load(settings: settings.model)
         let output = TagOutput(format: format ?? (isatty(STDOUT_FILENO) == 1 ? .text : .ndjson), isStream: mode == .stream)
         let showsProgress = files.count > 1 && isatty(STDERR_FILENO) == 1
         var firstFailure: Failure?
@@ -66,7 +69,7 @@ struct TagFiles: ParsableCommand {
             do throws(Failure) {
                 switch mode {
                 case .offline: try tagOffline(file, model, output)
-                case .stream: try tagStream(file, model, output)
+                case .stream: try tagStream(file, model, settings, output)
                 }
             } catch {
                 if showsProgress { writeError("\r\u{1B}[K") }
@@ -132,7 +135,7 @@ struct TagFiles: ParsableCommand {
         } catch { throw Failure(error) }
     }
 
-    private func tagStream(_ file: String, _ model: Model, _ output: TagOutput) throws(Failure) {
+    private func tagStream(_ file: String, _ model: Model, _ settings: Settings, _ output: TagOutput) throws(Failure) {
         let records = RecordQueue(kinds: .event, waits: true)
         let thread: SinkThread
         do throws(SinkError) {
@@ -141,10 +144,13 @@ struct TagFiles: ParsableCommand {
         defer { thread.stop(milliseconds: -1) }
         var options = Pipeline.Options(name: file)
         options.filterBank = model.filterBank
+        options.analysis.window = settings.usesWindow
+        options.analysis.chunk = settings.stream.chunk
+        options.analysis.lookahead = settings.stream.lookahead
         options.analysis.waits = true
         options.streamTime = true
         let pipeline = try Pipeline(
-            source: SoundFileSource(path: file), model: model, tagging: model.tagging(rules: model.rules(Settings())),
+            source: SoundFileSource(path: file), model: model, tagging: model.tagging(rules: model.rules(settings)),
             options: options,
             records: RecordStream([records]))
         try pipeline.run()
