@@ -18,11 +18,12 @@ import torch
 from torch.utils.data import DataLoader
 
 from aumd_training import losses, metrics
-from aumd_training.corpus import AudioCache, TeacherCache, read_labels, read_manifest, targets
+from aumd_training.corpus import AudioCache, read_labels, read_manifest, targets
 from aumd_training.data import Mixtures, colour
 from aumd_training.features import MEAN, STD, LogMel
 from aumd_training.inference import column_logits
 from aumd_training.model import AudioMamba, ModelConfig
+from aumd_training.teacher import EMBEDDING
 
 
 @dataclass
@@ -58,10 +59,9 @@ class Trainer:
         self.run = Path(config.run)
         self.run.mkdir(parents=True, exist_ok=True)
         self.clips, self.labels = read_manifest(corpus / "manifest.csv"), read_labels(corpus / "labels.csv")
-        self.teacher = TeacherCache(self.cache)
         torch.manual_seed(config.seed)
-        self.model = AudioMamba(sizes, self.teacher.embeddings.shape[1]).to(self.device)
-        self.averaged = AudioMamba(sizes, self.teacher.embeddings.shape[1]).to(self.device)
+        self.model = AudioMamba(sizes, EMBEDDING).to(self.device)
+        self.averaged = AudioMamba(sizes, EMBEDDING).to(self.device)
         self.averaged.load_state_dict(self.model.state_dict())
         decayed = [p for p in self.model.parameters() if p.ndim > 1 and p.shape[-1] != sizes.d_state]
         kept = [p for p in self.model.parameters() if not any(p is q for q in decayed)]
@@ -113,10 +113,8 @@ class Trainer:
 
     def train_step(self, batch: list[torch.Tensor]) -> dict[str, float]:
         """One update; returns the losses."""
-        samples, target, known, rows, weight = (x.to(self.device) for x in batch)
+        samples, target, known, embedding, weight = (x.to(self.device) for x in batch)
         logmel = (colour(self.log_mel(samples).cpu(), self.random).to(self.device) - MEAN) / (2 * STD)
-        embedding = self.teacher.embeddings[rows.clamp_min(0).cpu().numpy()].astype(np.float32)
-        embedding = torch.from_numpy((embedding - self.teacher.mean) / self.teacher.std).clamp(-5, 5).to(self.device)
         backward, edges = self.draw_mode()
         self.model.train()
         features = self.model.features(logmel, backward, edges)
@@ -124,7 +122,7 @@ class Trainer:
         parts = {
             "column": losses.column_loss(logits, target, known),
             "clip": self.config.clip_weight * losses.clip_loss(logits, target, known),
-            "teacher": self.config.teacher_weight * losses.teacher_loss(self.model.teacher(features), embedding, weight),
+            "teacher": self.config.teacher_weight * losses.teacher_loss(self.model.teacher(features), embedding.float(), weight),
         }
         sum(parts.values()).backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -155,7 +153,9 @@ class Trainer:
     def train(self) -> None:
         """Runs until the wall-clock budget is spent."""
         config = self.config
-        mixtures = Mixtures(self.cache, self.clips, self.labels, config.columns, config.seed + self.step)
+        mixtures = Mixtures(
+            self.cache, Path(config.corpus) / "teacher", self.clips, self.labels, config.columns, config.seed + self.step
+        )
         loader = iter(DataLoader(mixtures, config.batch, num_workers=config.workers, prefetch_factor=6))
         total: dict[str, float] = {}
         count, clock, saved, validated, told = 0, time.monotonic(), time.monotonic(), time.monotonic(), time.monotonic()

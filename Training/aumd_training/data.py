@@ -15,6 +15,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 from . import synthesis
 from .corpus import AudioCache, Clip, Label, TeacherCache, targets
 from .features import COLUMN_SAMPLES, samples_for
+from .teacher import EMBEDDING, Teacher
 
 #: A column of a clip counts as sounding above this share of the clip's loudest column (-30 dB).
 SOUNDING = 1e-3
@@ -22,6 +23,8 @@ SOUNDING = 1e-3
 AUDIBLE = 0.16
 #: The teacher hears an unlabelled class above this score: unknown, not off.
 TEACHER_HEARS = 0.25
+#: Share of the mixtures that the teacher hears as a whole; in the others its target is the dominant clip, heard clean.
+HEARD = 0.75
 #: Labels that noise makes true or doubtful.
 NOISE_LABELS = ("Silence", "Noise", "White noise", "Pink noise", "Mains hum")
 
@@ -36,10 +39,16 @@ class Placed:
 
 
 class Mixtures(IterableDataset):
-    """Endless examples (samples (n), target (T, C), known (T, C), teacher rows (T), their weight (T))."""
+    """Endless examples (samples (n), target (T, C), known (T, C), embedding (T, 1024) float16, its weight (T)).
 
-    def __init__(self, cache: Path, clips: list[Clip], labels: list[Label], columns: int, seed: int) -> None:
+    The embedding is the teacher's, standardised over the training split.
+    """
+
+    def __init__(
+        self, cache: Path, teacher: Path, clips: list[Clip], labels: list[Label], columns: int, seed: int
+    ) -> None:
         self.cache, self.columns, self.count, self.seed = cache, columns, samples_for(columns), seed
+        self.teacher_folder, self.label_set = teacher, labels
         self.labels = targets(clips, labels)  # (clips, C)
         names = [label.name for label in labels]
         self.noise_labels = [names.index(name) for name in NOISE_LABELS if name in names]
@@ -53,6 +62,7 @@ class Mixtures(IterableDataset):
         worker = get_worker_info()
         self.random = np.random.default_rng([self.seed, worker.id if worker else 0])
         self.audio, self.teacher = AudioCache(self.cache), TeacherCache(self.cache)
+        self.live_teacher = Teacher(self.teacher_folder, self.label_set)
         self.bank = synthesis.noise_bank()
         while True:
             yield self.example()
@@ -124,8 +134,28 @@ class Mixtures(IterableDataset):
         mixture = mixture * gain + noise
         if r.random() < 0.15:
             mixture = synthesis.quantise(mixture, 8 if np.abs(mixture).max() > 0.1 else 16)
+        mixture = np.clip(mixture, -1, 1).astype(np.float32)
         target, known, rows, weight = self.annotate(placed, noise, noise_rms, quiet)
-        return np.clip(mixture, -1, 1).astype(np.float32), target, known, rows, weight
+        embedding = self.teacher.embeddings[np.maximum(rows, 0)].astype(np.float32)
+        if not quiet and r.random() < HEARD:
+            embedding, weight = self.hear(mixture)
+        embedding = np.clip((embedding - self.teacher.mean) / self.teacher.std, -5, 5)
+        return mixture, target, known, embedding.astype(np.float16), weight
+
+    def hear(self, mixture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The teacher's embedding of the mixture itself, at a level that suits it: (T, 1024), weight (T).
+
+        A column takes the window it lies in, but for the first third, where a stream has not heard enough of it.
+        """
+        level = 0.5 / max(float(np.abs(mixture).max()), 1e-6)
+        embedding, weight = np.zeros((self.columns, EMBEDDING), np.float32), np.zeros(self.columns, np.float32)
+        centre = np.arange(self.columns) * COLUMN_SAMPLES + COLUMN_SAMPLES // 2
+        windows = -(-self.count // TeacherCache.WINDOW)
+        for start in np.linspace(0, self.count - TeacherCache.WINDOW, windows).astype(np.int64):
+            _, heard = self.live_teacher.hear(mixture[start : start + TeacherCache.WINDOW] * level)
+            inside = (centre >= start + TeacherCache.WINDOW // 3) & (centre < start + TeacherCache.WINDOW)
+            embedding[inside], weight[inside] = heard, 1
+        return embedding, weight
 
     def annotate(self, placed: list[Placed], noise: np.ndarray, noise_rms: float, quiet: bool) -> tuple[np.ndarray, ...]:
         """Targets (T, C), known (T, C), teacher rows (T), weight (T) of a mixture."""

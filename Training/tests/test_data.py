@@ -9,46 +9,72 @@ pytest.importorskip("torch", reason="needs PyTorch")
 
 from aumd_training.calibration import operating_point, thresholds  # noqa: E402
 from aumd_training.corpus import Clip, Label  # noqa: E402
+from aumd_training import data  # noqa: E402
 from aumd_training.data import Mixtures  # noqa: E402
-from aumd_training.features import samples_for  # noqa: E402
+from aumd_training.features import COLUMN_SAMPLES, samples_for  # noqa: E402
 from aumd_training.ontology import ancestors  # noqa: E402
+from aumd_training.teacher import EMBEDDING  # noqa: E402
 
 NAMES = ["Silence", "Low", "High"]
 
 
+class Loudness:
+    """Stands in for YAMNet: its whole embedding is the window's peak."""
+
+    def __init__(self, folder: Path, labels: list[Label]) -> None:
+        pass
+
+    def hear(self, window: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return np.zeros(len(NAMES)), np.full(EMBEDDING, np.abs(window).max())
+
+
 @pytest.fixture
-def mixtures(tmp_path: Path) -> Mixtures:
+def mixtures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mixtures:
     """One clip a label: a second of silence, of a low tone, of a high tone."""
+    monkeypatch.setattr(data, "Teacher", Loudness)
     t = np.arange(16000) / 16000
     audio = np.concatenate([0 * t, np.sin(880 * t), np.sin(18000 * t)]) * 16000
     np.save(tmp_path / "audio.npy", audio.astype(np.int16))
     np.save(tmp_path / "audio_offsets.npy", np.arange(4) * 16000)
-    np.save(tmp_path / "teacher_embeddings.npy", np.zeros((6, 4), np.float16))
+    np.save(tmp_path / "teacher_embeddings.npy", np.zeros((6, EMBEDDING), np.float16))
     np.save(tmp_path / "teacher_scores.npy", np.zeros((6, 3), np.uint8))
     np.save(tmp_path / "teacher_offsets.npy", np.arange(4) * 2)
-    np.save(tmp_path / "teacher_mean.npy", np.zeros(4, np.float32))
-    np.save(tmp_path / "teacher_std.npy", np.ones(4, np.float32))
+    np.save(tmp_path / "teacher_mean.npy", np.zeros(EMBEDDING, np.float32))
+    np.save(tmp_path / "teacher_std.npy", np.ones(EMBEDDING, np.float32))
     clips = [Clip(f"{i}.opus", "made", (name,), str(i), "train") for i, name in enumerate(NAMES)]
-    return Mixtures(tmp_path, clips, [Label(f"/m/{i}", name) for i, name in enumerate(NAMES)], 20, seed=3)
+    return Mixtures(tmp_path, tmp_path, clips, [Label(f"/m/{i}", name) for i, name in enumerate(NAMES)], 20, seed=3)
 
 
 def test_labels_are_on_only_where_their_clip_sounds(mixtures: Mixtures) -> None:
     examples = iter(mixtures)
     seen = np.zeros(3)
     for _ in range(150):
-        samples, target, known, rows, weight = next(examples)
+        samples, target, known, embedding, weight = next(examples)
         assert samples.shape == (samples_for(20),)
         assert samples.dtype == np.float32
         assert np.isfinite(samples).all()
         assert np.abs(samples).max() <= 1
         assert target.shape == known.shape == (20, 3)
         assert (known[target > 0] == 1).all()
-        assert (rows[weight > 0] >= 0).all()
+        assert embedding.shape == (20, EMBEDDING)
+        assert weight.shape == (20,)
         seen += target.max(0)
         tones = target[:, 1:].max(1) > 0
         assert not (target[tones, 0] > 0).any()  # a tone is not silence
         assert target[:, 1:].max(1).sum() <= 4 * 11  # at most four clips of at most 1.2 s
     assert (seen > 10).all()
+
+
+def test_teacher_hears_the_mixture_itself(mixtures: Mixtures) -> None:
+    next(iter(mixtures))
+    samples = np.zeros(samples_for(20), np.float32)
+    samples[10 * COLUMN_SAMPLES + 100] = 0.01
+    embedding, weight = mixtures.hear(samples)
+    heard = embedding[:, 0] > 0
+    assert embedding.max() == 0.5  # at a level that suits the teacher
+    assert heard[10] and heard.sum() <= 8
+    assert not weight[:2].any()  # a window's first third: too early to know
+    assert weight[2:].mean() > 0.6
 
 
 def test_threshold_keeps_the_stated_rate() -> None:
