@@ -19,9 +19,30 @@ typedef float vf_memory __attribute__((vector_size(VL * 4), aligned(4), may_alia
 #define INLINE static inline __attribute__((always_inline))
 #define LOAD(p) (*(const vf_memory *)(p))
 #define STORE(p, v) (*(vf_memory *)(p) = (v))
-#define SPLAT(s) ((vf){} + (s))
+/* A subtraction of +0 folds away; an addition would not, for the sake of -0. */
+#define SPLAT(s) ((s) - (vf){})
 #define MAX(a, b) __builtin_elementwise_max(a, b)
 #define MIN(a, b) __builtin_elementwise_min(a, b)
+
+#if defined(AVX512_EXP2)
+
+/* 2^x as p(x - floor x) * 2^floor x in two instructions of AVX-512 and a polynomial on [0, 1), p(0) = 1, relative error
+ * 8.3e-8 before rounding. Any x: scalef underflows to 0 and overflows to infinity by itself. */
+#define EXP2_IN_RANGE(result, argument)                                                                    \
+    do {                                                                                                   \
+        vf exp2_a = (argument);                                                                            \
+        vf exp2_f = (vf)_mm512_reduce_ps((__m512)exp2_a, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);       \
+        vf exp2_p = exp2_f * 0.0018671300495043397f + 0.009017030708491802f;                               \
+        exp2_p = exp2_p * exp2_f + 0.05579991266131401f;                                                   \
+        exp2_p = exp2_p * exp2_f + 0.24016444385051727f;                                                   \
+        exp2_p = exp2_p * exp2_f + 0.6931512951850891f;                                                    \
+        exp2_p = exp2_p * exp2_f + 1.0f;                                                                   \
+        (result) = (vf)_mm512_scalef_ps((__m512)exp2_p, (__m512)exp2_a);                                   \
+    } while (0)
+#define EXP2 EXP2_IN_RANGE
+#define AT_LEAST_EXP2_MIN(x) (x)
+
+#else
 
 /* 2^x for -126 <= x <= 126, clamped outside: nearest integer by the 1.5*2^23 trick, then a polynomial on [-0.5, 0.5]
  * with relative error 1.9e-9 before rounding. */
@@ -44,6 +65,9 @@ typedef float vf_memory __attribute__((vector_size(VL * 4), aligned(4), may_alia
         exp2_p = exp2_p * exp2_f + 1.0f;                                                                   \
         (result) = (vf)((vi)exp2_p + ((vi)exp2_shifted << 23));                                            \
     } while (0)
+#define AT_LEAST_EXP2_MIN(x) MAX(x, SPLAT(-126.0f))
+
+#endif
 
 #define LOG2E 1.4426950408889634f
 
@@ -182,8 +206,7 @@ INLINE void scan_channels(float *y, const float *x, const float *dt, size_t ld, 
         const float *B = bc + t * ldbc, *C = B + N;
         for (size_t n = 0; n < N; n++) {
             vf decay = dtt * LOAD(a2 + n * AUMD_LANES);
-            decay = MAX(decay, SPLAT(-126.0f));
-            EXP2_IN_RANGE(decay, decay);
+            EXP2_IN_RANGE(decay, AT_LEAST_EXP2_MIN(decay));
             s[n] = decay * s[n] + dtx * B[n];
             sum += s[n] * C[n];
         }
@@ -198,15 +221,16 @@ static void scan(float *y, const float *x, const float *dt, size_t ld, const flo
                  const float *d_skip, float *state, size_t T, size_t E, size_t N, int direction, int accumulate) {
     for (size_t e = 0; e < E; e += VL) {
         size_t at = e / AUMD_LANES * N * AUMD_LANES + e % AUMD_LANES;
-        if (N == 16) {
-            vf s[16];
-            scan_channels(y + e, x + e, dt + e, ld, a2 + at, bc, ldbc, d_skip + e, state + at, T, 16, direction,
-                          accumulate, s);
-        } else {
-            vf s[N];
-            scan_channels(y + e, x + e, dt + e, ld, a2 + at, bc, ldbc, d_skip + e, state + at, T, N, direction,
-                          accumulate, s);
-        }
+#define SCAN(states)                                                                                         \
+    do {                                                                                                     \
+        vf s[states];                                                                                        \
+        scan_channels(y + e, x + e, dt + e, ld, a2 + at, bc, ldbc, d_skip + e, state + at, T, states,        \
+                      direction, accumulate, s);                                                             \
+    } while (0)
+        if (N == 16) SCAN(16);
+        else if (N == 8) SCAN(8);
+        else SCAN(N);
+#undef SCAN
     }
 }
 

@@ -1,4 +1,7 @@
 #if defined(__x86_64__)
+#include <immintrin.h>
+
+#define AVX512_EXP2
 #define KERNELS aumd_kernels_v4
 #define KERNELS_NAME "x86-64-v4"
 #define VL 16
