@@ -2,8 +2,14 @@ import CKernels
 
 /// Runs all blocks over a sequence of up to `capacity` tokens, in buffers made once.
 ///
+/// A layer goes over the sequence in pieces of ``piece`` tokens, so that what a piece needs only for itself stays in the
+/// cache; what the backward direction needs of the whole sequence is kept: its input, the gate, the forward scan's output.
+///
 /// Symbols as in design.md: T tokens, D, E, N, R. Not thread-safe: one instance a stream and direction.
 final class Blocks {
+    /// Tokens a layer works on at a time: weights are read once for so many, and activations fit the second-level cache.
+    static let piece = 128
+
     let model: Model
     let capacity: Int
     /// Residual stream (capacity, D), in and out.
@@ -12,124 +18,145 @@ final class Blocks {
     private let dRow: Int
     private let eRow: Int
     private let parameterRow: Int
-    private let normed: AlignedBuffer  // (capacity, D)
-    private let x: AlignedBuffer  // (capacity, E), before the convolution
-    private let z: AlignedBuffer  // (capacity, E)
-    private let u: AlignedBuffer  // (capacity, E), after convolution and SiLU
-    private let parameters: AlignedBuffer  // (capacity, R + 2N): dt before its projection, B, C
-    private let dt: AlignedBuffer  // (capacity, E)
-    private let y: AlignedBuffer  // (capacity, E)
+    // Of one piece.
+    private let normed: AlignedBuffer  // (piece, D)
+    private let dt: AlignedBuffer  // (piece, E)
+    // Of the whole sequence where a backward direction comes after, else of one piece.
+    private let z: AlignedBuffer  // (T, E)
+    private let y: AlignedBuffer  // (T, E)
+    private let x: AlignedBuffer  // before the convolution: (T, E) in Bi-Bi, else (piece, E)
+    private let u: AlignedBuffer  // after convolution and SiLU: (T, E) in Fo-Bi, else (piece, E)
+    private let parameters: AlignedBuffer  // dt before its projection, B, C: (T, R + 2N) in Fo-Bi, else (piece, R + 2N)
     private let backwardState: AlignedBuffer  // (E, N)
     private let backwardTail: AlignedBuffer  // (K - 1, E)
 
-    init(model: Model, capacity: Int) {
+    /// - Parameter bidirectional: whether a backward direction will ever be asked for.
+    init(model: Model, capacity: Int, bidirectional: Bool) {
         let c = model.configuration
         self.model = model
         self.capacity = capacity
         dRow = padded(c.modelWidth)
         eRow = padded(c.innerWidth)
         parameterRow = padded(c.timeStepRank + 2 * c.stateCount)
+        let piece = min(capacity, Self.piece)
+        let shared = bidirectional && c.variant == .foBi ? capacity : piece
         hidden = AlignedBuffer(count: capacity * dRow)
-        normed = AlignedBuffer(count: capacity * dRow)
-        x = AlignedBuffer(count: capacity * eRow)
-        z = AlignedBuffer(count: capacity * eRow)
-        u = AlignedBuffer(count: capacity * eRow)
-        parameters = AlignedBuffer(count: capacity * parameterRow)
-        dt = AlignedBuffer(count: capacity * eRow)
-        y = AlignedBuffer(count: capacity * eRow)
-        backwardState = AlignedBuffer(count: c.isBidirectional ? eRow * c.stateCount : 0)
-        backwardTail = AlignedBuffer(count: c.isBidirectional ? (c.convolutionWidth - 1) * eRow : 0)
+        normed = AlignedBuffer(count: piece * dRow)
+        dt = AlignedBuffer(count: piece * eRow)
+        z = AlignedBuffer(count: (bidirectional ? capacity : piece) * eRow)
+        y = AlignedBuffer(count: (bidirectional ? capacity : piece) * eRow)
+        x = AlignedBuffer(count: (bidirectional && c.variant == .biBi ? capacity : piece) * eRow)
+        u = AlignedBuffer(count: shared * eRow)
+        parameters = AlignedBuffer(count: shared * parameterRow)
+        backwardState = AlignedBuffer(count: bidirectional ? eRow * c.stateCount : 0)
+        backwardTail = AlignedBuffer(count: bidirectional ? (c.convolutionWidth - 1) * eRow : 0)
+        isBidirectional = bidirectional
     }
+
+    private let isBidirectional: Bool
 
     /// Runs `hidden`'s first `tokens` rows through every layer.
     ///
     /// - Parameters:
     ///   - state: the forward direction's state before the first token; afterwards that after the last.
-    ///   - bidirectional: adds the backward scan, from zero at the last token. Without it y_backward is 0.
     ///   - checkpoint: where the forward state after the first `count` tokens is to be kept, 0 < count <= tokens.
-    func run(
-        tokens: Int, state: inout HiddenState, bidirectional: Bool, checkpoint: (count: Int, state: LayerStates)? = nil
-    ) {
+    func run(tokens: Int, state: inout HiddenState, checkpoint: (count: Int, state: LayerStates)? = nil) {
         precondition(tokens > 0 && tokens <= capacity)
         state.withLayers { states in
             for (index, layer) in model.weights.layers.enumerated() {
-                mix(layer, index, tokens, states, bidirectional ? layer.backward : nil, checkpoint)
+                mix(layer, index, tokens, states, checkpoint)
             }
         }
     }
 
     /// h = h + out_proj((y_forward + y_backward) ⊙ silu(z)) for one layer.
     private func mix(
-        _ layer: LayerWeights, _ index: Int, _ tokens: Int, _ states: LayerStates, _ backward: DirectionWeights?,
+        _ layer: LayerWeights, _ index: Int, _ tokens: Int, _ states: LayerStates,
         _ checkpoint: (count: Int, state: LayerStates)?
+    ) {
+        let backward = isBidirectional ? layer.backward : nil
+        let cut = checkpoint?.count ?? tokens
+        var first = 0
+        while first < tokens {
+            let end = min(first + Self.piece, first < cut ? cut : tokens)
+            forward(layer, index, first..<end, states)
+            if backward == nil { finish(layer, first..<end) }
+            if let checkpoint, end == cut { checkpoint.state.copy(index, from: states) }
+            first = end
+        }
+        guard let backward else { return }
+        backwardState.pointer.update(repeating: 0, count: backwardState.count)
+        backwardTail.pointer.update(repeating: 0, count: backwardTail.count)
+        var end = tokens
+        while end > 0 {
+            let range = max(0, end - Self.piece)..<end
+            self.backward(backward, range)
+            finish(layer, range)
+            end = range.lowerBound
+        }
+    }
+
+    /// y = the forward direction's scan over a piece; leaves behind what the backward direction needs.
+    private func forward(_ layer: LayerWeights, _ index: Int, _ range: Range<Int>, _ states: LayerStates) {
+        let c = model.configuration
+        let k = model.kernels.table.pointee
+        let count = range.count
+        k.rms_norm(
+            normed.pointer, hidden.pointer + range.lowerBound * dRow, dRow, layer.norm.pointer, count, c.modelWidth,
+            c.normEpsilon)
+        let x = row(of: x, range, eRow), u = row(of: u, range, eRow)
+        layer.xInput.apply(model.kernels, from: normed.pointer, to: x, tokens: count)
+        layer.zInput.apply(model.kernels, from: normed.pointer, to: row(of: z, range, eRow), tokens: count)
+        k.conv_silu(
+            u, x, eRow, states.tail(index), layer.forward.convolution.pointer, layer.forward.convolutionBias.pointer,
+            count, c.innerWidth, c.convolutionWidth, Int32(AUMD_FORWARD))
+        let parameters = row(of: parameters, range, parameterRow)
+        layer.forward.xProjection.apply(model.kernels, from: u, to: parameters, tokens: count)
+        scan(layer.forward, u, parameters, range, states.ssm(index), Int32(AUMD_FORWARD))
+    }
+
+    /// y += the backward direction's scan over a piece, the pieces taken from the last to the first.
+    private func backward(_ weights: DirectionWeights, _ range: Range<Int>) {
+        let c = model.configuration
+        let u = row(of: u, range, eRow), parameters = row(of: parameters, range, parameterRow)
+        if c.variant == .biBi {
+            model.kernels.table.pointee.conv_silu(
+                u, row(of: x, range, eRow), eRow, backwardTail.pointer, weights.convolution.pointer,
+                weights.convolutionBias.pointer, range.count, c.innerWidth, c.convolutionWidth, Int32(AUMD_BACKWARD))
+            weights.xProjection.apply(model.kernels, from: u, to: parameters, tokens: range.count)
+        }
+        scan(weights, u, parameters, range, backwardState.pointer, Int32(AUMD_BACKWARD))
+    }
+
+    /// Δ = softplus(dt_proj(dt)), then the selective scan of one direction. Δ is made anew for each direction: that costs
+    /// a fiftieth of the layer, keeping it a third of the memory.
+    private func scan(
+        _ weights: DirectionWeights, _ u: UnsafePointer<Float>, _ parameters: UnsafePointer<Float>, _ range: Range<Int>,
+        _ state: UnsafeMutablePointer<Float>, _ direction: Int32
     ) {
         let c = model.configuration
         let k = model.kernels.table.pointee
-        k.rms_norm(normed.pointer, hidden.pointer, dRow, layer.norm.pointer, tokens, c.modelWidth, c.normEpsilon)
-        apply(layer.xInput, from: normed, dRow, to: x, eRow, tokens)
-        apply(layer.zInput, from: normed, dRow, to: z, eRow, tokens)
-
-        let cut = checkpoint?.count ?? tokens
-        convolve(layer.forward, states.tail(index), 0..<cut)
-        if let checkpoint { checkpoint.state.tail(index).update(from: states.tail(index), count: states.tailCount) }
-        convolve(layer.forward, states.tail(index), cut..<tokens)
-        selectParameters(layer.forward, tokens)
-        scan(layer.forward, states.ssm(index), 0..<cut)
-        if let checkpoint {
-            checkpoint.state.ssm(index).update(from: states.ssm(index), count: states.stride - states.tailCount)
-        }
-        scan(layer.forward, states.ssm(index), cut..<tokens)
-
-        if let backward {
-            backwardState.pointer.update(repeating: 0, count: backwardState.count)
-            if c.variant == .biBi {
-                backwardTail.pointer.update(repeating: 0, count: backwardTail.count)
-                k.conv_silu(
-                    u.pointer, x.pointer, eRow, backwardTail.pointer, backward.convolution.pointer,
-                    backward.convolutionBias.pointer, tokens, c.innerWidth, c.convolutionWidth, Int32(AUMD_BACKWARD))
-                selectParameters(backward, tokens)
-            }
-            k.scan(
-                y.pointer, u.pointer, dt.pointer, eRow, backward.a2.pointer, parameters.pointer + c.timeStepRank,
-                parameterRow, backward.skip.pointer, backwardState.pointer, tokens, c.innerWidth, c.stateCount,
-                Int32(AUMD_BACKWARD), 1)
-        }
-        k.gate(y.pointer, z.pointer, eRow, tokens, c.innerWidth, c.variant == .biBi ? 0.5 : 1)
-        apply(layer.output, from: y, eRow, to: hidden, dRow, tokens, accumulate: true)
+        weights.timeStepProjection.apply(
+            model.kernels, from: parameters, inputRow: parameterRow, to: dt.pointer, tokens: range.count)
+        k.softplus(dt.pointer, eRow, range.count, c.innerWidth)
+        k.scan(
+            row(of: y, range, eRow), u, dt.pointer, eRow, weights.a2.pointer, parameters + c.timeStepRank, parameterRow,
+            weights.skip.pointer, state, range.count, c.innerWidth, c.stateCount, direction,
+            direction == Int32(AUMD_FORWARD) ? 0 : 1)
     }
 
-    private func apply(
-        _ linear: Linear, from input: AlignedBuffer, _ inputRow: Int, to output: AlignedBuffer, _ outputRow: Int,
-        _ tokens: Int, accumulate: Bool = false
-    ) {
-        model.kernels.table.pointee.linear(
-            output.pointer, outputRow, input.pointer, inputRow, linear.packed.pointer, linear.bias?.pointer, tokens,
-            linear.inputs, linear.outputs, accumulate ? 1 : 0)
-    }
-
-    private func convolve(_ weights: DirectionWeights, _ tail: UnsafeMutablePointer<Float>, _ range: Range<Int>) {
-        guard !range.isEmpty else { return }
+    /// h += out_proj(y ⊙ silu(z)) over a piece.
+    private func finish(_ layer: LayerWeights, _ range: Range<Int>) {
         let c = model.configuration
-        model.kernels.table.pointee.conv_silu(
-            u.pointer + range.lowerBound * eRow, x.pointer + range.lowerBound * eRow, eRow, tail,
-            weights.convolution.pointer, weights.convolutionBias.pointer, range.count, c.innerWidth,
-            c.convolutionWidth, Int32(AUMD_FORWARD))
+        let y = row(of: y, range, eRow)
+        model.kernels.table.pointee.gate(
+            y, row(of: z, range, eRow), eRow, range.count, c.innerWidth, c.variant == .biBi ? 0.5 : 1)
+        layer.output.apply(
+            model.kernels, from: y, to: hidden.pointer + range.lowerBound * dRow, tokens: range.count, accumulate: true)
     }
 
-    /// Δ, B and C from u: Δ = softplus(dt_proj(dt)).
-    private func selectParameters(_ weights: DirectionWeights, _ tokens: Int) {
-        apply(weights.xProjection, from: u, eRow, to: parameters, parameterRow, tokens)
-        apply(weights.timeStepProjection, from: parameters, parameterRow, to: dt, eRow, tokens)
-        model.kernels.table.pointee.softplus(dt.pointer, eRow, tokens, model.configuration.innerWidth)
-    }
-
-    private func scan(_ weights: DirectionWeights, _ state: UnsafeMutablePointer<Float>, _ range: Range<Int>) {
-        guard !range.isEmpty else { return }
-        let c = model.configuration
-        let at = range.lowerBound * eRow
-        model.kernels.table.pointee.scan(
-            y.pointer + at, u.pointer + at, dt.pointer + at, eRow, weights.a2.pointer,
-            parameters.pointer + range.lowerBound * parameterRow + c.timeStepRank, parameterRow,
-            weights.skip.pointer, state, range.count, c.innerWidth, c.stateCount, Int32(AUMD_FORWARD), 0)
+    /// A piece's first row in a buffer of the whole sequence, or in one that holds one piece.
+    private func row(of buffer: AlignedBuffer, _ range: Range<Int>, _ width: Int) -> UnsafeMutablePointer<Float> {
+        buffer.pointer + (buffer.count == capacity * width ? range.lowerBound * width : 0)
     }
 }

@@ -97,7 +97,8 @@ private final class FixedLength {
         let c = model.configuration
         self.model = model
         self.columns = columns
-        blocks = Blocks(model: model, capacity: columns * c.bands + (c.pooling == .column ? 0 : 1))
+        blocks = Blocks(
+            model: model, capacity: columns * c.bands + (c.pooling == .column ? 0 : 1), bidirectional: c.isBidirectional)
         embedding = Embedding(model: model)
         readout = Readout(model: model, capacity: c.pooling == .column ? columns : 1)
         state = HiddenState(of: model)
@@ -119,7 +120,7 @@ private final class FixedLength {
         }
         embedding.embedClassToken(columns: columns, into: blocks.hidden)
         state.reset()
-        blocks.run(tokens: blocks.capacity, state: &state, bidirectional: c.isBidirectional)
+        blocks.run(tokens: blocks.capacity, state: &state)
         if let row = Embedding.classRow(c, columns: columns) {
             readout.token(row, of: blocks.hidden, into: &logits)
         } else {

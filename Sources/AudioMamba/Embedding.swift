@@ -37,9 +37,7 @@ final class Embedding {
         let row = padded(c.modelWidth)
         aumd_patches(
             patches.pointer, patchRow, column, c.bands, c.patchMel, c.patchFrames, c.mean, 1 / (2 * c.standardDeviation))
-        model.kernels.table.pointee.linear(
-            tokens.pointer, row, patches.pointer, patchRow, weights.patchEmbedding.packed.pointer,
-            weights.patchEmbedding.bias?.pointer, c.bands, weights.patchEmbedding.inputs, c.modelWidth, 0)
+        weights.patchEmbedding.apply(model.kernels, from: patches.pointer, to: tokens.pointer, tokens: c.bands)
         let classRow = Self.classRow(c, columns: columns)
         for band in 0..<c.bands {
             let token = c.tokenOrder == .timeMajor ? index * c.bands + band : band * columns + index
@@ -119,9 +117,7 @@ final class Readout {
         let head = model.weights.head
         let row = padded(head.outputs)
         precondition(output.count >= rows * head.outputs)
-        model.kernels.table.pointee.linear(
-            logits.pointer, row, pooled.pointer, padded(head.inputs), head.packed.pointer, head.bias?.pointer, rows,
-            head.inputs, head.outputs, 0)
+        head.apply(model.kernels, from: pooled.pointer, to: logits.pointer, tokens: rows)
         for r in 0..<rows {
             for o in 0..<head.outputs { output[r * head.outputs + o] = logits.pointer[r * row + o] }
         }

@@ -80,6 +80,9 @@ struct LayerStates {
     let stride: Int
     let tailCount: Int
 
+    /// Takes over one layer of `other`.
+    func copy(_ layer: Int, from other: LayerStates) { tail(layer).update(from: other.tail(layer), count: stride) }
+
     func tail(_ layer: Int) -> UnsafeMutablePointer<Float> { base + layer * stride }
     func ssm(_ layer: Int) -> UnsafeMutablePointer<Float> { base + layer * stride + tailCount }
 }

@@ -4,17 +4,20 @@ public final class Model: Sendable {
     /// Name and digest, such as `aumd-small@1f3c9a0e`: what events say which model heard them.
     public let identifier: String
     public let kernels: Kernels
+    public let storage: WeightStorage
     let weights: Weights
 
     /// Loads a model folder: `config.json` and `model.safetensors`.
     ///
     /// - Throws: ``ModelError`` for whatever is absent or does not fit.
-    public convenience init(directory: String, kernels: Kernels = .best) throws(ModelError) {
+    public convenience init(
+        directory: String, kernels: Kernels = .best, storage: WeightStorage = .float32
+    ) throws(ModelError) {
         let configuration = try Configuration(contentsOf: directory + "/config.json")
         let source = try SafeTensors(path: directory + "/model.safetensors")
         let hex = String(source.digest(), radix: 16)
         try self.init(
-            configuration: configuration, source: source, kernels: kernels,
+            configuration: configuration, source: source, kernels: kernels, storage: storage,
             digest: String(repeating: "0", count: 16 - hex.count) + hex)
     }
 
@@ -22,11 +25,13 @@ public final class Model: Sendable {
     ///
     /// - Throws: ``ModelError`` for the first tensor that does not fit `configuration`.
     public init(
-        configuration: Configuration, source: some TensorSource, kernels: Kernels = .best, digest: String = "unsaved"
+        configuration: Configuration, source: some TensorSource, kernels: Kernels = .best,
+        storage: WeightStorage = .float32, digest: String = "unsaved"
     ) throws(ModelError) {
         self.configuration = configuration
         self.kernels = kernels
         identifier = "\(configuration.name)@\(digest.prefix(8))"
-        weights = try Weights(source, configuration)
+        self.storage = storage
+        weights = try Weights(source, configuration, storage: storage)
     }
 }

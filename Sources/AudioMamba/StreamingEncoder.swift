@@ -18,7 +18,7 @@ public final class StreamingEncoder {
         }
         self.model = model
         state = HiddenState(of: model)
-        blocks = Blocks(model: model, capacity: model.configuration.bands)
+        blocks = Blocks(model: model, capacity: model.configuration.bands, bidirectional: false)
         embedding = Embedding(model: model)
         readout = Readout(model: model, capacity: 1)
     }
@@ -31,7 +31,7 @@ public final class StreamingEncoder {
     public func step(column: Span<Float>, logits: inout MutableSpan<Float>) {
         precondition(column.count == model.configuration.columnSize)
         column.withUnsafeBufferPointer { embedding.embed($0.baseAddress!, at: 0, of: 1, into: blocks.hidden) }
-        blocks.run(tokens: model.configuration.bands, state: &state, bidirectional: false)
+        blocks.run(tokens: model.configuration.bands, state: &state)
         readout.columns(1, of: blocks.hidden, into: &logits)
     }
 }

@@ -3,28 +3,6 @@ import Glibc
 
 private let log2e = 1.442_695_040_888_963_4
 
-/// A weight matrix (out, in) with its bias (out), packed for the kernels.
-struct Linear: Sendable {
-    let inputs: Int
-    let outputs: Int
-    let packed: AlignedBuffer
-    let bias: AlignedBuffer?
-
-    /// - Parameter values: (out, in), row-major.
-    init(_ values: ArraySlice<Float>, outputs: Int, inputs: Int, bias: [Float]? = nil) {
-        let packed = AlignedBuffer(count: padded(outputs) * inputs)
-        values.withUnsafeBufferPointer { aumd_pack_matrix(packed.pointer, $0.baseAddress, outputs, inputs) }
-        self.inputs = inputs
-        self.outputs = outputs
-        self.packed = packed
-        self.bias = bias.map { AlignedBuffer($0, padding: padded(outputs)) }
-    }
-
-    init(_ values: [Float], outputs: Int, inputs: Int, bias: [Float]? = nil) {
-        self.init(values[...], outputs: outputs, inputs: inputs, bias: bias)
-    }
-}
-
 /// What one direction of a block has of its own: convolution, x_proj, dt_proj, A and D.
 struct DirectionWeights: Sendable {
     /// (K, E), a tap a row.
@@ -41,7 +19,9 @@ struct DirectionWeights: Sendable {
     let skip: AlignedBuffer
 
     /// - Parameter suffix: `""` for the forward direction, `"_b"` for the backward one.
-    init(_ source: some TensorSource, _ c: Configuration, prefix: String, suffix: String) throws(ModelError) {
+    init(
+        _ source: some TensorSource, _ c: Configuration, prefix: String, suffix: String, storage: WeightStorage
+    ) throws(ModelError) {
         let (E, N, K, R) = (c.innerWidth, c.stateCount, c.convolutionWidth, c.timeStepRank)
         let row = padded(E)
         let taps = try source.tensor("\(prefix)conv1d\(suffix).weight", shape: [E, 1, K])
@@ -49,7 +29,8 @@ struct DirectionWeights: Sendable {
         for e in 0..<E { for k in 0..<K { convolution.pointer[k * row + e] = taps[e * K + k] } }
         convolutionBias = AlignedBuffer(try source.tensor("\(prefix)conv1d\(suffix).bias", shape: [E]), padding: row)
         xProjection = Linear(
-            try source.tensor("\(prefix)x_proj\(suffix).weight", shape: [R + 2 * N, E]), outputs: R + 2 * N, inputs: E)
+            try source.tensor("\(prefix)x_proj\(suffix).weight", shape: [R + 2 * N, E]), outputs: R + 2 * N, inputs: E,
+            storage: storage)
         timeStepProjection = Linear(
             try source.tensor("\(prefix)dt_proj\(suffix).weight", shape: [E, R]), outputs: E, inputs: R,
             bias: try source.tensor("\(prefix)dt_proj\(suffix).bias", shape: [E]))
@@ -91,23 +72,24 @@ struct LayerWeights: Sendable {
     /// (D, E).
     let output: Linear
 
-    init(_ source: some TensorSource, _ c: Configuration, layer: Int) throws(ModelError) {
+    init(_ source: some TensorSource, _ c: Configuration, layer: Int, storage: WeightStorage) throws(ModelError) {
         let (D, E) = (c.modelWidth, c.innerWidth)
         let prefix = "layers.\(layer).mixer."
         norm = AlignedBuffer(try source.tensor("layers.\(layer).norm.weight", shape: [D]), padding: padded(D))
         let input = try source.tensor("\(prefix)in_proj.weight", shape: [2 * E, D])
-        xInput = Linear(input[..<(E * D)], outputs: E, inputs: D)
-        zInput = Linear(input[(E * D)...], outputs: E, inputs: D)
-        let forward = try DirectionWeights(source, c, prefix: prefix, suffix: "")
+        xInput = Linear(input[..<(E * D)], outputs: E, inputs: D, storage: storage)
+        zInput = Linear(input[(E * D)...], outputs: E, inputs: D, storage: storage)
+        let forward = try DirectionWeights(source, c, prefix: prefix, suffix: "", storage: storage)
         self.forward = forward
         switch c.variant {
         case .foFo: backward = nil
         case .foBi:
             backward = DirectionWeights(
                 sharing: forward, a2: try DirectionWeights.decay(source, c, name: "\(prefix)A_b_log"))
-        case .biBi: backward = try DirectionWeights(source, c, prefix: prefix, suffix: "_b")
+        case .biBi: backward = try DirectionWeights(source, c, prefix: prefix, suffix: "_b", storage: storage)
         }
-        output = Linear(try source.tensor("\(prefix)out_proj.weight", shape: [D, E]), outputs: D, inputs: E)
+        output = Linear(
+            try source.tensor("\(prefix)out_proj.weight", shape: [D, E]), outputs: D, inputs: E, storage: storage)
     }
 }
 
@@ -126,7 +108,7 @@ struct Weights: Sendable {
     let head: Linear
 
     /// - Throws: ``ModelError`` for the first tensor that is absent, of another shape or type, or not finite.
-    init(_ source: some TensorSource, _ c: Configuration) throws(ModelError) {
+    init(_ source: some TensorSource, _ c: Configuration, storage: WeightStorage) throws(ModelError) {
         let D = c.modelWidth
         patchEmbedding = Linear(
             try source.tensor("patch_embed.proj.weight", shape: [D, 1, c.patchMel, c.patchFrames]),
@@ -137,7 +119,7 @@ struct Weights: Sendable {
         positions = try source.tensor("pos_embed.pos_embed", shape: [1, rows + classRows, D])
         classToken = classRows == 1 ? try source.tensor("cls_token", shape: [1, 1, D]) : nil
         var layers: [LayerWeights] = []
-        for layer in 0..<c.layerCount { layers.append(try LayerWeights(source, c, layer: layer)) }
+        for layer in 0..<c.layerCount { layers.append(try LayerWeights(source, c, layer: layer, storage: storage)) }
         self.layers = layers
         norm = AlignedBuffer(try source.tensor("norm_f.weight", shape: [D]), padding: padded(D))
         head = Linear(

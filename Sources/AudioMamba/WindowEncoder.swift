@@ -24,7 +24,7 @@ public final class WindowEncoder {
         self.capacity = capacity
         checkpoint = HiddenState(of: model)
         running = HiddenState(of: model)
-        blocks = Blocks(model: model, capacity: capacity * c.bands)
+        blocks = Blocks(model: model, capacity: capacity * c.bands, bidirectional: c.isBidirectional)
         embedding = Embedding(model: model)
         readout = Readout(model: model, capacity: capacity)
     }
@@ -47,7 +47,7 @@ public final class WindowEncoder {
         running.copy(from: checkpoint)
         checkpoint.withLayers { layers in
             blocks.run(
-                tokens: count * c.bands, state: &running, bidirectional: true,
+                tokens: count * c.bands, state: &running,
                 checkpoint: (count: confirm * c.bands, state: layers))
         }
         readout.columns(confirm, of: blocks.hidden, into: &logits)

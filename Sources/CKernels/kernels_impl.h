@@ -15,6 +15,8 @@
 typedef float vf __attribute__((vector_size(VL * 4)));
 typedef int32_t vi __attribute__((vector_size(VL * 4)));
 typedef float vf_memory __attribute__((vector_size(VL * 4), aligned(4), may_alias));
+typedef uint16_t vh_memory __attribute__((vector_size(VL * 2), aligned(2), may_alias));
+typedef int8_t vb_memory __attribute__((vector_size(VL), aligned(1), may_alias));
 
 #define INLINE static inline __attribute__((always_inline))
 #define LOAD(p) (*(const vf_memory *)(p))
@@ -95,25 +97,30 @@ INLINE size_t token(size_t step, size_t T, int direction) {
     return direction == AUMD_FORWARD ? step : T - 1 - step;
 }
 
-/* R tokens by V vectors of outputs; R and V are constants where this is inlined. */
-INLINE void linear_tile(float *y, size_t ldy, const float *x, size_t ldx, const float *w, const float *bias,
-                        size_t in, size_t vector, int accumulate, const int R, const int V) {
+/* One vector of stored weights, widened; storage is a constant where this is inlined. */
+INLINE vf weights_at(const void *values, size_t at, const int storage) {
+    if (storage == AUMD_BFLOAT16)
+        return (vf)(__builtin_convertvector(*(const vh_memory *)((const uint16_t *)values + at), vi) << 16);
+    if (storage == AUMD_INT8) return __builtin_convertvector(*(const vb_memory *)((const int8_t *)values + at), vf);
+    return LOAD((const float *)values + at);
+}
+
+/* R tokens by V vectors of outputs; R, V and storage are constants where this is inlined. */
+INLINE void linear_tile(float *y, size_t ldy, const float *x, size_t ldx, const aumd_matrix *w, size_t vector,
+                        int accumulate, const int R, const int V, const int storage) {
     vf sum[ROWS][VECS];
-    const float *column[VECS];
+    size_t column[VECS];
 #pragma clang loop unroll(full)
     for (int v = 0; v < V; v++) {
         size_t lane = (vector + (size_t)v) * VL;
-        column[v] = w + lane / AUMD_LANES * in * AUMD_LANES + lane % AUMD_LANES;
+        column[v] = lane / AUMD_LANES * w->in * AUMD_LANES + lane % AUMD_LANES;
 #pragma clang loop unroll(full)
-        for (int r = 0; r < R; r++) {
-            sum[r][v] = SPLAT(0.0f);
-            if (bias) sum[r][v] = LOAD(bias + lane);
-        }
+        for (int r = 0; r < R; r++) sum[r][v] = SPLAT(0.0f);
     }
-    for (size_t i = 0; i < in; i++) {
+    for (size_t i = 0; i < w->in; i++) {
         vf weights[VECS];
 #pragma clang loop unroll(full)
-        for (int v = 0; v < V; v++) weights[v] = LOAD(column[v] + i * AUMD_LANES);
+        for (int v = 0; v < V; v++) weights[v] = weights_at(w->values, column[v] + i * AUMD_LANES, storage);
 #pragma clang loop unroll(full)
         for (int r = 0; r < R; r++) {
             vf value = SPLAT(x[(size_t)r * ldx + i]);
@@ -122,33 +129,44 @@ INLINE void linear_tile(float *y, size_t ldy, const float *x, size_t ldx, const 
         }
     }
 #pragma clang loop unroll(full)
-    for (int r = 0; r < R; r++)
+    for (int v = 0; v < V; v++) {
+        size_t lane = (vector + (size_t)v) * VL;
+        vf scale = storage == AUMD_INT8 ? LOAD(w->scale + lane) : SPLAT(1.0f);
+        vf bias = w->bias ? LOAD(w->bias + lane) : SPLAT(0.0f);
 #pragma clang loop unroll(full)
-        for (int v = 0; v < V; v++) {
-            float *to = y + (size_t)r * ldy + (vector + (size_t)v) * VL;
-            if (accumulate) sum[r][v] += LOAD(to);
-            STORE(to, sum[r][v]);
+        for (int r = 0; r < R; r++) {
+            float *to = y + (size_t)r * ldy + lane;
+            vf result = sum[r][v] * scale + bias;
+            if (accumulate) result += LOAD(to);
+            STORE(to, result);
         }
+    }
 }
 
-INLINE void linear_rows(float *y, size_t ldy, const float *x, size_t ldx, const float *w, const float *bias,
-                        size_t T, size_t in, size_t vector, int accumulate, const int V) {
+INLINE void linear_rows(float *y, size_t ldy, const float *x, size_t ldx, const aumd_matrix *w, size_t T,
+                        size_t vector, int accumulate, const int V, const int storage) {
     size_t t = 0;
     for (; t + ROWS <= T; t += ROWS)
-        linear_tile(y + t * ldy, ldy, x + t * ldx, ldx, w, bias, in, vector, accumulate, ROWS, V);
+        linear_tile(y + t * ldy, ldy, x + t * ldx, ldx, w, vector, accumulate, ROWS, V, storage);
     for (; t + 2 <= T; t += 2)
-        linear_tile(y + t * ldy, ldy, x + t * ldx, ldx, w, bias, in, vector, accumulate, 2, V);
-    if (t < T)
-        linear_tile(y + t * ldy, ldy, x + t * ldx, ldx, w, bias, in, vector, accumulate, 1, V);
+        linear_tile(y + t * ldy, ldy, x + t * ldx, ldx, w, vector, accumulate, 2, V, storage);
+    if (t < T) linear_tile(y + t * ldy, ldy, x + t * ldx, ldx, w, vector, accumulate, 1, V, storage);
 }
 
-static void linear(float *y, size_t ldy, const float *x, size_t ldx, const float *w, const float *bias,
-                   size_t T, size_t in, size_t out, int accumulate) {
-    size_t vectors = (out + AUMD_LANES - 1) / AUMD_LANES * (AUMD_LANES / VL), vector = 0;
+INLINE void linear_stored(float *y, size_t ldy, const float *x, size_t ldx, const aumd_matrix *w, size_t T,
+                          int accumulate, const int storage) {
+    size_t vectors = (w->out + AUMD_LANES - 1) / AUMD_LANES * (AUMD_LANES / VL), vector = 0;
     for (; vector + VECS <= vectors; vector += VECS)
-        linear_rows(y, ldy, x, ldx, w, bias, T, in, vector, accumulate, VECS);
-    for (; vector < vectors; vector++)
-        linear_rows(y, ldy, x, ldx, w, bias, T, in, vector, accumulate, 1);
+        linear_rows(y, ldy, x, ldx, w, T, vector, accumulate, VECS, storage);
+    for (; vector < vectors; vector++) linear_rows(y, ldy, x, ldx, w, T, vector, accumulate, 1, storage);
+}
+
+static void linear(float *y, size_t ldy, const float *x, size_t ldx, const aumd_matrix *w, size_t T, int accumulate) {
+    switch (w->storage) {
+    case AUMD_BFLOAT16: linear_stored(y, ldy, x, ldx, w, T, accumulate, AUMD_BFLOAT16); break;
+    case AUMD_INT8: linear_stored(y, ldy, x, ldx, w, T, accumulate, AUMD_INT8); break;
+    default: linear_stored(y, ldy, x, ldx, w, T, accumulate, AUMD_FLOAT32);
+    }
 }
 
 static void rms_norm(float *y, const float *x, size_t ld, const float *weight, size_t T, size_t width, float eps) {
@@ -166,8 +184,9 @@ static void rms_norm(float *y, const float *x, size_t ld, const float *weight, s
 
 static void conv_silu(float *y, const float *x, size_t ld, float *tail, const float *w, const float *bias,
                       size_t T, size_t E, size_t K, int direction) {
-    for (size_t e = 0; e < E; e += VL) {
-        for (size_t step = 0; step < T; step++) {
+    for (size_t step = 0; step < T; step++) {
+        float *out = y + token(step, T, direction) * ld;
+        for (size_t e = 0; e < E; e += VL) {
             vf sum = LOAD(bias + e);
             for (size_t k = 0; k < K; k++) {
                 const float *input = step + k < K - 1 ? tail + (step + k) * ld
@@ -175,12 +194,12 @@ static void conv_silu(float *y, const float *x, size_t ld, float *tail, const fl
                 sum += LOAD(w + k * ld + e) * LOAD(input + e);
             }
             SILU(sum, sum);
-            STORE(y + token(step, T, direction) * ld + e, sum);
+            STORE(out + e, sum);
         }
-        for (size_t k = 0; k + 1 < K; k++) {
-            const float *input = T + k < K - 1 ? tail + (T + k) * ld : x + token(T + k - (K - 1), T, direction) * ld;
-            STORE(tail + k * ld + e, LOAD(input + e));
-        }
+    }
+    for (size_t k = 0; k + 1 < K; k++) {
+        const float *input = T + k < K - 1 ? tail + (T + k) * ld : x + token(T + k - (K - 1), T, direction) * ld;
+        for (size_t e = 0; e < E; e += VL) STORE(tail + k * ld + e, LOAD(input + e));
     }
 }
 

@@ -12,6 +12,27 @@ void aumd_pack_matrix(float *packed, const float *w, size_t out, size_t in) {
             packed[(o / AUMD_LANES * in + i) * AUMD_LANES + o % AUMD_LANES] = w[o * in + i];
 }
 
+void aumd_to_bf16(uint16_t *to, const float *from, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, from + i, sizeof bits);
+        to[i] = (uint16_t)((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
+    }
+}
+
+void aumd_to_int8(int8_t *to, float *scale, const float *packed, size_t out, size_t in) {
+    size_t rows = (out + AUMD_LANES - 1) / AUMD_LANES * AUMD_LANES;
+    for (size_t o = 0; o < rows; o++) {
+        size_t first = o / AUMD_LANES * in * AUMD_LANES + o % AUMD_LANES;
+        float largest = 0.0f;
+        for (size_t i = 0; i < in; i++) largest = fmaxf(largest, fabsf(packed[first + i * AUMD_LANES]));
+        scale[o] = largest / 127.0f;
+        float inverse = largest > 0.0f ? 127.0f / largest : 0.0f;
+        for (size_t i = 0; i < in; i++)
+            to[first + i * AUMD_LANES] = (int8_t)lrintf(packed[first + i * AUMD_LANES] * inverse);
+    }
+}
+
 void aumd_pack_channels(float *packed, const float *a, size_t E, size_t N) {
     aumd_pack_matrix(packed, a, E, N);
 }

@@ -4,18 +4,26 @@
 
 #define PACKED(w, in, o, i) (w)[((o) / AUMD_LANES * (in) + (i)) * AUMD_LANES + (o) % AUMD_LANES]
 
+static float value(const aumd_matrix *w, size_t o, size_t i) {
+    float wide;
+    switch (w->storage) {
+    case AUMD_BFLOAT16: aumd_from_bf16(&wide, &PACKED((const uint16_t *)w->values, w->in, o, i), 1); return wide;
+    case AUMD_INT8: return w->scale[o] * PACKED((const int8_t *)w->values, w->in, o, i);
+    default: return PACKED((const float *)w->values, w->in, o, i);
+    }
+}
+
 static size_t token(size_t step, size_t T, int direction) {
     return direction == AUMD_FORWARD ? step : T - 1 - step;
 }
 
 static float silu(float x) { return x / (1.0f + expf(-x)); }
 
-static void linear(float *y, size_t ldy, const float *x, size_t ldx, const float *w, const float *bias,
-                   size_t T, size_t in, size_t out, int accumulate) {
+static void linear(float *y, size_t ldy, const float *x, size_t ldx, const aumd_matrix *w, size_t T, int accumulate) {
     for (size_t t = 0; t < T; t++)
-        for (size_t o = 0; o < out; o++) {
-            float sum = bias ? bias[o] : 0.0f;
-            for (size_t i = 0; i < in; i++) sum += x[t * ldx + i] * PACKED(w, in, o, i);
+        for (size_t o = 0; o < w->out; o++) {
+            float sum = w->bias ? w->bias[o] : 0.0f;
+            for (size_t i = 0; i < w->in; i++) sum += x[t * ldx + i] * value(w, o, i);
             y[t * ldy + o] = accumulate ? y[t * ldy + o] + sum : sum;
         }
 }

@@ -15,22 +15,23 @@ struct KernelTests {
     private func kernels(_ name: String) -> aumd_kernels { Self.versions[Self.names.firstIndex(of: name)!].pointee }
     private var reference: aumd_kernels { kernels("reference") }
 
-    @Test("Matrix products agree for every number of tokens, inputs and outputs", arguments: names)
+    @Test("Matrix products agree for every number of tokens, inputs and outputs, and every storage", arguments: names)
     func linear(_ name: String) {
         let k = kernels(name)
         var random = SplitMix64(state: 1)
         for tokens in [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 24] {
             for (inputs, outputs) in [(1, 1), (3, 16), (40, 17), (48, 31), (64, 32), (5, 33), (128, 112)] {
                 let row = (outputs + 15) / 16 * 16
-                let x = random.floats(tokens * inputs), w = random.floats(outputs * inputs), bias = random.floats(row)
-                var packed = [Float](repeating: 0, count: row * inputs)
-                aumd_pack_matrix(&packed, w, outputs, inputs)
-                for accumulate: Int32 in [0, 1] {
-                    let start = random.floats(tokens * row)
-                    var (found, expected) = (start, start)
-                    k.linear(&found, row, x, inputs, packed, bias, tokens, inputs, outputs, accumulate)
-                    reference.linear(&expected, row, x, inputs, packed, bias, tokens, inputs, outputs, accumulate)
-                    for t in 0..<tokens { for o in 0..<outputs { #expect(abs(found[t * row + o] - expected[t * row + o]) < 2e-5) } }
+                let x = random.floats(tokens * inputs)
+                for storage in [AUMD_FLOAT32, AUMD_BFLOAT16, AUMD_INT8] {
+                    let w = Matrix(random.floats(outputs * inputs), outputs, inputs, random.floats(row), storage)
+                    for accumulate: Int32 in [0, 1] {
+                        let start = random.floats(tokens * row)
+                        var (found, expected) = (start, start)
+                        w.with { k.linear(&found, row, x, inputs, $0, tokens, accumulate) }
+                        w.with { reference.linear(&expected, row, x, inputs, $0, tokens, accumulate) }
+                        #expect(worst(found, expected, row, outputs) < 2e-5)
+                    }
                 }
             }
         }
@@ -42,22 +43,46 @@ struct KernelTests {
         var random = SplitMix64(state: 2)
         let (tokens, inputs, outputs) = (23, 48, 64)
         let x = random.floats(tokens * inputs)
-        var packed = [Float](repeating: 0, count: outputs * inputs)
-        aumd_pack_matrix(&packed, random.floats(outputs * inputs), outputs, inputs)
-        var whole = [Float](repeating: 0, count: tokens * outputs)
-        k.linear(&whole, outputs, x, inputs, packed, nil, tokens, inputs, outputs, 0)
-        for size in 1...tokens {
-            var split = [Float](repeating: 0, count: tokens * outputs)
-            split.withUnsafeMutableBufferPointer { y in
-                x.withUnsafeBufferPointer { x in
-                    for start in stride(from: 0, to: tokens, by: size) {
-                        k.linear(
-                            y.baseAddress! + start * outputs, outputs, x.baseAddress! + start * inputs, inputs, packed, nil,
-                            min(size, tokens - start), inputs, outputs, 0)
+        for storage in [AUMD_FLOAT32, AUMD_BFLOAT16, AUMD_INT8] {
+            let w = Matrix(random.floats(outputs * inputs), outputs, inputs, random.floats(outputs), storage)
+            var whole = [Float](repeating: 0, count: tokens * outputs)
+            w.with { k.linear(&whole, outputs, x, inputs, $0, tokens, 0) }
+            for size in 1...tokens {
+                var split = [Float](repeating: 0, count: tokens * outputs)
+                split.withUnsafeMutableBufferPointer { y in
+                    x.withUnsafeBufferPointer { x in
+                        for start in stride(from: 0, to: tokens, by: size) {
+                            w.with {
+                                k.linear(
+                                    y.baseAddress! + start * outputs, outputs, x.baseAddress! + start * inputs, inputs, $0,
+                                    min(size, tokens - start), 0)
+                            }
+                        }
                     }
                 }
+                #expect(split == whole)
             }
-            #expect(split == whole)
+        }
+    }
+
+    @Test("Rounded weights are the nearest their storage has")
+    func storage() {
+        var random = SplitMix64(state: 5)
+        let (outputs, inputs) = (20, 33)
+        let weights = random.floats(outputs * inputs).map { $0 * 3 }
+        for (storage, steps) in [(AUMD_BFLOAT16, Float(0)), (AUMD_INT8, 127)] {
+            let w = Matrix(weights, outputs, inputs, [Float](repeating: 0, count: 32), storage)
+            for o in 0..<outputs {
+                let row = weights[o * inputs..<(o + 1) * inputs]
+                let largest = row.map(abs).max()!
+                for (i, value) in row.enumerated() {
+                    var one = [Float](repeating: 0, count: inputs), y = [Float](repeating: 0, count: 32)
+                    one[i] = 1
+                    w.with { reference.linear(&y, 32, one, inputs, $0, 1, 0) }
+                    let half = steps == 0 ? abs(value) / 256 : largest / steps / 2
+                    #expect(abs(y[o] - value) <= half * 1.0001)
+                }
+            }
         }
     }
 
@@ -178,5 +203,40 @@ extension SplitMix64 {
     /// Uniform in −1…1.
     mutating func floats(_ count: Int) -> [Float] {
         (0..<count).map { _ in Float(next() >> 40) * 0x1p-23 - 1 }
+    }
+}
+
+/// A matrix in some storage.
+private struct Matrix {
+    private let outputs: Int, inputs: Int, storage: Int32
+    private var floats: [Float], brains: [UInt16], integers: [Int8], scale: [Float], bias: [Float]
+
+    init(_ weights: [Float], _ outputs: Int, _ inputs: Int, _ bias: [Float], _ storage: Int) {
+        (self.outputs, self.inputs, self.storage, self.bias) = (outputs, inputs, Int32(storage), bias)
+        let rows = (outputs + 15) / 16 * 16
+        floats = [Float](repeating: 0, count: rows * inputs)
+        (brains, integers) = ([UInt16](repeating: 0, count: floats.count), [Int8](repeating: 0, count: floats.count))
+        scale = [Float](repeating: 0, count: rows)
+        aumd_pack_matrix(&floats, weights, outputs, inputs)
+        aumd_to_bf16(&brains, floats, floats.count)
+        aumd_to_int8(&integers, &scale, floats, outputs, inputs)
+    }
+
+    func with(_ body: (UnsafePointer<aumd_matrix>) -> Void) {
+        floats.withUnsafeBytes { floats in
+            brains.withUnsafeBytes { brains in
+                integers.withUnsafeBytes { integers in
+                    scale.withUnsafeBufferPointer { scale in
+                        bias.withUnsafeBufferPointer { bias in
+                            let values = [floats, brains, integers][Int(storage)].baseAddress
+                            var matrix = aumd_matrix(
+                                out: outputs, in: inputs, storage: storage, values: values, scale: scale.baseAddress,
+                                bias: bias.baseAddress)
+                            body(&matrix)
+                        }
+                    }
+                }
+            }
+        }
     }
 }

@@ -15,8 +15,24 @@
 #define CKERNELS_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #define AUMD_LANES 16
+
+/* How a matrix' values are kept. Arithmetic is fp32 in every case: values are widened as they are read. */
+enum { AUMD_FLOAT32, AUMD_BFLOAT16, AUMD_INT8 };
+
+/* A matrix (out, in) in the matrix layout, and its bias. */
+typedef struct aumd_matrix {
+    size_t out, in;
+    int storage;
+    /* float, uint16_t or int8_t, in the matrix layout. */
+    const void *values;
+    /* AUMD_INT8: what an output's values are multiplied with, (out, padded). */
+    const float *scale;
+    /* (out, padded), or NULL. */
+    const float *bias;
+} aumd_matrix;
 
 /* Direction of a pass over time: token order, or from the last token to the first. */
 enum { AUMD_FORWARD = 1, AUMD_BACKWARD = -1 };
@@ -25,9 +41,8 @@ typedef struct aumd_kernels {
     /* For messages and benchmarks: "reference", "baseline", "x86-64-v3", "x86-64-v4", "neon". */
     const char *name;
 
-    /* y (T, out) = x (T, in) W^T + bias, or += where accumulate is not 0. bias (out, padded) may be NULL. */
-    void (*linear)(float *y, size_t ldy, const float *x, size_t ldx, const float *w, const float *bias,
-                   size_t T, size_t in, size_t out, int accumulate);
+    /* y (T, out) = x (T, in) W^T + bias, or += where accumulate is not 0. */
+    void (*linear)(float *y, size_t ldy, const float *x, size_t ldx, const aumd_matrix *w, size_t T, int accumulate);
 
     /* y (T, width) = x / sqrt(mean(x^2) + eps) * weight (width). Zhang and Sennrich 2019, equation 4. */
     void (*rms_norm)(float *y, const float *x, size_t ld, const float *weight, size_t T, size_t width, float eps);
@@ -62,6 +77,12 @@ size_t aumd_kernels_available(const aumd_kernels *list[AUMD_MAX_KERNELS]);
 
 /* Writes w (out, in), row-major, into the packed layout; packed holds ceil(out/16)*16*in floats. */
 void aumd_pack_matrix(float *packed, const float *w, size_t out, size_t in);
+
+/* Rounds n values to bfloat16, to nearest even. */
+void aumd_to_bf16(uint16_t *to, const float *from, size_t n);
+
+/* Rounds a packed matrix to int8, symmetric, with one scale an output: value = scale * int8. */
+void aumd_to_int8(int8_t *to, float *scale, const float *packed, size_t out, size_t in);
 
 /* Writes a (E, N), row-major, into the channel layout; packed holds ceil(E/16)*16*N floats. */
 void aumd_pack_channels(float *packed, const float *a, size_t E, size_t N);
