@@ -1,3 +1,4 @@
+import AudioMamba
 import CKernels
 import Foundation
 import Testing

@@ -66,6 +66,12 @@ typedef struct aumd_kernels {
 
     /* x (n) = 1 / (1 + e^-x), in place. */
     void (*sigmoid)(float *x, size_t n);
+
+    /* For benchmarks, at least n of each with nothing to wait for: multiply-adds, exponentials, values read. The results
+     * say nothing. */
+    float (*limit_multiply_adds)(size_t n);
+    float (*limit_exponentials)(size_t n);
+    float (*limit_read)(const float *x, size_t n);
 } aumd_kernels;
 
 /* Plain loops and libm: what every other version is tested against. */

@@ -1,101 +1,113 @@
 import ArgumentParser
 import AudioMamba
-import Frontend
+import Foundation
 
-/// `aumd bench`: what each stage costs, as medians of many runs in one process.
+/// `aumd bench`: what each stage costs beside what this machine allows, as medians of many runs in one process.
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "bench", abstract: "Measures the stages of the pipeline on this machine.")
+        commandName: "bench", abstract: "Measures the stages of the pipeline and the limits of this machine, on one thread.",
+        discussion: """
+            A stage's limit is its multiply-adds and exponentials at the measured rates, or the time to read the weights \
+            once, whichever is longer.
+
+            Example:
+              aumd bench --shape small --weights bfloat16 --tokens 512,4096
+            """)
 
     @OptionGroup var modelOptions: ModelOptions
+    @Option(help: ArgumentHelp("Random weights of a published size, 24 layers, in place of a model: tiny, small, base.", valueName: "size"))
+    var shape: Shape?
+    @Option(help: ArgumentHelp("Lengths of the offline clips, in tokens.", valueName: "n,n…"))
+    var tokens = TokenCounts(values: [512, 1024, 2048, 4096, 8192])
+    @Option(help: ArgumentHelp("Runs of each measurement; the median counts.", valueName: "n"))
+    var runs = 15
     @Flag(help: "One JSON object instead of a table.")
     var json = false
-    @Option(help: ArgumentHelp("Runs of each measurement; the median counts.", valueName: "n"))
-    var runs = 25
 
     func validate() throws {
         guard runs > 0 else { throw ValidationError("--runs must be at least 1.") }
     }
 
-    /// One stage: time for so much sound.
-    struct Measurement {
-        var name: String
-        var milliseconds: Double
-        /// Seconds of sound that one run takes in.
-        var sound: Double
-        var realTimeFactor: Double { milliseconds / 1000 / sound }
+    /// What `--json` prints.
+    struct Report: Encodable {
+        var model: String
+        var kernels: String
+        var weights: String
+        var runs: Int
+        /// Of one core: multiply-adds and exponentials a second, bytes a second for a buffer as large as the weights.
+        var limits: [String: Double]
+        var stages: [Stage]
+        /// Peak resident memory of this process in MiB.
+        var peakMemory: Double
     }
 
     func run() throws {
-        let model = try modelOptions.load()
-        let measurements = try measure(model)
-        if json {
-            let entries = measurements.map {
-                "{\"stage\":\"\($0.name)\",\"milliseconds\":\($0.milliseconds),\"sound_seconds\":\($0.sound),\"real_time_factor\":\($0.realTimeFactor)}"
-            }
-            print("{\"model\":\"\(model.identifier)\",\"kernels\":\"\(model.kernels)\",\"runs\":\(runs),\"stages\":[\(entries.joined(separator: ","))]}")
+        let model = if let shape { try shape.model(storage: modelOptions.weights) } else { try modelOptions.load() }
+        let limits = MachineLimits(model.kernels, working: model.cost(tokens: 1, bidirectional: true).weightBytes)
+        let stages = Stages(model: model, limits: limits, runs: runs)
+        var measured = [try stages.frontend(), try stages.recurrentStep(), try stages.windowPass(), try stages.pipeline()]
+        if model.configuration.clipColumns == nil {
+            measured += tokens.values.map { stages.offline(tokens: $0) }
         } else {
-            print("\(model.identifier), kernels \(model.kernels), medians of \(runs) runs, one thread")
-            for m in measurements {
-                print("  \(m.name): \(rounded(m.milliseconds)) ms for \(rounded(m.sound)) s of sound, real-time factor \(rounded(m.realTimeFactor))")
-            }
+            measured.append(stages.offline(tokens: 0))
+        }
+        let report = Report(
+            model: model.identifier, kernels: "\(model.kernels)", weights: model.storage.rawValue, runs: runs,
+            limits: [
+                "multiply_adds": limits.multiplyAdds, "exponentials": limits.exponentials, "bytes": limits.bytes,
+            ],
+            stages: measured.compactMap(\.self), peakMemory: peakMemory())
+        if json {
+            let encoder = JSONEncoder()
+            encoder.keyEncodingStrategy = .convertToSnakeCase
+            encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+            print(String(decoding: try encoder.encode(report), as: UTF8.self))
+        } else {
+            print(table(report))
         }
     }
 
-    private func measure(_ model: Model) throws -> [Measurement] {
-        let c = model.configuration
-        let columnSeconds = Double(c.columnSamples) / Double(c.frontend.sampleRate)
-        var measurements: [Measurement] = []
-        let sound = noise(count: c.frontend.sampleRate)
-        let frontend = try Frontend(inputRate: c.frontend.sampleRate, parameters: model.filterBank, columnFrames: c.patchFrames)
-        measurements.append(
-            Measurement(name: "frontend", milliseconds: median { sound.withUnsafeBufferPointer { frontend.process($0) { _ in } } }, sound: 1))
-        if c.recurrentObstacle == nil {
-            let encoder = try StreamingEncoder(model: model)
-            let column = noise(count: c.columnSize)
-            var logits = [Float](repeating: 0, count: c.labels.count)
-            let time = median {
-                var output = logits.mutableSpan
-                encoder.step(column: column.span, logits: &output)
-            }
-            measurements.append(Measurement(name: "recurrent step", milliseconds: time, sound: columnSeconds))
+    private func table(_ report: Report) -> String {
+        let giga = report.limits.mapValues { String(format: "%.1f", $0 / 1e9) }
+        var lines = [
+            "\(report.model), kernels \(report.kernels), weights \(report.weights), medians of \(runs) runs, one thread",
+            "limits: \(giga["multiply_adds"]!) G multiply-adds/s, \(giga["exponentials"]!) G exponentials/s, \(giga["bytes"]!) GB/s for the weights",
+            "stage".padded(to: 28) + "time ms".leading(10) + "limit ms".leading(10) + "share".leading(8) + "x real time".leading(14),
+        ]
+        for stage in report.stages {
+            lines.append(
+                stage.name.padded(to: 28) + String(format: "%10.3f", stage.milliseconds)
+                    + (stage.limitMilliseconds.map { String(format: "%10.3f", $0) } ?? "-".leading(10))
+                    + (stage.shareOfLimit.map { String(format: "%7.0f%%", 100 * $0) } ?? "-".leading(8))
+                    + String(format: "%14.0f", stage.timesRealTime))
         }
-        if c.clipColumns == nil {
-            let count = c.chunk + c.lookahead
-            let windows = try WindowEncoder(model: model, capacity: count)
-            let columns = noise(count: count * c.columnSize)
-            var logits = [Float](repeating: 0, count: c.chunk * c.labels.count)
-            let time = median {
-                var output = logits.mutableSpan
-                windows.run(columns: columns.span, confirm: c.chunk, logits: &output)
-            }
-            measurements.append(
-                Measurement(name: "window pass", milliseconds: time, sound: Double(c.chunk) * columnSeconds))
-        }
-        let clipColumns = c.clipColumns ?? 64
-        let clip = noise(count: clipColumns * c.columnSize)
-        let clips = ClipEncoder(model: model)
-        let time = median { _ = try? clips.logits(logMel: clip.span) }
-        measurements.append(
-            Measurement(name: "offline clip of \(clipColumns * c.bands) tokens", milliseconds: time, sound: Double(clipColumns) * columnSeconds))
-        return measurements
+        lines.append(String(format: "peak memory %.0f MiB", report.peakMemory))
+        return lines.joined(separator: "\n")
     }
 
-    /// Milliseconds, the median of `runs` after one that does not count.
-    private func median(_ body: () -> Void) -> Double {
-        body()
-        let clock = ContinuousClock()
-        let times = (0..<runs).map { _ in clock.measure(body) / .milliseconds(1) }.sorted()
-        return times[times.count / 2]
+    private func peakMemory() -> Double {
+        var usage = rusage()
+        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+        return Double(usage.ru_maxrss) / 1024
+    }
+}
+
+/// A list such as `512,1024`.
+struct TokenCounts: ExpressibleByArgument, CustomStringConvertible {
+    var values: [Int]
+
+    init(values: [Int]) { self.values = values }
+
+    init?(argument: String) {
+        let parts = argument.split(separator: ",", omittingEmptySubsequences: false).map { Int($0) }
+        guard !parts.isEmpty, parts.allSatisfy({ $0.map { 8...1_000_000 ~= $0 } ?? false }) else { return nil }
+        values = parts.compactMap(\.self)
     }
 
-    private func noise(count: Int) -> [Float] {
-        var state: UInt64 = 1
-        return (0..<count).map { _ in
-            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-            return Float(Int32(truncatingIfNeeded: state >> 32)) * 0x1p-32
-        }
-    }
+    var description: String { values.map(String.init).joined(separator: ",") }
+}
 
-    private func rounded(_ value: Double) -> Double { (value * 10000).rounded() / 10000 }
+extension String {
+    fileprivate func padded(to width: Int) -> String { self + String(repeating: " ", count: max(0, width - count)) }
+    fileprivate func leading(_ width: Int) -> String { String(repeating: " ", count: max(0, width - count)) + self }
 }

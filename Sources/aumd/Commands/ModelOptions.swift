@@ -8,6 +8,11 @@ import Tagging
 struct ModelOptions: ParsableArguments {
     @Option(name: .long, help: ArgumentHelp("Model folder; the bundled model otherwise.", valueName: "dir"), completion: .directory)
     var model: String?
+    @Option(
+        help: ArgumentHelp(
+            "How the weights are kept: float32, bfloat16 or int8. The smaller two cost a little accuracy and speed up large models.",
+            valueName: "type"))
+    var weights = WeightStorage.float32
 
     /// Loads the model that the command line, the environment or the settings name, else the bundled one.
     ///
@@ -19,9 +24,11 @@ struct ModelOptions: ParsableArguments {
         guard let path = model ?? environment ?? settings ?? Resources.path("model") else {
             throw Failure(.noInput, "The bundled model is not beside this program; install it again or name one with --model.")
         }
-        do throws(ModelError) { return try Model(directory: path) } catch { throw Failure(error) }
+        do throws(ModelError) { return try Model(directory: path, storage: weights) } catch { throw Failure(error) }
     }
 }
+
+extension WeightStorage: ExpressibleByArgument {}
 
 extension Model {
     /// What the frontend must deliver to this model.

@@ -1,0 +1,34 @@
+/// What a pass must at least do: the base of "share of the limit" in `aumd bench`.
+public struct Cost: Sendable, Equatable {
+    /// fp32 multiply-adds of matrices, convolution and scan; a lone multiplication counts as one.
+    public var multiplyAdds = 0
+    /// exp of the scan's decays, softplus and SiLU.
+    public var exponentials = 0
+    /// Bytes of the blocks' weights, read once.
+    public var weightBytes = 0
+}
+
+extension Model {
+    /// What the blocks must do for `tokens` tokens (design.md, "The model": equations of a block), without embedding and
+    /// head.
+    ///
+    /// - Parameter bidirectional: with the backward direction, where the model has one.
+    public func cost(tokens: Int, bidirectional: Bool) -> Cost {
+        let c = configuration
+        let (D, E, N, R, K) = (c.modelWidth, c.innerWidth, c.stateCount, c.timeStepRank, c.convolutionWidth)
+        let directions = bidirectional && c.isBidirectional ? 2 : 1
+        let selections = c.variant == .biBi ? directions : 1
+        let large = 3 * D * E + selections * (R + 2 * N) * E
+        let projections = large + selections * R * E
+        let scans = directions * E * N
+        let bytes = switch storage {
+        case .float32: 4
+        case .bfloat16: 2
+        case .int8: 1
+        }
+        return Cost(
+            multiplyAdds: tokens * c.layerCount * (projections + selections * K * E + 4 * scans),
+            exponentials: tokens * c.layerCount * (scans + (1 + 2 * selections) * E),
+            weightBytes: c.layerCount * (large * bytes + selections * (R + K) * E * 4 + directions * E * N * 4))
+    }
+}

@@ -1,0 +1,129 @@
+import AudioMamba
+import Frontend
+import Tagging
+
+/// One measured stage of the pipeline.
+struct Stage: Encodable {
+    var name: String
+    /// The median of all runs.
+    var milliseconds: Double
+    /// Seconds of sound that one run takes in.
+    var soundSeconds: Double
+    /// What the machine's limits allow, where the stage's arithmetic is counted.
+    var limitMilliseconds: Double?
+
+    /// Seconds of sound a second.
+    var timesRealTime: Double { soundSeconds * 1000 / milliseconds }
+    var shareOfLimit: Double? { limitMilliseconds.map { $0 / milliseconds } }
+
+    enum CodingKeys: String, CodingKey {
+        case name, milliseconds, soundSeconds = "sound_seconds", timesRealTime = "times_real_time"
+        case limitMilliseconds = "limit_milliseconds", shareOfLimit = "share_of_limit"
+    }
+
+    func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(name, forKey: .name)
+        try container.encode(milliseconds, forKey: .milliseconds)
+        try container.encode(soundSeconds, forKey: .soundSeconds)
+        try container.encode(timesRealTime, forKey: .timesRealTime)
+        try container.encodeIfPresent(limitMilliseconds, forKey: .limitMilliseconds)
+        try container.encodeIfPresent(shareOfLimit, forKey: .shareOfLimit)
+    }
+}
+
+/// Measures the stages of one model on one thread.
+struct Stages {
+    let model: Model
+    let limits: MachineLimits
+    let runs: Int
+
+    private var columnSeconds: Double {
+        Double(model.configuration.columnSamples) / Double(model.configuration.frontend.sampleRate)
+    }
+
+    /// One second of noise through the STFT.
+    func frontend() throws -> Stage {
+        let c = model.configuration
+        let sound = noise(count: c.frontend.sampleRate)
+        let frontend = try Frontend(
+            inputRate: c.frontend.sampleRate, parameters: model.filterBank, columnFrames: c.patchFrames)
+        return stage("frontend", sound: 1, limit: nil) { sound.withUnsafeBufferPointer { frontend.process($0) { _ in } } }
+    }
+
+    /// One column; nil for a model without a recurrent mode.
+    func recurrentStep() throws -> Stage? {
+        let c = model.configuration
+        guard c.recurrentObstacle == nil else { return nil }
+        let encoder = try StreamingEncoder(model: model)
+        let column = noise(count: c.columnSize)
+        var logits = [Float](repeating: 0, count: c.labels.count)
+        return stage("recurrent step", sound: columnSeconds, limit: model.cost(tokens: c.bands, bidirectional: false)) {
+            var output = logits.mutableSpan
+            encoder.step(column: column.span, logits: &output)
+        }
+    }
+
+    /// One window of the model's own chunk and lookahead; nil for a model that reads clips of its own length.
+    func windowPass() throws -> Stage? {
+        let c = model.configuration
+        guard c.clipColumns == nil else { return nil }
+        let count = c.chunk + c.lookahead
+        let windows = try WindowEncoder(model: model, capacity: count)
+        let columns = noise(count: count * c.columnSize)
+        var logits = [Float](repeating: 0, count: c.chunk * c.labels.count)
+        let cost = model.cost(tokens: count * c.bands, bidirectional: true)
+        return stage("window pass, \(count * c.bands) tokens", sound: Double(c.chunk) * columnSeconds, limit: cost) {
+            var output = logits.mutableSpan
+            windows.run(columns: columns.span, confirm: c.chunk, logits: &output)
+        }
+    }
+
+    /// One clip of `tokens` tokens, or of the model's own length, both directions.
+    func offline(tokens: Int) -> Stage {
+        let c = model.configuration
+        let columns = c.clipColumns ?? max(1, tokens / c.bands)
+        let clip = noise(count: columns * c.columnSize)
+        let clips = ClipEncoder(model: model)
+        let cost = model.cost(tokens: columns * c.bands, bidirectional: true)
+        return stage("offline clip, \(columns * c.bands) tokens", sound: Double(columns) * columnSeconds, limit: cost) {
+            _ = try? clips.logits(logMel: clip.span)
+        }
+    }
+
+    /// Ten seconds of noise from samples to events: frontend, both directions, tagger.
+    func pipeline() throws -> Stage {
+        let c = model.configuration
+        let sound = noise(count: 10 * c.frontend.sampleRate)
+        let frontend = try Frontend(
+            inputRate: c.frontend.sampleRate, parameters: model.filterBank, columnFrames: c.patchFrames)
+        let rules = [LabelRule](repeating: LabelRule(), count: c.labels.count)
+        let analysis = try Analysis(
+            model: model, tagging: try model.tagging(rules: rules), options: Analysis.Options(waits: true))
+        var actions: [Action] = []
+        var start: Int64 = 0
+        return stage("whole pipeline", sound: 10, limit: nil) {
+            sound.withUnsafeBufferPointer { samples in
+                frontend.process(samples) { column in
+                    analysis.column(column, start: start, into: &actions)
+                    start += Int64(c.columnSamples)
+                    actions.removeAll(keepingCapacity: true)
+                }
+            }
+        }
+    }
+
+    private func stage(_ name: String, sound: Double, limit: Cost?, _ body: () -> Void) -> Stage {
+        body()
+        let clock = ContinuousClock()
+        let times = (0..<runs).map { _ in clock.measure(body) / .milliseconds(1) }.sorted()
+        return Stage(
+            name: name, milliseconds: times[times.count / 2], soundSeconds: sound,
+            limitMilliseconds: limit.map { 1000 * limits.seconds($0) })
+    }
+
+    private func noise(count: Int) -> [Float] {
+        var random = SplitMix64(state: 1)
+        return (0..<count).map { _ in Float(random.next() >> 40) * 0x1p-24 - 0.5 }
+    }
+}
