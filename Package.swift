@@ -57,7 +57,7 @@ let package = Package(
         .testTarget(name: "TaggingTests", dependencies: ["Tagging"]),
         .testTarget(name: "SinksTests", dependencies: ["Sinks", "Tagging"], exclude: ["Golden"]),
         .testTarget(name: "SettingsTests", dependencies: ["Settings", "Tagging"]),
-        .testTarget(name: "aumdTests", dependencies: ["aumd", "CSndFile"]),
+        .testTarget(name: "aumdTests", dependencies: ["aumd", "CSndFile"], exclude: ["Allocations"]),
     ],
     swiftLanguageModes: [.v6]
 )

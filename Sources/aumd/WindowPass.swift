@@ -23,6 +23,8 @@ final class WindowPass: @unchecked Sendable {
     private let encoder: Encoder
     private let columnSize: Int
     private let queue = DispatchQueue(label: "aumd.window-pass", qos: .userInitiated)
+    /// Runs a pass for each datum: beginning one allocates nothing, as a block would.
+    private let work: any DispatchSourceUserDataAdd
     private let done = DispatchSemaphore(value: 0)
     private var columns: [Float]
     private var columnCount = 0
@@ -46,6 +48,14 @@ final class WindowPass: @unchecked Sendable {
         }
         columns = [Float](repeating: 0, count: self.capacity * c.columnSize)
         scores = [Float](repeating: 0, count: self.capacity * c.labels.count)
+        work = DispatchSource.makeUserDataAddSource(queue: queue)
+        work.setEventHandler { [unowned self] in run() }
+        work.activate()
+    }
+
+    deinit {
+        if isInFlight { done.wait() }
+        work.cancel()
     }
 
     /// Columns before the first unconfirmed one that a pass reads too.
@@ -69,7 +79,7 @@ final class WindowPass: @unchecked Sendable {
         columnCount = range.count
         confirming = count
         isInFlight = true
-        queue.async { self.run() }
+        work.add(data: 1)
     }
 
     /// The scores of the pass in flight (confirmed columns, C), once it has ended.

@@ -28,6 +28,11 @@ struct Command {
     }
 }
 
+extension Command {
+    /// Whether the system has a program of this name.
+    static func exists(_ name: String) -> Bool { (try? Command("sh", ["-c", "command -v \(name)"]).status) == 0 }
+}
+
 /// A folder that is removed with its value.
 final class TemporaryFolder {
     let url: URL

@@ -18,9 +18,9 @@ struct ListenTests {
     @Test("What comes through libasound has the scores of the file, bit for bit, and the same events")
     func alsaEqualsFile() throws {
         try Sound.raw(Sound.bursts(seconds: 8)).write(to: folder.url.appending(path: "bursts.raw"))
-        try buildScriptedDevice("infile \"\(folder.path)/bursts.raw\"")
+        try folder.makeScriptedDevice("infile \"\(folder.path)/bursts.raw\"")
         let live = try Program.shell(
-            "timeout -s INT 9.5 \"$AUMD\" listen --config \(config) --device mic --scores --format ndjson", environment: alsa)
+            "timeout -s INT 9.5 \"$AUMD\" listen --config \(config) --device mic --scores --format ndjson", environment: folder.alsa)
         #expect(live.status == 0 || live.status == 124, "\(live.errors)")
         let fromDevice = try Line.all(live.output)
         let fromFile = try Line.all(Program.run("listen", "--config", config, "--source", file, "--scores", "--format", "ndjson").output)
@@ -46,9 +46,9 @@ struct ListenTests {
     @Test("A device that is lost and comes back leaves a gap record, and listening goes on")
     func lostDevice() throws {
         try Sound.raw(Sound.bursts(seconds: 8)).write(to: folder.url.appending(path: "bursts.raw"))
-        try buildScriptedDevice("infile \"\(folder.path)/bursts.raw\" script \"24000:gone:800,64000:xrun\"")
+        try folder.makeScriptedDevice("infile \"\(folder.path)/bursts.raw\" script \"24000:gone:800,64000:xrun\"")
         let live = try Program.shell(
-            "timeout -s INT 7 \"$AUMD\" listen --config \(config) --device mic --scores --format ndjson", environment: alsa)
+            "timeout -s INT 7 \"$AUMD\" listen --config \(config) --device mic --scores --format ndjson", environment: folder.alsa)
         let lines = try Line.all(live.output)
         let states = lines.filter { $0["type"] == "status" }.compactMap { $0["state"] }
         #expect(states.contains("device_lost"))
@@ -172,21 +172,6 @@ struct ListenTests {
         #expect(told.count > 4)
         #expect(try events("f") == told)
         for client in 1...3 { #expect(try events("client\(client)") == told) }
-    }
-
-    private var alsa: [String: String] { ["ALSA_CONFIG_PATH": folder.path + "/asound.conf"] }
-
-    private func buildScriptedDevice(_ settings: String) throws {
-        let source = packageRoot.appending(path: "Tests/CaptureTests/ScriptedPCM/pcm_scripted.c").path
-        let library = folder.path + "/libasound_module_pcm_scripted.so"
-        let built = try Command("cc", ["-shared", "-fPIC", "-DPIC", "-O1", source, "-o", library, "-lasound", "-lm"])
-        #expect(built.status == 0, "\(built.errors)")
-        try folder.write(
-            """
-            </usr/share/alsa/alsa.conf>
-            pcm_type.scripted { lib "\(library)" }
-            pcm.mic { type scripted \(settings) }
-            """, to: "asound.conf")
     }
 
     private func scores(_ lines: [Line], _ status: String) -> [[(label: String, score: Double)]] {

@@ -17,14 +17,20 @@ struct ModelOptions: ParsableArguments {
     /// Loads the model that the command line, the environment or the settings name, else the bundled one.
     ///
     /// - Parameter settings: what the merged settings say.
-    ///
     /// - Throws: ``Failure``.
     func load(settings: String? = nil) throws(Failure) -> Model {
+        try Self.load(model, settings: settings, storage: weights)
+    }
+
+    /// The same, with what the command line says as arguments.
+    static func load(
+        _ directory: String?, settings: String? = nil, storage: WeightStorage = .float32
+    ) throws(Failure) -> Model {
         let environment = getenv("AUMD_MODEL").map { String(cString: $0) }
-        guard let path = model ?? environment ?? settings ?? Resources.path("model") else {
+        guard let path = directory ?? environment ?? settings ?? Resources.path("model") else {
             throw Failure(.noInput, "The bundled model is not beside this program; install it again or name one with --model.")
         }
-        do throws(ModelError) { return try Model(directory: path, storage: weights) } catch { throw Failure(error) }
+        do throws(ModelError) { return try Model(directory: path, storage: storage) } catch { throw Failure(error) }
     }
 }
 

@@ -14,9 +14,7 @@ struct ShowModel: ParsableCommand {
     var labels = false
 
     func run() throws {
-        var options = ModelOptions()
-        options.model = directory
-        let model = try options.load()
+        let model = try ModelOptions.load(directory)
         let c = model.configuration
         print("""
             \(model.identifier)
@@ -27,6 +25,7 @@ struct ShowModel: ParsableCommand {
               licence     \(c.license ?? "not stated")
               provisional \(c.recurrentObstacle.map { "none: \($0)" } ?? "scores each \(seconds(1, c))")
               confirmed   \(confirmed(c))
+              cost        \(cost(model)) GMAC a second of sound, both directions
               kernels     \(model.kernels)
             """)
         guard labels else { return }
@@ -35,6 +34,17 @@ struct ShowModel: ParsableCommand {
             let limits = label.thresholds.map { "  on \($0.on) off \($0.off)" } ?? ""
             print("  \(index)  \(label.name)  \(label.mid)\(parents.isEmpty ? "" : "  < \(parents)")\(limits)")
         }
+    }
+
+    /// Giga multiply-adds of the blocks: each column once recurrent, and once in each window pass that reads it.
+    private func cost(_ model: Model) -> String {
+        let c = model.configuration
+        let recurrent = c.recurrentObstacle == nil ? model.cost(tokens: c.bands, bidirectional: false).multiplyAdds : 0
+        let window = (c.clipColumns ?? c.chunk + c.lookahead) * c.bands
+        let pass = Double(model.cost(tokens: window, bidirectional: true).multiplyAdds) / Double(c.chunk)
+        let perSecond = (Double(recurrent) + pass) * Double(c.frontend.sampleRate) / Double(c.columnSamples)
+        let hundredths = Int((perSecond / 1e7).rounded())
+        return "\(hundredths / 100).\(hundredths % 100 < 10 ? "0" : "")\(hundredths % 100)"
     }
 
     private func confirmed(_ c: Configuration) -> String {

@@ -1,0 +1,88 @@
+import Foundation
+import Testing
+
+/// What a column costs, told by counting and not by a clock.
+@Suite("What a column costs")
+struct CostTests {
+    let folder: TemporaryFolder
+    let counter: String
+
+    init() throws {
+        folder = try TemporaryFolder()
+        counter = try folder.compileLibrary("Tests/aumdTests/Allocations/count_allocations.c", as: "count_allocations.so")
+    }
+
+    @Test("No heap allocation in the steady state, from samples to events, resampler and both directions included")
+    func allocations() throws {
+        var counts: [[String: Int]] = []
+        for seconds in [20, 40] {
+            try Sound.raw(hiss(seconds: seconds)).write(to: folder.url.appending(path: "hiss.raw"))
+            counts.append(
+                try allocations("\"$AUMD\" listen --source - --raw-rate 44100 --format ndjson < \(folder.path)/hiss.raw"))
+        }
+        // 45 columns and 5 window passes lie between the two; Dispatch may make itself a thread or two meanwhile.
+        let more = counts[1].values.reduce(0, +) - counts[0].values.reduce(0, +)
+        #expect(more < 25, "\(counts)")
+        #expect(try #require(counts[1]["analysis"]) - #require(counts[0]["analysis"]) < 3, "\(counts)")
+    }
+
+    @Test("The capture thread allocates nothing once the device is open")
+    func captureAllocations() throws {
+        try folder.makeScriptedDevice("formats \"S16_LE\"")
+        var counts: [Int] = []
+        for seconds in [1, 4] {
+            let all = try allocations(
+                "timeout -s INT \(seconds) \"$AUMD\" listen --device mic --format ndjson", folder.alsa)
+            counts.append(try #require(all["capture"]))
+        }
+        #expect(counts[0] > 0)
+        #expect(counts[0] == counts[1])
+    }
+
+    @Test(
+        "Instructions stay within a tenth of what they were when this was last looked at",
+        .enabled(if: Command.exists("valgrind")))
+    func instructions() throws {
+        // valgrind cannot read the compiler's debug information, and runs the x86-64-v3 kernels.
+        let program = folder.path + "/aumd"
+        #expect(try Command("strip", ["-o", program, Program.path]).status == 0)
+        let model = packageRoot.appending(path: "Sources/aumd/Resources/model").path
+        let counts = try [2, 4].map { seconds in
+            let file = folder.path + "/\(seconds).wav"
+            try Sound.wav(hiss(seconds: seconds)).write(to: URL(filePath: file))
+            let result = try Command(
+                "valgrind",
+                ["--tool=callgrind", "--callgrind-out-file=/dev/null", program, "tag", "--mode", "stream", "--model", model, file])
+            let line = try #require(result.errors.split(separator: "\n").first { $0.contains("Collected :") }, "\(result.errors)")
+            return try #require(line.split(separator: " ").last.flatMap { Double($0) })
+        }
+        let perColumn = (counts[1] - counts[0]) / 12.5
+        #expect(abs(perColumn / Self.instructionsPerColumn - 1) < 0.1, "\(perColumn)")
+    }
+
+    /// Frontend, recurrent step, window pass and tagger with the bundled model: x86-64-v3 kernels, Swift 6.3, release.
+    static let instructionsPerColumn = 11.08e6
+
+    /// Allocations of a shell line's program, by thread.
+    private func allocations(_ line: String, _ environment: [String: String] = [:]) throws -> [String: Int] {
+        let counts = folder.path + "/counts"
+        // Preloaded into the program alone: the shell and timeout would count, too.
+        let preloading = line.replacing("\"$AUMD\"", with: "env LD_PRELOAD=\(counter) \"$AUMD\"")
+        let result = try Program.shell(preloading, environment: environment.merging(["ALLOCATION_COUNTS": counts]) { $1 })
+        #expect(result.errors == "", "\(result.errors)")
+        let lines = try String(contentsOfFile: counts, encoding: .utf8).split(separator: "\n")
+        return try lines.reduce(into: [:]) { all, line in
+            let parts = line.split(separator: " ", maxSplits: 1)
+            all[parts.count > 1 ? String(parts[1]) : "", default: 0] += try #require(Int(parts[0]))
+        }
+    }
+
+    /// Faint noise that no label's thresholds let through.
+    private func hiss(seconds: Int) -> [Int16] {
+        var state: UInt64 = 7
+        return (0..<16000 * seconds).map { _ in
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return Int16(truncatingIfNeeded: Int64(bitPattern: state) >> 61)
+        }
+    }
+}
