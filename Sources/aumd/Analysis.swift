@@ -61,6 +61,8 @@ final class Analysis {
         history = ColumnHistory(capacity: 256 + 2 * (pass?.capacity ?? 0), columnSize: c.columnSize)
     }
 
+    deinit { pass?.cancel() }
+
     /// Takes the next column of the run.
     ///
     /// - Parameters:

@@ -49,14 +49,12 @@ final class WindowPass: @unchecked Sendable {
         columns = [Float](repeating: 0, count: self.capacity * c.columnSize)
         scores = [Float](repeating: 0, count: self.capacity * c.labels.count)
         work = DispatchSource.makeUserDataAddSource(queue: queue)
-        work.setEventHandler { [unowned self] in run() }
+        work.setEventHandler { self.run() }
         work.activate()
     }
 
-    deinit {
-        if isInFlight { done.wait() }
-        work.cancel()
-    }
+    /// Lets go of this object, which its source holds; a pass in flight comes to its end by itself.
+    func cancel() { work.cancel() }
 
     /// Columns before the first unconfirmed one that a pass reads too.
     func leftContext(confirming: Int) -> Int {
