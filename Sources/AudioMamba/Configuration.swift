@@ -59,6 +59,12 @@ public struct Configuration: Sendable {
     public struct Thresholds: Sendable, Equatable, Decodable {
         public var on: Float
         public var off: Float
+        /// In place of `on` for scores without right context, where the model says so.
+        public var provisionalOn: Float?
+
+        enum CodingKeys: String, CodingKey {
+            case on, off, provisionalOn = "provisional_on"
+        }
     }
 
     /// What the log-mel must be: samples and bins, frequencies in Hz.

@@ -114,6 +114,8 @@ extension Configuration {
                 if let limits = thresholds?[name] {
                     try check("thresholds.\(name)", 0 < limits.off && limits.off <= limits.on && limits.on < 1,
                               "0 < off <= on < 1 does not hold")
+                    try check("thresholds.\(name)", limits.provisionalOn.map { 0 < $0 && $0 < 1 } ?? true,
+                              "0 < provisional_on < 1 does not hold")
                 }
                 labels.append(Label(name: name, mid: mids[i], parents: ancestors, thresholds: thresholds?[name]))
             }

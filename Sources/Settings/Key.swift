@@ -55,6 +55,7 @@ extension Key<Settings.Rule> {
     static let all: [Key<Settings.Rule>] = [
         Key("on", \.on) { $0.threshold() },
         Key("off", \.off) { $0.threshold() },
+        Key("provisional_on", \.provisionalOn) { $0.threshold() },
         Key("minimum_duration", \.minimumDuration) { $0.number(0...86_400, unit: " s") },
         Key("cooldown", \.cooldown) { $0.number(0...86_400, unit: " s") },
         Key("mute", \.mute) { $0.bool() },

@@ -2,12 +2,13 @@ import Tagging
 
 extension Settings {
     /// A class of the model and the thresholds that its folder gives for it.
-    public typealias ModelLabel = (name: String, on: Float?, off: Float?)
+    public typealias ModelLabel = (name: String, on: Float?, off: Float?, provisionalOn: Float?)
 
     /// The rule of each of a model's labels: what was said about the label, over what was said about all, over the
     /// model's own thresholds, over `LabelRule`'s defaults.
     ///
-    /// Where only one threshold of a label was chosen by the user, an inherited `off` gives way and falls to `on`.
+    /// Where only one threshold of a label was chosen by the user, an inherited `off` gives way and falls to `on`, and the
+    /// model's provisional threshold, which belongs to its own `on`, is left out.
     ///
     /// - Returns: (labels.count), in their order.
     /// - Throws: `InvalidSettings` with every name that the model does not have, and every `off` above its `on`.
@@ -31,6 +32,7 @@ extension Settings {
             var rule = LabelRule()
             rule.on = merged.on ?? label.on ?? rule.on
             rule.off = merged.off ?? label.off ?? rule.off
+            rule.provisionalOn = merged.provisionalOn ?? (merged.on == nil ? label.provisionalOn : nil)
             if rule.off > rule.on {
                 if let off = said.off {
                     errors.append(

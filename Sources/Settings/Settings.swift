@@ -56,6 +56,8 @@ public struct Settings: Sendable, Equatable {
     public struct Rule: Sendable, Equatable {
         /// Score that starts an event.
         public var on: Float?
+        /// Provisional score that starts one.
+        public var provisionalOn: Float?
         /// Score below which it ends.
         public var off: Float?
         /// Seconds.
@@ -69,11 +71,12 @@ public struct Settings: Sendable, Equatable {
 
         /// A rule that was not read from a file; nil is "not said".
         public init(
-            on: Float? = nil, off: Float? = nil, minimumDuration: Double? = nil, cooldown: Double? = nil,
+            on: Float? = nil, off: Float? = nil, provisionalOn: Float? = nil, minimumDuration: Double? = nil, cooldown: Double? = nil,
             mute: Bool? = nil
         ) {
             self.on = on
             self.off = off
+            self.provisionalOn = provisionalOn
             self.minimumDuration = minimumDuration
             self.cooldown = cooldown
             self.mute = mute

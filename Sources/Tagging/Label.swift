@@ -22,6 +22,9 @@ public struct Label: Sendable, Equatable {
 public struct LabelRule: Sendable, Equatable {
     /// A score at or above this starts an event. 0.5: the model holds the sound for more likely than not.
     public var on: Float
+    /// A provisional score at or above this opens an event in place of `on`; nil: `on`. Without right context scores rise
+    /// later: a lower threshold tells sooner, and more of what it tells is retracted.
+    public var provisionalOn: Float?
     /// The event lasts while scores stay at or above this (hysteresis), `off <= on`. 0.3: a dip inside a sound, such
     /// as a pause between words, keeps it in one piece.
     public var off: Float
@@ -40,11 +43,12 @@ public struct LabelRule: Sendable, Equatable {
 
     /// A rule without checks; `TaggerConfiguration` makes them.
     public init(
-        on: Float = 0.5, off: Float = 0.3, minimumDuration: Double = 0, cooldown: Double = 0.48,
+        on: Float = 0.5, off: Float = 0.3, provisionalOn: Float? = nil, minimumDuration: Double = 0, cooldown: Double = 0.48,
         mute: Bool = false, group: String? = nil
     ) {
         self.on = on
         self.off = off
+        self.provisionalOn = provisionalOn
         self.minimumDuration = minimumDuration
         self.cooldown = cooldown
         self.mute = mute

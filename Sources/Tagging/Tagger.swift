@@ -17,7 +17,7 @@
 /// provisional offset (an `update`), so that the next sound of the label can open before the last one is decided.
 ///
 /// A provisional event is decided when the confirmed track is `Tagger.matchSeconds` past its onset. The provisional
-/// path adds no delay: an event opens with the first column at or above `on`, at most two columns (0.32 s) after a
+/// path adds no delay: an event opens with the first column at or above `provisionalOn`, at most two columns (0.32 s) after a
 /// sound's onset if its second column crosses, plus what `LabelRule.minimumDuration` asks for.
 ///
 /// Steady state allocates nothing: all state is made by `init`, and `actions` is the caller's array, to be reused.
@@ -59,8 +59,8 @@ public struct Tagger: Sendable {
     public init(_ configuration: TaggerConfiguration) {
         self.configuration = configuration
         ontology = Ontology(configuration)
-        provisionalTrack = Track(configuration, ontology)
-        confirmedTrack = Track(configuration, ontology)
+        provisionalTrack = Track(configuration, ontology, .provisional)
+        confirmedTrack = Track(configuration, ontology, .confirmed)
         matchWindow = Int64(Tagger.matchSeconds * Double(configuration.sampleRate))
         let count = configuration.labels.count
         // Undecided events of one label are a cooldown apart; eight a label cover several seconds of every label at once.

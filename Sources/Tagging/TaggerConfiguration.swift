@@ -8,6 +8,8 @@ public enum TaggerConfigurationError: Error, Sendable, Equatable, CustomStringCo
     case ancestorsIncomplete(label: String, ancestor: String)
     /// Thresholds have to satisfy 0 < off <= on <= 1.
     case thresholds(label: String, on: Float, off: Float)
+    /// The threshold of provisional scores has to satisfy 0 < on <= 1.
+    case provisionalThreshold(label: String, on: Float)
     /// A duration is negative, not a number, or longer than a day.
     case duration(label: String, name: String, seconds: Double)
     /// Sample rate and column length have to be positive.
@@ -24,6 +26,8 @@ public enum TaggerConfigurationError: Error, Sendable, Equatable, CustomStringCo
             "Label \"\(label)\" has the ancestor \"\(ancestor)\" but not all of that one's ancestors; list every ancestor, nearest first."
         case .thresholds(let label, let on, let off):
             "Label \"\(label)\" has the thresholds on \(on) and off \(off); choose 0 < off <= on <= 1."
+        case .provisionalThreshold(let label, let on):
+            "Label \"\(label)\" has the provisional threshold \(on); choose a value above 0, at most 1."
         case .duration(let label, let name, let seconds):
             "Label \"\(label)\" has \(name) \(seconds) s; choose a value from 0 to 86400."
         case .timeBase(let sampleRate, let columnLength):
@@ -66,6 +70,9 @@ public struct TaggerConfiguration: Sendable {
             let rule = rules[index]
             guard rule.off > 0, rule.off <= rule.on, rule.on <= 1 else {
                 throw .thresholds(label: label.name, on: rule.on, off: rule.off)
+            }
+            if let provisional = rule.provisionalOn, !(provisional > 0 && provisional <= 1) {
+                throw .provisionalThreshold(label: label.name, on: provisional)
             }
             for (name, seconds) in [("minimum duration", rule.minimumDuration), ("cooldown", rule.cooldown)] {
                 guard seconds >= 0, seconds <= 86_400 else {

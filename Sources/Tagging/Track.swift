@@ -73,7 +73,8 @@ struct Track: Sendable {
     /// End of the last column.
     private(set) var end = Int64.min
 
-    init(_ configuration: TaggerConfiguration, _ ontology: Ontology) {
+    /// - Parameter status: which of a rule's thresholds hold.
+    init(_ configuration: TaggerConfiguration, _ ontology: Ontology, _ status: Event.Status) {
         let rate = Double(configuration.sampleRate)
         self.ontology = ontology
         column = Int64(configuration.columnLength)
@@ -82,8 +83,9 @@ struct Track: Sendable {
         limits = configuration.rules.map { rule in
             // Rounded to samples first: seven times 0.16 s is seven columns, whatever the last bit says.
             let minimum = Int((rule.minimumDuration * rate).rounded())
+            let on = status == .provisional ? rule.provisionalOn ?? rule.on : rule.on
             return Limits(
-                on: rule.on, off: rule.off,
+                on: on, off: min(on, rule.off),
                 columns: max(1, (minimum + configuration.columnLength - 1) / configuration.columnLength),
                 cooldown: Int64((rule.cooldown * rate).rounded()), mute: rule.mute)
         }

@@ -72,7 +72,7 @@ struct MergingTests {
 
 @Suite("The rules of a model's labels")
 struct RuleTests {
-    let labels: [Settings.ModelLabel] = [("Speech", nil, nil), ("Bark", 0.4, 0.25), ("Siren", 0.6, 0.5), ("Alarm clock", nil, nil)]
+    let labels: [Settings.ModelLabel] = [("Speech", nil, nil, nil), ("Bark", 0.4, 0.25, nil), ("Siren", 0.6, 0.5, nil), ("Alarm clock", nil, nil, nil)]
 
     @Test("without settings: the model's thresholds, else the defaults")
     func defaults() throws {
@@ -101,6 +101,16 @@ struct RuleTests {
     func lowerOn() throws {
         let rules = try Settings(yaml: "events: {labels: {Siren: {on: 0.2}}}").rules(labels: labels)
         #expect(rules[2] == LabelRule(on: 0.2, off: 0.2))
+    }
+
+    @Test("the model's provisional threshold goes with the model's on")
+    func provisional() throws {
+        let labels: [Settings.ModelLabel] = [("Bark", 0.6, 0.2, 0.4)]
+        func rule(_ yaml: String) throws -> LabelRule { try Settings(yaml: yaml).rules(labels: labels)[0] }
+        #expect(try rule("{}").provisionalOn == 0.4)
+        #expect(try rule("events: {default: {on: 0.7}}").provisionalOn == nil)
+        #expect(try rule("events: {default: {on: 0.7}, labels: {Bark: {provisional_on: 0.5}}}").provisionalOn == 0.5)
+        #expect(try rule("events: {labels: {Bark: {off: 0.1}}}").provisionalOn == 0.4)
     }
 
     @Test("an off above the model's on is told")

@@ -79,12 +79,12 @@ struct ReadingTests {
         #expect(settings.writesJournal == silent.writesJournal && settings.output.journal != nil)
         #expect(settings.scores == silent.scores && settings.output.scores != nil)
         #expect(settings.statusInterval == silent.statusInterval && settings.output.statusInterval != nil)
-        let labels: [Settings.ModelLabel] = [("Bark", 0.4, 0.2), ("Siren", nil, nil)]
+        let labels: [Settings.ModelLabel] = [("Bark", 0.4, 0.2, 0.3), ("Siren", nil, nil, nil)]
         #expect(settings.events.standard.cooldown != nil && settings.events.standard.minimumDuration != nil)
         #expect(try settings.rules(labels: labels) == silent.rules(labels: labels))
         for key in [
             "model", "name", "device", "channel", "rate", "period_ms", "buffer_ms", "window", "chunk", "lookahead", "on",
-            "off", "minimum_duration", "cooldown", "mute", "labels", "groups", "stdout", "file", "socket", "socket_mode",
+            "off", "provisional_on", "minimum_duration", "cooldown", "mute", "labels", "groups", "stdout", "file", "socket", "socket_mode",
             "journal", "scores", "status_interval",
         ] {
             #expect(opened.contains("\n") && opened.split(separator: "\n").contains { $0.drop { $0 == " " }.hasPrefix("\(key):") }, "\(key)")

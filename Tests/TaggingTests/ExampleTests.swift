@@ -188,6 +188,23 @@ private func up(_ columns: Range<Int>, _ score: Float = 0.9) -> [Float] { held(s
             story(actions) == ["open 0 Siren", "update 0 Siren (confirmed)", "update 0 Siren (ended)", "close 0 Siren"])
     }
 
+    @Test("A provisional threshold of its own opens events sooner, and the confirmed scores decide by theirs")
+    func provisionalThreshold() throws {
+        var tagger = try makeTagger(LabelRule(on: 0.6, off: 0.3, provisionalOn: 0.35, cooldown: 0))
+        let rising: [Float] = [0, 0, 0.4, 0.5, 0.7, 0.8, 0.8, 0.1], faint: [Float] = [0, 0, 0.4, 0.5, 0.4, 0.1]
+        let (heard, _) = tagger.run(provisional: Script(tracks: ["Siren": rising]), confirmed: Script(tracks: ["Siren": rising]))
+        #expect(story(heard).first == "open 0 Siren" && story(heard).last == "close 0 Siren")
+        #expect(heard[0].event.score == 0.4)
+        let (taken, _) = tagger.run(
+            provisional: Script(tracks: ["Siren": faint]), confirmed: Script(tracks: ["Siren": faint]), first: 100)
+        #expect(story(taken).first == "open 1 Siren" && story(taken).last == "retract 1 Siren (not confirmed)")
+        for on: Float in [0, -1, 1.01, .nan] {
+            #expect(throws: TaggerConfigurationError.self) {
+                _ = try makeTagger(LabelRule(on: 0.6, off: 0.3, provisionalOn: on))
+            }
+        }
+    }
+
     @Test("Labels of a group share one event, named by its first member and open until the last one ends")
     func group() throws {
         var rule = LabelRule(on: 0.5, off: 0.3, cooldown: 0)

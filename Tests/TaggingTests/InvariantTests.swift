@@ -56,7 +56,7 @@ struct RandomScores {
         return Labels.all.map { label in
             let on = 0.4 + 0.3 * unit()
             return LabelRule(
-                on: on, off: next() % 4 == 0 ? on : on * 0.6,
+                on: on, off: next() % 4 == 0 ? on : on * 0.6, provisionalOn: next() % 2 == 0 ? min(1, on * (0.5 + unit())) : nil,
                 minimumDuration: minimum[Int(next() % 6)], cooldown: cooldown[Int(next() % 4)],
                 mute: next() % 12 == 0,
                 group: ["Siren", "Alarm", "Smoke detector"].contains(label.name) && next() % 2 == 0 ? "alarm" : nil)

@@ -40,7 +40,9 @@ extension Model {
     func rules(_ settings: Settings) throws(Failure) -> [LabelRule] {
         do throws(InvalidSettings) {
             var rules = try settings.rules(
-                labels: configuration.labels.map { ($0.name, $0.thresholds?.on, $0.thresholds?.off) })
+                labels: configuration.labels.map {
+                    ($0.name, $0.thresholds?.on, $0.thresholds?.off, $0.thresholds?.provisionalOn)
+                })
             for (index, label) in configuration.labels.enumerated() where label.mid == Self.silence {
                 rules[index].mute = settings.events.labels[label.name]?.mute ?? true
             }

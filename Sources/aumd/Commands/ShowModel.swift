@@ -31,7 +31,9 @@ struct ShowModel: ParsableCommand {
         guard labels else { return }
         for (index, label) in c.labels.enumerated() {
             let parents = label.parents.map { c.labels[$0].name }.joined(separator: " < ")
-            let limits = label.thresholds.map { "  on \($0.on) off \($0.off)" } ?? ""
+            let limits = label.thresholds.map {
+                "  on \($0.on) off \($0.off)" + ($0.provisionalOn.map { " provisional on \($0)" } ?? "")
+            } ?? ""
             print("  \(index)  \(label.name)  \(label.mid)\(parents.isEmpty ? "" : "  < \(parents)")\(limits)")
         }
     }
