@@ -6,6 +6,7 @@ import Logging
 import ServiceLifecycle
 import Settings
 import Sinks
+import Synchronization
 import Threads
 import UnixSignals
 
@@ -94,15 +95,20 @@ private struct ListenService: Service {
     }
 }
 
+/// Whether the first sound has been analysed. Relaxed: a value on its own.
+private let hasBeenReady = Atomic<Bool>(false)
+
 /// Reopens output files on SIGHUP, as logrotate asks.
 private struct ReopenService: Service {
     let outputs: Outputs
 
     func run() async throws {
         for await _ in await UnixSignalsSequence(trapping: .sighup).cancelOnGracefulShutdown() {
-            Notifier.reloading()
+            // READY would end the start of a service that still waits for its device.
+            let isReady = hasBeenReady.load(ordering: .relaxed)
+            if isReady { Notifier.reloading() }
             outputs.reopen()
-            Notifier.ready(status: "Output files reopened.")
+            if isReady { Notifier.ready(status: "Output files reopened.") }
         }
     }
 }
@@ -121,7 +127,10 @@ extension Pipeline.Supervision {
             next = now + Int64(interval)
             Notifier.watchdog()
         }
-        supervision.ready = { Notifier.ready(status: "Listening.") }
+        supervision.ready = {
+            Notifier.ready(status: "Listening.")
+            hasBeenReady.store(true, ordering: .relaxed)
+        }
         supervision.status = { status, labels in
             if status.state == .stopping { Notifier.stopping() }
             let level = status.levelDBFS.map { "\(Int($0.rounded())) dBFS" } ?? "no sound yet"
