@@ -60,6 +60,8 @@ final class Pipeline {
     private var isRunBegun = false
     private var isReady = false
     private var state = StatusRecord.State.starting
+    /// What is wrong in this state, in words.
+    private var message: String?
     private var nextStatus: Int64 = 0
 
     /// - Throws: ``Failure`` where the model cannot run as asked.
@@ -110,6 +112,7 @@ final class Pipeline {
         }
         endRun()
         state = .stopping
+        message = nil
         tellStatus()
         if let failure { throw Failure(failure) }
     }
@@ -238,7 +241,8 @@ extension Pipeline {
         case .lost: state = .deviceLost
         case .silent: state = .silent
         }
-        tellStatus(message: new == .capturing ? nil : new.description)
+        message = new == .capturing ? nil : new.description
+        tellStatus()
     }
 
     private func tellStatusWhenDue() {
@@ -249,7 +253,7 @@ extension Pipeline {
         tellStatus()
     }
 
-    private func tellStatus(message: String? = nil) {
+    private func tellStatus() {
         guard options.statusInterval != nil else { return }
         let statistics = source.statistics
         let status = StatusRecord(
