@@ -6,7 +6,8 @@ import Logging
 struct ServiceLog: LogHandler {
     var metadata = Logger.Metadata()
     var logLevel: Logger.Level = .notice
-    private let isJournal = getenv("JOURNAL_STREAM") != nil
+    /// Whether the journal reads the standard error.
+    static let isJournal = getenv("JOURNAL_STREAM") != nil
 
     subscript(metadataKey key: String) -> Logger.Metadata.Value? {
         get { metadata[key] }
@@ -17,7 +18,7 @@ struct ServiceLog: LogHandler {
         let details = metadata.merging(event.metadata ?? [:]) { $1 }.sorted { $0.key < $1.key }
             .map { " \($0.key)=\($0.value)" }.joined()
         let error = event.error.map { " (\($0))" } ?? ""
-        let prefix = isJournal ? "<\(priority(event.level))>" : "aumd: \(event.level): "
+        let prefix = Self.isJournal ? "<\(priority(event.level))>" : "aumd: \(event.level): "
         writeError("\(prefix)\(event.message)\(error)\(details)\n")
     }
 

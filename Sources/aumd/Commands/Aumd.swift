@@ -39,9 +39,9 @@ enum Version {
     static let text = "0.1.0"
 }
 
-/// Says one sentence to the person at the terminal or the reader of the log.
+/// Says one sentence, an error's, to the person at the terminal or the reader of the log.
 func report(_ sentence: String) {
-    writeError("aumd: \(sentence)\n")
+    writeError(ServiceLog.isJournal ? "<3>\(sentence)\n" : "aumd: \(sentence)\n")
 }
 
 /// Writes to the standard error, which may be closed.
