@@ -107,7 +107,8 @@ def measure(options: argparse.Namespace, sounds: list[tuple[float, set[str]]], e
     gaps = [record for _, record in records if record["type"] == "gap"]
     print(f"{options.minutes} min, {len(sounds)} sounds, exit status {program.returncode}")
     print(f"lost samples {sum(gap['samples'] for gap in gaps)}, xruns {status['xruns']}, records dropped or samples "
-          f"overwritten {status['dropped']}, late window passes {status['late_windows']}")
+          f"overwritten {status['dropped']}, late window passes {status['late_windows']}, "
+          f"latest wake-up of the capture thread {status['worst_wake_up_ms']} ms after a full period")
     print(f"resident memory (anonymous) every 30 s, MB: {memory}")
     for name, cpu in sorted(used.items(), key=lambda entry: -entry[1]):
         print(f"CPU of {name}: {100 * cpu / (60 * options.minutes):.2f} % of a core")

@@ -176,6 +176,8 @@ public struct StatusRecord: Sendable, Equatable {
     public var dropped: UInt64
     /// Window passes that were not done when the next was due.
     public var lateWindows: UInt64
+    /// The latest the capture thread came to a full period since the start, milliseconds; nil where there is no device.
+    public var worstWakeUp: Double?
     /// Name of the device, where there is one.
     public var device: String?
     /// A sentence about the state, such as the error that took the device away.
@@ -184,7 +186,8 @@ public struct StatusRecord: Sendable, Equatable {
     /// A state of one source; counts are since the start.
     public init(
         source: String, time: RecordTime, state: State, levelDBFS: Float? = nil, xruns: UInt64 = 0,
-        dropped: UInt64 = 0, lateWindows: UInt64 = 0, device: String? = nil, message: String? = nil
+        dropped: UInt64 = 0, lateWindows: UInt64 = 0, worstWakeUp: Double? = nil, device: String? = nil,
+        message: String? = nil
     ) {
         self.source = source
         self.time = time
@@ -193,6 +196,7 @@ public struct StatusRecord: Sendable, Equatable {
         self.xruns = xruns
         self.dropped = dropped
         self.lateWindows = lateWindows
+        self.worstWakeUp = worstWakeUp
         self.device = device
         self.message = message
     }

@@ -103,6 +103,10 @@ public struct RecordEncoder {
         json.value(status.dropped &+ dropped)
         json.key("late_windows")
         json.value(status.lateWindows)
+        if let delay = status.worstWakeUp {
+            json.key("worst_wake_up_ms")
+            json.value(delay)
+        }
         if let device = status.device {
             json.key("device")
             json.value(device)

@@ -260,6 +260,7 @@ extension Pipeline {
             source: options.name, time: .clock(milliseconds: StreamInstant.now().nanoseconds / 1_000_000),
             state: state, levelDBFS: isReady ? levelDBFS : nil, xruns: UInt64(statistics.xruns),
             dropped: UInt64(statistics.overflowSamples), lateWindows: analysis.lateWindows,
+            worstWakeUp: options.device == nil ? nil : Double(statistics.worstWakeUpDelay / 1000) / 1000,
             device: options.device, message: message)
         records.send(.status(status))
         supervision.status(status, open.values.map { labels[$0].name }.sorted())
