@@ -1,8 +1,14 @@
 /// One track of scores, provisional or confirmed, cut into segments: hysteresis, durations and the ontology.
 ///
+/// A segment is where scores stay at or above `off` and reach `on`: it begins where they came up through `off`, at most
+/// ``lookBack`` before they reached `on`.
+///
 /// Knows nothing of the other track. A segment belongs to one label (or group) at a time; a label that is up without a
 /// segment of its own is absorbed by a descendant's.
 struct Track: Sendable {
+    /// Seconds. Half of what the two tracks' onsets may be apart, so that an early onset cannot keep them from matching.
+    static let lookBack = Tagger.matchSeconds / 2
+
     /// What a column changed. `slot` names a segment from `began` to `ended` or `dropped`, then may be used again.
     struct Transition: Sendable {
         enum Kind: Sendable { case began, renamed, ended, dropped }
@@ -40,6 +46,8 @@ struct Track: Sendable {
         var phase = Phase.idle
         var previous = Float.nan
         var columns = 0
+        /// Where an idle label's score last came up through `off`; `Int64.min` while it is below.
+        var upAt = Int64.min
         var onset: Int64 = 0
         var peak: Float = 0
         var slot = -1
@@ -60,6 +68,7 @@ struct Track: Sendable {
     private let ontology: Ontology
     private let limits: [Limits]  // (labels)
     private let column: Int64
+    private let lookBack: Int64
     private let renameWindow: Int64
     private let absorbWindow: Int64
 
@@ -78,6 +87,7 @@ struct Track: Sendable {
         let rate = Double(configuration.sampleRate)
         self.ontology = ontology
         column = Int64(configuration.columnLength)
+        lookBack = Int64(Self.lookBack * rate)
         renameWindow = Int64(Ontology.renameSeconds * rate)
         absorbWindow = Int64(Ontology.absorbSeconds * rate)
         limits = configuration.rules.map { rule in
@@ -111,11 +121,17 @@ struct Track: Sendable {
             let limit = limits[label]
             switch states[label].phase {
             case .idle:
+                if !(score >= limit.off) {
+                    states[label].upAt = .min
+                } else if states[label].upAt == .min {
+                    states[label].upAt = rise(label, score, centre)
+                }
                 if score >= limit.on, centre >= states[label].coolUntil {
                     states[label].phase = .rising
                     states[label].columns = 1
                     states[label].peak = score
-                    states[label].onset = max(rise(label, score, centre), states[label].coolUntil)
+                    states[label].onset = max(states[label].upAt, centre - lookBack, states[label].coolUntil)
+                    states[label].upAt = .min
                     if limit.columns == 1 { starting.append(label) }
                 }
             case .rising:
@@ -156,6 +172,7 @@ struct Track: Sendable {
             if states[label].phase == .member { leave(label, at: end) }
             states[label].phase = .idle
             states[label].previous = .nan
+            states[label].upAt = .min
         }
     }
 
@@ -172,9 +189,9 @@ struct Track: Sendable {
     /// Between the centre of the column before and this one's, on the line through both scores.
     private func rise(_ label: Int, _ score: Float, _ centre: Int64) -> Int64 {
         let before = states[label].previous
-        let on = limits[label].on
-        guard before < on, before.isFinite else { return centre - column / 2 }
-        return centre - column + position((on - before) / (score - before))
+        let off = limits[label].off
+        guard before < off, before.isFinite else { return centre - column / 2 }
+        return centre - column + position((off - before) / (score - before))
     }
 
     private func fall(_ label: Int, _ score: Float, _ centre: Int64) -> Int64 {

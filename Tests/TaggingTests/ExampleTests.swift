@@ -16,12 +16,24 @@ private func up(_ columns: Range<Int>, _ score: Float = 0.9) -> [Float] { held(s
         #expect(actions.map(\.event.revision) == [0, 1, 2, 3])
         #expect(actions.map(\.event.status) == [.provisional, .provisional, .confirmed, .confirmed])
         #expect(actions[0].event.parents == ["Dog", "Animal", "Pets"].map(Labels.index))
-        // From 0 to 0.88 the score crosses 0.5 at 0.5/0.88 of the way from centre to centre.
-        let crossing = 10 * column - column / 2 + Int64((0.5 / 0.88 * 2560).rounded())
+        // From 0 to 0.88 the score comes up through 0.3 at 0.3/0.88 of the way from centre to centre.
+        let crossing = 10 * column - column / 2 + Int64((0.3 / 0.88 * 2560).rounded())
         #expect(abs(actions[3].event.onset - crossing) <= 1)
         #expect(actions[0].event.openedOnset != actions[3].event.onset)
         #expect(actions.allSatisfy { $0.event.openedOnset == actions[0].event.onset })
         #expect(actions[3].event.peak == 0.88)
+    }
+
+    @Test("A sound begins where its score came up through off, but no more than half a second before it reached on")
+    func slowRise() throws {
+        for risen in [1, 2, 3, 4, 20] {
+            var tagger = try makeTagger()
+            let script = Script(tracks: ["Siren": [Float](repeating: 0, count: 20) + [Float](repeating: 0.3, count: risen) + [0.9, 0.9]])
+            let actions = tagger.run(confirmed: script)
+            // 0.3 is reached at a column's centre; half a second is 3.125 columns.
+            let early = Double(actions[0].event.onset) / Double(column) - (20.5 + Double(risen))
+            #expect(abs(early + min(3.125, Double(risen))) < 0.01)
+        }
     }
 
     @Test("A sound opens within 0.35 s of its onset, wherever in a column it begins, while its second column crosses")
