@@ -21,19 +21,17 @@ from aumd_training import eventcalibration, eventmetrics, program, streamset
 from aumd_training.annotation import Event, events_of
 from aumd_training.corpus import read_labels
 from aumd_training.data import NOISE_LABELS
-from aumd_training.segments import segments
 from aumd_training.timeline import Timeline
 
 #: YAMNet's hops, in columns of 0.16 s.
 HOPS = (1, 2, 3)
 
 
-def cut(line: Timeline, on: np.ndarray) -> list[Event]:
+def cut(line: Timeline, on: np.ndarray, onset_at: str = "on") -> list[Event]:
     """Events of a timeline's scores at thresholds `on` (C), label by label."""
     out = []
     for c, name in enumerate(line.names):
-        found = segments(line.scores[:, c], on[c], eventcalibration.HYSTERESIS * on[c], line.centres)
-        out += [Event(float(a), float(b), name) for a, b in found]
+        out += [Event(float(a), float(b), name) for a, b in eventcalibration.cut(line, c, on[c], onset_at)]
     return out
 
 
@@ -88,8 +86,8 @@ def measure_teacher(arguments: argparse.Namespace, parents: dict, rate: float) -
     allowed, best = silent.allowed(parents), None
     for every in HOPS:
         scapes = line("validation", "soundscapes", every)
-        found = eventcalibration.curves(scapes, scapes.references(parents, NOISE_LABELS), silent, allowed)
-        points = eventcalibration.operating_points(found, silent, allowed, parents)
+        references = scapes.references(parents, NOISE_LABELS)
+        points = eventcalibration.frontier(eventcalibration.operating_points(scapes, references, silent, allowed, parents))
         if best is None or points[0]["f1"] > best[1][0]["f1"]:
             best = every, points
     every, points = best
@@ -113,10 +111,10 @@ def trade_off(points: list[dict], lines: dict[str, Timeline], parents: dict) -> 
     for point in points:
         on = np.array(point["on"])
         false = eventcalibration.false_alarms(silent, allowed, on, parents)
-        f1 = eventmetrics.event_f1(references, cut(scapes, on))["onset_f_measure"]
         out.append({
             "validation_f1": point["f1"], "validation_false_per_hour": point["false_per_hour"],
-            "f1": f1, "false_per_hour": len(false) / (silent.seconds / 3600),
+            "f1": eventcalibration.mean_f1(scapes, references, on),
+            "f1_onset_at_off": eventcalibration.mean_f1(scapes, references, on, "off"), "false_per_hour": len(false) / (silent.seconds / 3600),
         })
     return out
 

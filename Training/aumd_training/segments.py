@@ -8,10 +8,13 @@ import numpy as np
 COOLDOWN = 0.48
 
 
-def segments(scores: np.ndarray, on: float, off: float, centres: np.ndarray, cooldown: float = COOLDOWN) -> np.ndarray:
+def segments(
+    scores: np.ndarray, on: float, off: float, centres: np.ndarray, onset_at: str = "on", cooldown: float = COOLDOWN
+) -> np.ndarray:
     """Onsets and offsets in seconds, (segments, 2), of runs that reach `on` and last while scores are at least `off`.
 
-    scores (T), one a column; centres (T), seconds. Crossings lie on the line between two columns' centres.
+    scores (T), one a column; centres (T), seconds. Crossings lie on the line between two columns' centres. The onset is
+    where scores first cross `on`, as in the daemon, or with `onset_at` "off" where the run crosses `off`.
     """
     up = np.concatenate([[False], scores >= off, [False]])
     edges = np.flatnonzero(up[1:] != up[:-1]).reshape(-1, 2)  # first column, column after the last
@@ -23,7 +26,8 @@ def segments(scores: np.ndarray, on: float, off: float, centres: np.ndarray, coo
     has[has] = reach[first[has]] < edges[has, 1]
     starts, ends = reach[first[has]], edges[has, 1]
     column = centres[1] - centres[0]
-    onset = cross(scores, starts, on, centres, column)
+    rising, threshold = (starts, on) if onset_at == "on" else (edges[has, 0], off)
+    onset = cross(scores, rising, threshold, centres, column)
     offset = cross(scores, ends, off, centres, column)
     offset = np.maximum(offset, onset + column / 2)
     return cooled(np.stack([onset, offset], 1), cooldown)
