@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from . import ontology
+
 #: A label's `off` threshold, as a share of its `on`.
 HYSTERESIS = 0.6
 LOWEST, HIGHEST = 0.10, 0.98
@@ -41,11 +43,7 @@ def operating_point(
     names = [config["id2label"][str(c)] for c in range(target.shape[1])]
     on = np.array([config["thresholds"][name]["on"] for name in names])
     off = np.array([config["thresholds"][name]["off"] for name in names])
-    related = np.eye(len(names), dtype=bool)
-    for name, chain in config["parents"].items():
-        for parent in chain:
-            i, j = names.index(name), names.index(parent)
-            related[i, j] = related[j, i] = True
+    related = ontology.related(names, config["parents"])
     reached = np.array([(scores >= on).any(0) for scores in columns])
     counted = [c for c in range(len(names)) if target[:, c].sum() >= 3]
     recall = float(np.mean([reached[target[:, c], c].mean() for c in counted]))

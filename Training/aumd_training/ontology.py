@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
 #: Parent of each label that has one. Siblings that AudioSet keeps apart stay apart.
 _PARENT = {
     "Baby cry, infant cry": "Crying, sobbing",
@@ -42,4 +46,14 @@ def ancestors(labels: list[str]) -> dict[str, list[str]]:
                 chain.append(node)
         if chain:
             out[label] = chain
+    return out
+
+
+def related(names: Sequence[str], parents: Mapping[str, Sequence[str]]) -> np.ndarray:
+    """(C, C) bool: labels that are the same, or one the other's ancestor."""
+    index = {name: i for i, name in enumerate(names)}
+    out = np.eye(len(names), dtype=bool)
+    for name, chain in parents.items():
+        for parent in chain:
+            out[index[name], index[parent]] = out[index[parent], index[name]] = True
     return out

@@ -1,0 +1,109 @@
+"""What the aumd program says of a file: every column's scores, and its events as they are told."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+
+#: Seconds of a column.
+COLUMN = 0.16
+#: Seconds after a column's end until its last frame is whole.
+LATENCY = 0.015
+
+
+@dataclass
+class Told:
+    """The life of one event. Times in seconds of the stream; `at` is when the stream had come so far as to tell it."""
+
+    label: str
+    parents: tuple[str, ...]
+    status: str
+    onset: float
+    opened_at: float
+    opened_as: str
+    opened_onset: float
+    provisional: bool
+    offset: float | None = None
+    confirmed_at: float | None = None
+    ended_at: float | None = None
+    retracted: bool = False
+    reason: str | None = None
+
+
+@dataclass
+class Heard:
+    """A file as aumd hears it."""
+
+    provisional: np.ndarray  # (T, C) float32
+    confirmed: np.ndarray  # (T, C) float32
+    events: list[Told] = field(default_factory=list)
+
+
+def listen(binary: str, model: Path, file: Path, names: Sequence[str]) -> Heard:
+    """Lets `aumd listen` hear a sound file as fast as it can. `names`: the model's labels (C)."""
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as settings:
+        settings.write(f"output:\n  scores: {len(names)}\n")
+        settings.flush()
+        command = [binary, "listen", "--model", str(model), "--config", settings.name, "--source", str(file), "--format", "ndjson"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+            assert process.stdout is not None
+            heard = read(process.stdout, names)
+        if process.returncode:
+            raise SystemExit(f"{' '.join(command)} failed with exit status {process.returncode}.")
+    return heard
+
+
+def read(lines: Iterator[str], names: Sequence[str]) -> Heard:
+    """The records of one run, in order. A record is told when the last provisional column before it was complete."""
+    index = {name: i for i, name in enumerate(names)}
+    rows: dict[str, list[np.ndarray]] = {"provisional": [], "confirmed": []}
+    events: dict[str, Told] = {}
+    start, expected = None, 0
+    for line in lines:
+        record = json.loads(line)
+        if record["seq"] != expected:
+            raise SystemExit(f"Record {record['seq']} follows {expected - 1}: the reader was too slow.")
+        expected += 1
+        if record["type"] == "scores":
+            if start is None:
+                start = seconds(record["time"])
+            row = np.zeros(len(names), np.float32)
+            for tag in record["tags"]:
+                row[index[tag["label"]]] = tag["score"] or 0
+            rows[record["status"]].append(row)
+        elif record["type"] == "event":
+            now = len(rows["provisional"]) * COLUMN + LATENCY
+            follow(events, record, start or 0.0, now)
+    empty = np.zeros((0, len(names)), np.float32)
+    traces = {status: np.stack(found) if found else empty for status, found in rows.items()}
+    return Heard(traces["provisional"], traces["confirmed"], list(events.values()))
+
+
+def follow(events: dict[str, Told], record: dict, start: float, now: float) -> None:
+    """Brings the event that an event record speaks of up to date; `start` and `now` in seconds."""
+    onset = seconds(record["onset"]) - start
+    event = events.get(record["id"])
+    if event is None:
+        event = events[record["id"]] = Told(
+            record["label"], tuple(record["parents"]), record["status"], onset, now, record["label"], onset,
+            record["status"] == "provisional",
+        )
+    event.label, event.parents, event.status, event.onset = record["label"], tuple(record["parents"]), record["status"], onset
+    event.offset = None if record["offset"] is None else seconds(record["offset"]) - start
+    event.reason = record.get("reason", event.reason)
+    if event.status == "confirmed" and event.confirmed_at is None:
+        event.confirmed_at = now
+    if record["phase"] in ("close", "retract"):
+        event.ended_at, event.retracted = now, record["phase"] == "retract"
+
+
+def seconds(time: str | float) -> float:
+    """RFC 3339, or seconds already."""
+    return float(time) if isinstance(time, (int, float)) else datetime.fromisoformat(time).timestamp()

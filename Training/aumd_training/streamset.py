@@ -1,0 +1,59 @@
+"""A folder that make_streams.py wrote, heard by the program or by YAMNet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from .annotation import Sound, read_sounds
+from .corpus import Label
+from .program import COLUMN, Heard, listen
+from .teacher import Teacher
+from .timeline import Timeline, join
+
+#: Samples between YAMNet's windows in stored scores: as often as aumd on soundscapes, at its own hop elsewhere.
+TEACHER_HOPS = {"soundscapes": 2560, "heldout": 7680}
+WINDOW = 15600
+
+
+def files(folder: Path) -> list[Path]:
+    """The sound files of a folder, in order."""
+    return sorted(folder.glob("*.wav"))
+
+
+def sounds(folder: Path) -> list[list[Sound]]:
+    """What is in each of them."""
+    return [read_sounds(path.with_suffix(".tsv")) for path in files(folder)]
+
+
+def heard(binary: str, model: Path, folder: Path, names: Sequence[str]) -> list[Heard]:
+    """Each file as the program hears it."""
+    return [listen(binary, model, path, names) for path in files(folder)]
+
+
+def timeline(runs: Sequence[Heard], folder: Path, names: Sequence[str], track: str = "confirmed") -> Timeline:
+    """The scores of one track, "confirmed" or "provisional", on one axis."""
+    return join([getattr(run, track) for run in runs], sounds(folder), names, COLUMN)
+
+
+def teacher_timeline(folder: Path, teacher: Path, labels: list[Label], every: int = 1) -> Timeline:
+    """YAMNet's scores, computed once and kept as folder/yamnet.npz; `every` leaves out rows for a longer hop."""
+    stored, hop = folder / "yamnet.npz", TEACHER_HOPS[folder.name]
+    if not stored.exists():
+        hear = Teacher(teacher, labels).hear
+        arrays = {path.stem: teacher_scores(hear, soundfile.read(path, dtype="float32")[0], hop) for path in files(folder)}
+        np.savez(stored, **arrays)
+    with np.load(stored) as arrays:
+        traces = [arrays[path.stem][every // 2 :: every].astype(np.float32) for path in files(folder)]
+    return join(traces, sounds(folder), [label.name for label in labels], every * hop / 16000)
+
+
+def teacher_scores(hear: Callable, samples: np.ndarray, hop: int) -> np.ndarray:
+    """Scores (T, C) float16; row i is the window around the middle of samples i * hop to (i + 1) * hop."""
+    count = len(samples) // hop
+    before = WINDOW // 2 - hop // 2
+    padded = np.concatenate([np.zeros(before, np.float32), samples, np.zeros(WINDOW, np.float32)])
+    return np.stack([hear(padded[i * hop : i * hop + WINDOW])[0] for i in range(count)]).astype(np.float16)

@@ -1,0 +1,62 @@
+#!/usr/bin/env python3
+"""Chooses a model folder's thresholds on validation streams: best event F1 at a stated rate of false alarms.
+
+python3 Training/calibrate.py MODEL --streams STREAMS --binary aumd [--rate 1] [--curve FILE] [--dry-run]
+
+STREAMS is what make_streams.py wrote. Scores are those that the program confirms. Rewrites `thresholds` in
+MODEL/config.json. --curve keeps the operating points that none beats: F1 against false alarms an hour.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from aumd_training import eventcalibration, streamset
+from aumd_training.data import NOISE_LABELS
+
+#: False alarms an hour, all labels together, that thresholds are chosen for.
+RATE = 1.0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path, metavar="MODEL")
+    parser.add_argument("--streams", type=Path, required=True)
+    parser.add_argument("--binary", required=True, help="the aumd program")
+    parser.add_argument("--rate", type=float, default=RATE, help=f"false alarms an hour over all labels; {RATE:g} unless told")
+    parser.add_argument("--curve", type=Path, help="write the curve here, as JSON")
+    parser.add_argument("--onset-at", choices=("on", "off"), default="on", help="which threshold's crossing is the onset")
+    parser.add_argument("--dry-run", action="store_true", help="leave MODEL as it is")
+    arguments = parser.parse_args()
+    path = arguments.model / "config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    names, folder = list(config["id2label"].values()), arguments.streams / "validation"
+    lines = {}
+    for part in ("soundscapes", "heldout"):
+        runs = streamset.heard(arguments.binary, arguments.model, folder / part, names)
+        lines[part] = streamset.timeline(runs, folder / part, names)
+    references = lines["soundscapes"].references(config["parents"], NOISE_LABELS)
+    allowed = lines["heldout"].allowed(config["parents"])
+    points = eventcalibration.operating_points(
+        lines["soundscapes"], references, lines["heldout"], allowed, config["parents"], arguments.onset_at
+    )
+    point = eventcalibration.at_rate(points, arguments.rate)
+    curve = eventcalibration.frontier(points)
+    for p in curve:
+        print(f"price {p['price']:g}, margin {p['margin']:g}: F1 {p['f1']:.3f}, {p['false_per_hour']:.1f} false alarms an hour")
+    print(f"chosen: F1 {point['f1']:.3f} at {point['false_per_hour']:.2f} false alarms an hour on the validation split")
+    thresholds = {
+        name: {"on": round(float(on), 4), "off": round(float(eventcalibration.HYSTERESIS * on), 4)}
+        for name, on in zip(names, point["on"])
+    }
+    if arguments.curve:
+        arguments.curve.write_text(json.dumps({"rate": arguments.rate, "chosen": point, "points": curve}, indent=1) + "\n")
+    if not arguments.dry_run:
+        config["thresholds"] = thresholds
+        path.write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+"""ESC-50's fold 5 by a linear probe on the model's features, beside the same probe on YAMNet's embedding.
+
+python3 Training/evaluate_esc50.py MODEL --corpus CORPUS --cache CACHE
+
+Features: the mean over a clip's columns of the encoder's output (D values), all columns seen at once (offline); YAMNet's
+embedding (1024 values), mean over its windows. The probe is a logistic regression on standardised features, trained
+on folds 1 to 3; its regularisation is the best on fold 4, and it is then trained on folds 1 to 4.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from aumd_training.corpus import AudioCache, TeacherCache, read_labels, read_manifest
+from aumd_training.features import LogMel
+from aumd_training.inference import load_model, normalised
+from aumd_training.teacher import Teacher
+
+STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+
+
+@torch.no_grad()
+def model_features(folder: Path, audio: AudioCache, members: list[int]) -> np.ndarray:
+    """(clips, D)."""
+    _, model = load_model(folder)
+    log_mel, out = LogMel(), []
+    for clip in members:
+        samples = torch.from_numpy(audio.clip(clip).astype(np.float32) / 32768)[None]
+        out.append(model.features(normalised(samples, log_mel))[0].mean(0).numpy())
+    return np.stack(out)
+
+
+def teacher_features(teacher: Teacher, audio: AudioCache, members: list[int]) -> np.ndarray:
+    """(clips, 1024)."""
+    out = []
+    for clip in members:
+        samples = audio.clip(clip).astype(np.float32) / 32768
+        count = 1 + max(0, -(-(len(samples) - TeacherCache.WINDOW) // TeacherCache.HOP))
+        samples = np.pad(samples, (0, TeacherCache.WINDOW + (count - 1) * TeacherCache.HOP - len(samples) + TeacherCache.HOP))
+        windows = [samples[i * TeacherCache.HOP :][: TeacherCache.WINDOW] for i in range(count)]
+        out.append(np.mean([teacher.hear(window)[1] for window in windows], axis=0))
+    return np.stack(out)
+
+
+def accuracy(features: np.ndarray, classes: np.ndarray, split: np.ndarray) -> tuple[float, float, float]:
+    """Accuracy on folds 4 and 5 of a probe trained on folds 1 to 3, and on fold 5 of one trained on folds 1 to 4."""
+    train, validation, test = (np.flatnonzero(split == name) for name in ("train", "validation", "test"))
+    most = np.concatenate([train, validation])
+
+    def probe(strength: float, rows: np.ndarray):
+        return make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=500)).fit(features[rows], classes[rows])
+
+    best = max((probe(c, train).score(features[validation], classes[validation]), -c) for c in STRENGTHS)
+    few, many = probe(-best[1], train), probe(-best[1], most)
+    return best[0], few.score(features[test], classes[test]), many.score(features[test], classes[test])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path, metavar="MODEL")
+    parser.add_argument("--corpus", type=Path, required=True)
+    parser.add_argument("--cache", type=Path, required=True, help="what prepare.py wrote")
+    parser.add_argument("--no-teacher", action="store_true", help="leave YAMNet out")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    clips, labels = read_manifest(arguments.corpus / "manifest.csv"), read_labels(arguments.corpus / "labels.csv")
+    members = [i for i, clip in enumerate(clips) if clip.source == "esc50"]
+    classes = np.array([";".join(clips[i].labels) for i in members])
+    split, audio = np.array([clips[i].split for i in members]), AudioCache(arguments.cache)
+    found = {"aumd": model_features(arguments.model, audio, members)}
+    if not arguments.no_teacher:
+        found["YAMNet"] = teacher_features(Teacher(arguments.corpus / "teacher", labels), audio, members)
+    for name, features in found.items():
+        fourth, few, many = accuracy(features, classes, split)
+        print(f"{name}: fold 4 {fourth:.3f}; fold 5 {few:.3f} trained on folds 1 to 3, {many:.3f} on folds 1 to 4", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+#!/usr/bin/env python3
+"""Makes the long sounds that thresholds are chosen on (validation) and streams are measured on (test).
+
+python3 Training/make_streams.py OUTDIR --corpus CORPUS --cache CACHE [--splits validation test]
+
+OUTDIR/<split>/soundscapes: an hour of known events over quiet rooms, by Scaper; a .jams and a .tsv each.
+OUTDIR/<split>/heldout: speech, music, background and quiet, near and far; a .tsv each says what sounds.
+Events of the test split are recordings; those of the validation split include rendered instruments,
+which have no recordings to choose a threshold on. The same call makes the same samples.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from aumd_training import foreground, heldout, ontology, soundscapes
+from aumd_training.corpus import GENERATED, AudioCache, read_labels, read_manifest
+from aumd_training.data import NOISE_LABELS
+
+SEEDS = {"validation": 100_000, "test": 200_000}
+#: Sounds of one label.
+PER_LABEL = 12
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("outdir", type=Path, metavar="OUTDIR")
+    parser.add_argument("--corpus", type=Path, required=True)
+    parser.add_argument("--cache", type=Path, required=True, help="what prepare.py wrote")
+    parser.add_argument("--splits", nargs="+", default=list(SEEDS), choices=SEEDS)
+    parser.add_argument("--soundscapes", type=int, default=60, help="how many, a minute each")
+    arguments = parser.parse_args()
+    clips, labels = read_manifest(arguments.corpus / "manifest.csv"), read_labels(arguments.corpus / "labels.csv")
+    names = [label.name for label in labels]
+    parents, audio = ontology.ancestors(names), AudioCache(arguments.cache)
+    for split in arguments.splits:
+        members = [i for i, clip in enumerate(clips) if clip.split == split]
+        excluded = GENERATED if split == "test" else {"synthetic"}
+        events = [i for i in members if clips[i].source not in excluded and not set(clips[i].labels) & set(NOISE_LABELS)]
+        seed, folder = SEEDS[split], arguments.outdir / split
+        sounds = foreground.collect(audio, clips, events, parents, names, PER_LABEL, np.random.default_rng(seed))
+        (folder / "soundscapes").mkdir(parents=True, exist_ok=True)
+        soundscapes.write_soundscapes(folder / "soundscapes", sounds, parents, arguments.soundscapes, seed)
+        shutil.rmtree(folder / "soundscapes/sources")
+        heldout.write_streams(folder / "heldout", audio, clips, members, seed)
+        print(f"{folder}: {len(sounds)} labels, {sum(map(len, sounds.values()))} sounds, {arguments.soundscapes} soundscapes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""Thresholds from streams, and what is measured over events."""
+
+import numpy as np
+import pytest
+
+from aumd_training import eventcalibration as ec
+from aumd_training.annotation import Event, Sound
+from aumd_training.program import COLUMN, Heard, Told
+from aumd_training.timeline import join
+
+NAMES = ["Dog", "Speech"]
+
+
+def trace(*bursts: tuple[int, float], length: int = 400) -> np.ndarray:
+    """Scores (length, 2) of "Dog": five columns at each place."""
+    out = np.full((length, 2), 0.01, np.float32)
+    for at, score in bursts:
+        out[at : at + 5, 0] = score
+    return out
+
+
+@pytest.fixture
+def lines() -> tuple:
+    """Dogs score 0.9 on soundscapes; speech makes the label 0.5 in the first half and 0.7 in the second."""
+    scapes = join([trace((50, 0.9), (150, 0.9), (250, 0.4))], [[Sound(8, 8.8, ("Dog",)), Sound(24, 24.8, ("Dog",))]], NAMES, COLUMN)
+    heldout = join([trace((60, 0.5), (300, 0.7))], [[Sound(0, 64, ("Speech",))]], NAMES, COLUMN)
+    return scapes, scapes.references({}), heldout, heldout.allowed({})
+
+
+def test_onsets_are_matched_once() -> None:
+    assert ec.matches(np.array([0.0, 0.1, 5.0]), np.array([0.05, 0.3, 9.0])) == 2
+
+
+def test_price_buys_silence(lines: tuple) -> None:
+    points = ec.operating_points(*lines, {})
+    curve = ec.frontier(points)
+    assert curve[0]["f1"] == 1
+    quiet = ec.at_rate(points, 0.0)
+    assert quiet["false_per_hour"] == 0 and 0.7 < quiet["on"][0] < 0.9
+    assert quiet["on"][1] >= ec.GRID[-1]  # no reference: nothing to gain
+
+
+def test_rate_counts_the_half_that_was_not_heard(lines: tuple) -> None:
+    scapes, references, heldout, allowed = lines
+    first, second = ec.false_curves(heldout, allowed)
+    at_six = np.searchsorted(ec.GRID, 0.6)
+    assert first[0, at_six] == 0 and second[0, at_six] > 0
+    on = ec.choose(ec.f1_curves(scapes, references), first, price=1.0, margin=0.0)
+    assert on[0] > 0.5
+
+
+def test_an_ancestor_s_false_alarm_is_not_counted_twice() -> None:
+    scores = np.zeros((400, 2), np.float32)
+    scores[100:105] = 0.9
+    line = join([scores], [[]], ["Dog", "Animal"], COLUMN)
+    found = ec.false_alarms(line, line.allowed({}), np.array([0.5, 0.5]), {"Dog": ["Animal"]})
+    assert [event.label for event in found] == ["Dog"]
+
+
+def told(label: str, onset: float, offset: float, **more: object) -> Told:
+    return Told(label, (), "confirmed", onset, onset + 0.3, label, onset, True, offset=offset, confirmed_at=onset + 3, **more)
+
+
+def test_figures_of_events() -> None:
+    eventmetrics = pytest.importorskip("aumd_training.eventmetrics")
+    empty = np.zeros((400, 2), np.float32)
+    run = Heard(empty, empty, [told("Dog", 8.1, 9.0), told("Dog", 30.0, 31.0), told("Speech", 5.0, 6.0, retracted=True, reason="not confirmed")])
+    reference = [Event(8.0, 9.2, "Dog"), Event(20.0, 21.0, "Dog")]
+    times = eventmetrics.timing([run], [reference])
+    assert times["onset_error"]["median"] == pytest.approx(0.1) and times["offset_error"]["median"] == pytest.approx(0.2)
+    assert times["provisional_delay"]["median"] == pytest.approx(0.4) and times["confirmed_delay"]["median"] == pytest.approx(3.1)
+    assert eventmetrics.retraction_rate([run]) == {"opened": 3, "not_confirmed": pytest.approx(1 / 3), "absorbed": 0}
+    line = join([empty], [[Sound(8, 9.2, ("Dog",))]], NAMES, COLUMN)
+    false = eventmetrics.false_events([run], line, line.allowed({}))
+    assert [(t.label, t.onset) for _, t in false] == [("Dog", 30.0), ("Speech", 5.0)]
+
+
+def test_f1_by_sed_eval() -> None:
+    pytest.importorskip("sed_eval", reason="needs sed_eval")
+    from aumd_training import eventmetrics
+
+    references = [Event(1.0, 2.0, "Dog"), Event(5.0, 6.0, "Dog"), Event(3.0, 4.0, "Speech")]
+    found = eventmetrics.event_f1(references, [Event(1.1, 3.0, "Dog"), Event(3.1, 4.1, "Speech"), Event(8.0, 9.0, "Dog")])
+    assert found["onset_f_measure"] == pytest.approx(0.75)
+    assert found["onset_offset_f_measure"] == pytest.approx(0.5)

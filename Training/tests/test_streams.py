@@ -1,0 +1,123 @@
+"""Soundscapes, held-out streams, and the figures over events."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aumd_training import distortions, foreground, heldout
+from aumd_training.annotation import Event, Sound, events_of, merged, read_sounds, with_ancestors, write_sounds
+from aumd_training.corpus import Clip
+from aumd_training.program import COLUMN, LATENCY, read
+from aumd_training.segments import segments
+from aumd_training.timeline import join
+
+PARENTS = {"Bark": ["Dog", "Animal"], "Dog": ["Animal"]}
+NAMES = ["Animal", "Dog", "Bark", "Speech"]
+
+
+def tone(seconds: float, level: float = 0.3) -> np.ndarray:
+    return (level * np.sin(np.arange(int(seconds * 16000)) * 0.3)).astype(np.float32)
+
+
+def test_sounding_part_is_the_loudest_between_pauses() -> None:
+    quiet = np.zeros(16000, np.float32)
+    clip = np.concatenate([quiet, tone(0.5, 0.1), quiet, tone(1.0), quiet])
+    start, end = foreground.sounding_part(clip)
+    assert (start / 16000, end / 16000) == pytest.approx((2.5, 3.5), abs=0.02)
+
+
+def test_steady_sounds_are_cut_and_silence_is_left_out() -> None:
+    assert foreground.sounding_part(tone(9.0)) == (0, 64000)
+    assert foreground.sounding_part(np.zeros(16000, np.float32)) is None
+
+
+def test_leaves_are_no_other_label_s_ancestor() -> None:
+    assert foreground.leaves(["Animal", "Dog", "Bark", "Speech"], PARENTS) == ["Bark", "Speech"]
+
+
+def test_sounds_are_written_and_read(tmp_path: Path) -> None:
+    sounds = [Sound(0.5, 1.25, ("Burst, pop",)), Sound(2.0, 3.0, ("Dog", "Bark"))]
+    write_sounds(tmp_path / "a.tsv", sounds)
+    assert read_sounds(tmp_path / "a.tsv") == sounds
+
+
+def test_an_event_for_every_label_and_ancestor() -> None:
+    assert with_ancestors(["Bark"], PARENTS) == ("Animal", "Bark", "Dog")
+    events = events_of([Sound(0, 1, ("Bark",)), Sound(0.5, 2, ("Dog",))], PARENTS, ["Animal", "Bark"])
+    assert sorted(events, key=lambda e: e.label) == [Event(0, 2, "Animal"), Event(0, 1, "Bark")]
+    assert merged([Event(0, 1, "Dog"), Event(1.1, 2, "Dog")], 0.16) == [Event(0, 2, "Dog")]
+
+
+def test_segments_cross_where_the_line_does() -> None:
+    scores = np.array([0.0, 0.2, 0.6, 0.9, 0.4, 0.1, 0.0])
+    centres = (np.arange(7) + 0.5) * COLUMN
+    found = segments(scores, 0.5, 0.3, centres)
+    assert found.tolist() == pytest.approx(np.array([[centres[1] + 0.75 * COLUMN, centres[4] + COLUMN / 3]]))
+    early = segments(scores, 0.5, 0.1, centres, onset_at="off")
+    assert early[0, 0] == pytest.approx(centres[0] + 0.5 * COLUMN)
+    assert len(segments(scores, 0.95, 0.3, centres)) == 0
+
+
+def test_segments_keep_the_cooldown() -> None:
+    scores = np.array([0.9, 0.0, 0.9, 0.0, 0.0, 0.0, 0.9])
+    assert len(segments(scores, 0.5, 0.3, (np.arange(7) + 0.5) * COLUMN)) == 2
+
+
+def test_where_a_label_may_be_told() -> None:
+    line = join([np.ones((100, 4), np.float32)] * 2, [[], [Sound(4, 6, ("Dog",))]], NAMES, COLUMN)
+    allowed = line.allowed(PARENTS)
+    at = int(np.searchsorted(line.centres, line.starts[1] + 5))
+    assert allowed[at].tolist() == [True, True, True, False]
+    assert not allowed[: int(line.starts[1] / COLUMN)].any()
+    assert line.seconds == pytest.approx(200 * COLUMN)
+
+
+def test_records_are_told_when_the_stream_had_come_so_far() -> None:
+    def scores(status: str, time: float) -> dict:
+        return {"type": "scores", "status": status, "time": time, "tags": [{"label": "Dog", "score": 0.5}]}
+
+    event = {"type": "event", "id": "1", "label": "Dog", "parents": ["Animal"], "status": "provisional", "onset": 0.1, "offset": None}
+    records = [
+        scores("provisional", 0.0), event | {"phase": "open"}, scores("provisional", 0.16),
+        event | {"phase": "update", "status": "confirmed", "onset": 0.05, "reason": "confirmed"}, scores("confirmed", 0.0),
+        event | {"phase": "close", "status": "confirmed", "onset": 0.05, "offset": 0.3},
+    ]
+    heard = read(iter(json.dumps(r | {"seq": i}) for i, r in enumerate(records)), NAMES)
+    told = heard.events[0]
+    assert (heard.provisional.shape, heard.confirmed.shape) == ((2, 4), (1, 4))
+    assert told.opened_at == pytest.approx(COLUMN + LATENCY) and told.confirmed_at == pytest.approx(2 * COLUMN + LATENCY)
+    assert (told.onset, told.offset, told.retracted, told.provisional) == (0.05, 0.3, False, True)
+
+
+def test_lost_records_are_noticed() -> None:
+    with pytest.raises(SystemExit, match="too slow"):
+        read(iter(['{"seq": 0, "type": "status"}', '{"seq": 2, "type": "status"}']), NAMES)
+
+
+def test_streams_have_the_sounds_where_they_say() -> None:
+    samples, sounds = heldout.concatenate([(tone(1.0), ("Speech",)), (tone(2.0), ("Music",))], (0.5, 0.5), 1, 0.0, -80)
+    assert sounds[0].offset == pytest.approx(len(samples) / 16000)
+    for sound in sounds[1:]:
+        inside = samples[int(sound.onset * 16000) : int(sound.offset * 16000)]
+        assert np.sqrt(np.mean(inside**2)) > 0.1
+    assert np.abs(samples[:16000]).max() < 0.01
+
+
+@pytest.mark.parametrize(("labels", "source", "kind"), [
+    (("Speech",), "fsdd", "speech"), (("Music",), "wesnoth_music", "music"), (("Music",), "gm_render", None),
+    (("Water", "Rain"), "esc50", "background"), (("Silence",), "synthetic", "quiet"), (("Dog",), "esc50", None),
+])
+def test_kinds_of_streams(labels: tuple[str, ...], source: str, kind: str | None) -> None:
+    assert heldout.kind(Clip("a.opus", source, labels, "g", "test")) == kind
+
+
+def test_distortions_do_what_they_say() -> None:
+    t = np.arange(16000) / 16000
+    low, high = np.sin(2 * np.pi * 1000 * t).astype(np.float32), np.sin(2 * np.pi * 6000 * t).astype(np.float32)
+    for change in (distortions.narrowband, distortions.telephone):
+        assert np.std(change(low)[2000:-2000]) == pytest.approx(np.std(low), rel=0.05)
+        assert np.std(change(high)[2000:-2000]) < 0.05
+    noise = distortions.babble([low, tone(1.0)], 3, 0)
+    assert len(noise) == 48000 and np.sqrt(np.mean(noise**2)) == pytest.approx(1, rel=1e-3)
