@@ -107,7 +107,7 @@ private final class Journal {
             let kinds: [Action.Phase: (String, String)] = [
                 .open: ("3345b015447b4d3894d4e18bb40047a5", "began (score 0.71, provisional)"),
                 .update: ("b18a313ac1894f2dafa553a16d2fc306", "is confirmed (score 0.93)"),
-                .close: ("c86ff2bf47f246c3bfbc59397c3ba830", "ended after 1.14 s (peak 0.93)"),
+                .close: ("c86ff2bf47f246c3bfbc59397c3ba830", "ended after 1.18 s (peak 0.93)"),
                 .retract: ("20a0b95756e745aa96539ba5baf081fe", "was not confirmed"),
             ]
             guard let kind = kinds[event.phase], event.phase != .update || event.reason == .confirmed else { return nil }
@@ -115,7 +115,7 @@ private final class Journal {
             let isAlarm = event.label.hasPrefix("Smoke")
             if isAlarm, event.phase == .open { words = "began (score 0.60, provisional)" }
             if !isAlarm, event.phase == .open, event.status == .confirmed { words = "began (score 0.93, confirmed)" }
-            if event.reason == .interrupted { words = "ended after 0.63 s (peak 0.93, cut off)" }
+            if event.reason == .interrupted { words = "ended after 0.67 s (peak 0.93, cut off)" }
             fields += [
                 "MESSAGE=\(event.source): \(event.label) \(words)", "MESSAGE_ID=\(kind.0)",
                 "PRIORITY=\(isAlarm && event.phase == .open ? 4 : 6)", "AUMD_EVENT_ID=\(event.id)",

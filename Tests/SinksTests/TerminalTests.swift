@@ -295,11 +295,11 @@ private func pseudoTerminal() -> [Int32] {
             output.text == """
                 0.0  kitchen: starting
                 0.16  kitchen: listening to the source
-                0.512  kitchen: Bark began (score 0.71, provisional)
-                1.973  kitchen: Smoke detector, smoke alarm began (score 0.60, provisional)
-                0.326  kitchen: Bark is confirmed (score 0.93)
-                1.468  kitchen: Bark ended after 1.14 s (peak 0.93)
-                1.973  kitchen: Smoke detector, smoke alarm was not confirmed
+                0.467  kitchen: Bark began (score 0.71, provisional)
+                1.92  kitchen: Smoke detector, smoke alarm began (score 0.60, provisional)
+                0.291  kitchen: Bark is confirmed (score 0.93)
+                1.468  kitchen: Bark ended after 1.18 s (peak 0.93)
+                1.92  kitchen: Smoke detector, smoke alarm was not confirmed
 
                 """)
         close(ends[0])
