@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Chooses a model folder's thresholds on validation streams: best event F1 at a stated rate of false alarms.
 
-python3 Training/calibrate.py MODEL --streams STREAMS --binary aumd [--rate 1] [--curve FILE] [--dry-run]
+python3 Training/calibrate.py MODEL --streams STREAMS --binary aumd [--rate 30] [--curve FILE] [--dry-run]
 
 STREAMS is what make_streams.py wrote. Scores are those that the program confirms. Rewrites `thresholds` in
 MODEL/config.json. --curve keeps the operating points that none beats: F1 against false alarms an hour.
@@ -13,11 +13,16 @@ import argparse
 import json
 from pathlib import Path
 
-from aumd_training import eventcalibration, streamset
+import numpy as np
+
+from aumd_training import eventcalibration, provisional, streamset
 from aumd_training.data import NOISE_LABELS
 
-#: False alarms an hour, all labels together, that thresholds are chosen for.
-RATE = 1.0
+#: False alarms an hour, all labels together, that thresholds are chosen for: in streams where a new clip begins every few
+#: seconds. Fewer cost more of the true events than they are worth; --curve has the trade-off.
+RATE = 30.0
+#: Log odds added to `on` for the provisional track: evaluate_streams.py tells what each does.
+PROVISIONAL = -0.5
 
 
 def main() -> None:
@@ -27,7 +32,10 @@ def main() -> None:
     parser.add_argument("--binary", required=True, help="the aumd program")
     parser.add_argument("--rate", type=float, default=RATE, help=f"false alarms an hour over all labels; {RATE:g} unless told")
     parser.add_argument("--curve", type=Path, help="write the curve here, as JSON")
-    parser.add_argument("--onset-at", choices=("on", "off"), default="on", help="which threshold's crossing is the onset")
+    parser.add_argument(
+        "--provisional", type=float, default=PROVISIONAL, metavar="SHIFT",
+        help=f"log odds added to `on` for provisional scores; {PROVISIONAL:g} unless told",
+    )
     parser.add_argument("--dry-run", action="store_true", help="leave MODEL as it is")
     arguments = parser.parse_args()
     path = arguments.model / "config.json"
@@ -40,16 +48,18 @@ def main() -> None:
     references = lines["soundscapes"].references(config["parents"], NOISE_LABELS)
     allowed = lines["heldout"].allowed(config["parents"])
     points = eventcalibration.operating_points(
-        lines["soundscapes"], references, lines["heldout"], allowed, config["parents"], arguments.onset_at
+        lines["soundscapes"], references, lines["heldout"], allowed, config["parents"]
     )
     point = eventcalibration.at_rate(points, arguments.rate)
     curve = eventcalibration.frontier(points)
     for p in curve:
         print(f"price {p['price']:g}, margin {p['margin']:g}: F1 {p['f1']:.3f}, {p['false_per_hour']:.1f} false alarms an hour")
     print(f"chosen: F1 {point['f1']:.3f} at {point['false_per_hour']:.2f} false alarms an hour on the validation split")
+    on = np.array(point["on"])
+    early = provisional.lowered(on, arguments.provisional)
     thresholds = {
-        name: {"on": round(float(on), 4), "off": round(float(eventcalibration.HYSTERESIS * on), 4)}
-        for name, on in zip(names, point["on"])
+        name: {"on": round(a, 4), "off": round(eventcalibration.HYSTERESIS * a, 4), "provisional_on": round(b, 4)}
+        for name, a, b in zip(names, on.tolist(), early.tolist())
     }
     if arguments.curve:
         arguments.curve.write_text(json.dumps({"rate": arguments.rate, "chosen": point, "points": curve}, indent=1) + "\n")

@@ -27,11 +27,11 @@ from aumd_training.timeline import Timeline
 HOPS = (1, 2, 3)
 
 
-def cut(line: Timeline, on: np.ndarray, onset_at: str = "on") -> list[Event]:
+def cut(line: Timeline, on: np.ndarray) -> list[Event]:
     """Events of a timeline's scores at thresholds `on` (C), label by label."""
     out = []
     for c, name in enumerate(line.names):
-        out += [Event(float(a), float(b), name) for a, b in eventcalibration.cut(line, c, on[c], onset_at)]
+        out += [Event(float(a), float(b), name) for a, b, _ in eventcalibration.cut(line, c, on[c])]
     return out
 
 
@@ -118,7 +118,7 @@ def trade_off(points: list[dict], lines: dict[str, Timeline], parents: dict) -> 
         out.append({
             "validation_f1": point["f1"], "validation_false_per_hour": point["false_per_hour"],
             "f1": eventcalibration.mean_f1(scapes, references, on),
-            "f1_onset_at_off": eventcalibration.mean_f1(scapes, references, on, "off"), "false_per_hour": len(false) / (silent.seconds / 3600),
+            "false_per_hour": len(false) / (silent.seconds / 3600),
         })
     return out
 

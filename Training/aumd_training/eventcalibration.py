@@ -44,7 +44,7 @@ def matches(estimated: np.ndarray, reference: np.ndarray, collar: float = COLLAR
 
 
 def is_false(found: np.ndarray, allowed: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """Segments (n, 2), seconds, during which their label may nowhere be told; allowed (T) bool."""
+    """Segments (onset, offset, …), (n, …) seconds, during which their label may nowhere be told; allowed (T) bool."""
     before = np.concatenate([[0], np.cumsum(allowed)])
     column = centres[1] - centres[0]
     first = np.clip(((found[:, 0] - centres[0]) / column + 0.5).astype(int), 0, len(allowed) - 1)
@@ -52,18 +52,18 @@ def is_false(found: np.ndarray, allowed: np.ndarray, centres: np.ndarray) -> np.
     return before[last + 1] == before[first]
 
 
-def cut(line: Timeline, c: int, on: float, onset_at: str = "on") -> np.ndarray:
+def cut(line: Timeline, c: int, on: float) -> np.ndarray:
     """Segments of label `c` at a threshold, (segments, 2), seconds."""
-    return segments(line.scores[:, c], on, HYSTERESIS * on, line.centres, onset_at)
+    return segments(line.scores[:, c], on, HYSTERESIS * on, line.centres)
 
 
-def f1_curves(scapes: Timeline, references: Sequence[Event], onset_at: str = "on", grid: np.ndarray = GRID) -> np.ndarray:
+def f1_curves(scapes: Timeline, references: Sequence[Event], grid: np.ndarray = GRID) -> np.ndarray:
     """Event F1 of each label at each threshold, (C, G); NaN for labels without a reference."""
     out = np.full((len(scapes.names), len(grid)), np.nan)
     for c, name in enumerate(scapes.names):
         onsets = np.sort([e.onset for e in references if e.label == name])
         for g, on in enumerate(grid if len(onsets) else ()):
-            found = cut(scapes, c, on, onset_at)
+            found = cut(scapes, c, on)
             out[c, g] = 2 * matches(found[:, 0], onsets) / (len(found) + len(onsets) + PRIOR)
     return out
 
@@ -118,7 +118,7 @@ def false_alarms(
         alarms = cut(heldout, c, on[c])
         if len(alarms):
             wrong = is_false(alarms, allowed[:, c], heldout.centres)
-            found += [Event(float(a), float(b), name) for a, b in alarms[wrong]]
+            found += [Event(float(a), float(b), name) for a, b, _ in alarms[wrong]]
     spans: dict[str, list[Event]] = {}
     for event in found:
         for parent in parents.get(event.label, ()):
@@ -132,10 +132,10 @@ def false_alarms(
 
 def operating_points(
     scapes: Timeline, references: Sequence[Event], heldout: Timeline, allowed: np.ndarray,
-    parents: Mapping[str, Sequence[str]], onset_at: str = "on",
+    parents: Mapping[str, Sequence[str]],
 ) -> list[dict]:
     """For each price and margin: mean F1 over labels, false alarms an hour of all labels on unheard halves, and `on` (C)."""
-    f1, halves = f1_curves(scapes, references, onset_at), false_curves(heldout, allowed)
+    f1, halves = f1_curves(scapes, references), false_curves(heldout, allowed)
     ends, hours, out = np.append(heldout.starts[1:], heldout.centres[-1]), heldout.seconds / 3600, []
     for price in PRICES:
         for margin in MARGINS:
@@ -146,19 +146,19 @@ def operating_points(
                 alarms += int((late != half).sum())
             on = choose(f1, (halves[0] + halves[1]) / 2, price, margin)
             out.append({
-                "price": price, "margin": margin, "f1": mean_f1(scapes, references, on, onset_at),
+                "price": price, "margin": margin, "f1": mean_f1(scapes, references, on),
                 "false_per_hour": alarms / hours, "on": on.tolist(),
             })
     return out
 
 
-def mean_f1(scapes: Timeline, references: Sequence[Event], on: np.ndarray, onset_at: str = "on") -> float:
+def mean_f1(scapes: Timeline, references: Sequence[Event], on: np.ndarray) -> float:
     """Event F1 by onsets, mean over labels with references."""
     values = []
     for c, name in enumerate(scapes.names):
         onsets = np.sort([e.onset for e in references if e.label == name])
         if len(onsets):
-            found = cut(scapes, c, on[c], onset_at)
+            found = cut(scapes, c, on[c])
             values.append(2 * matches(found[:, 0], onsets) / (len(found) + len(onsets)))
     return float(np.mean(values))
 

@@ -27,10 +27,9 @@ def lowered(on: np.ndarray, shift: float) -> np.ndarray:
 
 
 def openings(line: Timeline, c: int, on: float) -> tuple[np.ndarray, np.ndarray]:
-    """Segments of label `c`, (n, 2), and when each can be told: at the end of the column that reaches `on`; seconds."""
+    """Segments of label `c`, (n, 3), and when each can be told: at the end of the column that reaches `on`; seconds."""
     found = segments(line.scores[:, c], on, HYSTERESIS * on, line.centres)
-    column = np.searchsorted(line.centres, found[:, 0])
-    return found, line.centres[np.minimum(column, len(line.centres) - 1)] + line.column / 2 + LATENCY
+    return found, found[:, 2] + line.column / 2 + LATENCY
 
 
 def figures(
@@ -55,7 +54,7 @@ def figures(
             else:
                 missed += 1
         opened += len(found)
-        for start, end in found:
+        for start, end, _ in found:
             near = (np.abs(sure[:, 0] - start) <= NEAR) | ((sure[:, 0] <= end) & (start <= sure[:, 1]))
             unconfirmed += not near.any()
         noise, _ = openings(heldout, c, own[c])

@@ -6,31 +6,31 @@ import numpy as np
 
 #: Seconds after a segment in which the label starts no other.
 COOLDOWN = 0.48
+#: Seconds that an onset may lie before the score's first column at `on`.
+LOOK_BACK = 0.5
 
 
 def segments(
-    scores: np.ndarray, on: float, off: float, centres: np.ndarray, onset_at: str = "on", cooldown: float = COOLDOWN
+    scores: np.ndarray, on: float, off: float, centres: np.ndarray, cooldown: float = COOLDOWN
 ) -> np.ndarray:
-    """Onsets and offsets in seconds, (segments, 2), of runs that reach `on` and last while scores are at least `off`.
+    """Onset, offset, and centre of the first column at `on`, (segments, 3) seconds, of runs at or above `off` that reach `on`.
 
-    scores (T), one a column; centres (T), seconds. Crossings lie on the line between two columns' centres. The onset is
-    where scores first cross `on`, as in the daemon, or with `onset_at` "off" where the run crosses `off`.
+    scores (T), one a column; centres (T), seconds. Crossings of `off` lie on the line between two columns' centres.
     """
     up = np.concatenate([[False], scores >= off, [False]])
     edges = np.flatnonzero(up[1:] != up[:-1]).reshape(-1, 2)  # first column, column after the last
     reach = np.flatnonzero(scores >= on)
     if not len(reach):
-        return np.zeros((0, 2))
+        return np.zeros((0, 3))
     first = np.searchsorted(reach, edges[:, 0])
     has = first < len(reach)
     has[has] = reach[first[has]] < edges[has, 1]
     starts, ends = reach[first[has]], edges[has, 1]
     column = centres[1] - centres[0]
-    rising, threshold = (starts, on) if onset_at == "on" else (edges[has, 0], off)
-    onset = cross(scores, rising, threshold, centres, column)
+    onset = np.maximum(cross(scores, edges[has, 0], off, centres, column), centres[starts] - LOOK_BACK)
     offset = cross(scores, ends, off, centres, column)
     offset = np.maximum(offset, onset + column / 2)
-    return cooled(np.stack([onset, offset], 1), cooldown)
+    return cooled(np.stack([onset, offset, centres[starts]], 1), cooldown)
 
 
 def cross(scores: np.ndarray, at: np.ndarray, threshold: float, centres: np.ndarray, column: float) -> np.ndarray:
@@ -48,8 +48,8 @@ def cooled(found: np.ndarray, cooldown: float) -> np.ndarray:
     if len(found) < 2 or (found[1:, 0] >= found[:-1, 1] + cooldown).all():
         return found
     out = [found[0]]
-    for onset, offset in found[1:]:
+    for onset, offset, reached in found[1:]:
         onset = max(onset, out[-1][1] + cooldown)
         if onset < offset:
-            out.append(np.array([onset, offset]))
+            out.append(np.array([onset, offset, max(reached, onset)]))
     return np.stack(out)

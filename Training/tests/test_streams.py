@@ -54,9 +54,9 @@ def test_segments_cross_where_the_line_does() -> None:
     scores = np.array([0.0, 0.2, 0.6, 0.9, 0.4, 0.1, 0.0])
     centres = (np.arange(7) + 0.5) * COLUMN
     found = segments(scores, 0.5, 0.3, centres)
-    assert found.tolist() == pytest.approx(np.array([[centres[1] + 0.75 * COLUMN, centres[4] + COLUMN / 3]]))
-    early = segments(scores, 0.5, 0.1, centres, onset_at="off")
-    assert early[0, 0] == pytest.approx(centres[0] + 0.5 * COLUMN)
+    assert found == pytest.approx(np.array([[centres[1] + 0.25 * COLUMN, centres[4] + COLUMN / 3, centres[2]]]))
+    slow = segments(np.array([0.0, 0.4, 0.4, 0.4, 0.4, 0.4, 0.9]), 0.5, 0.3, centres)
+    assert slow[0, 0] == pytest.approx(centres[6] - 0.5)
     assert len(segments(scores, 0.95, 0.3, centres)) == 0
 
 
