@@ -17,12 +17,12 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from aumd_training import losses, metrics
-from aumd_training.corpus import AudioCache, read_labels, read_manifest, targets
+from aumd_training import losses, metrics, probe
+from aumd_training.corpus import AudioCache, TeacherCache, read_labels, read_manifest, targets
 from aumd_training.data import Mixtures, colour
 from aumd_training.features import MEAN, STD, LogMel
 from aumd_training.inference import column_logits
-from aumd_training.model import AudioMamba, ModelConfig
+from aumd_training.model import AudioMamba, ModelConfig, grow
 from aumd_training.teacher import EMBEDDING
 
 
@@ -34,6 +34,7 @@ class TrainConfig:
     cache: str
     run: str
     minutes: float
+    start: str = ""  # a checkpoint to start from, of as many layers or fewer
     columns: int = 30
     batch: int = 16
     learning_rate: float = 1.5e-3
@@ -41,6 +42,7 @@ class TrainConfig:
     warmup_steps: int = 300
     ema: float = 0.999
     teacher_weight: float = 4.0
+    probe_weight: float = 1.0
     clip_weight: float = 1.0
     validate_minutes: float = 12
     save_minutes: float = 4
@@ -61,6 +63,8 @@ class Trainer:
         self.clips, self.labels = read_manifest(corpus / "manifest.csv"), read_labels(corpus / "labels.csv")
         torch.manual_seed(config.seed)
         self.model = AudioMamba(sizes, EMBEDDING).to(self.device)
+        if config.start:
+            grow(self.model, torch.load(config.start, map_location=self.device, weights_only=True)["averaged"])
         self.averaged = AudioMamba(sizes, EMBEDDING).to(self.device)
         self.averaged.load_state_dict(self.model.state_dict())
         decayed = [p for p in self.model.parameters() if p.ndim > 1 and p.shape[-1] != sizes.d_state]
@@ -70,6 +74,9 @@ class Trainer:
         self.step, self.seconds = 0, 0.0
         self.log_mel = LogMel().to(self.device)
         self.random = torch.Generator().manual_seed(config.seed)
+        members = [i for i, clip in enumerate(self.clips) if clip.split == "train"]
+        truth = torch.from_numpy(targets(self.clips, self.labels)[members])
+        self.probe = probe.fit(probe.clip_means(TeacherCache(self.cache), members), truth).to(self.device)
 
     def save(self) -> None:
         """Writes the checkpoint in one rename."""
@@ -100,9 +107,9 @@ class Trainer:
     def draw_mode(self) -> tuple[bool, torch.Tensor | None]:
         """Dual mode: backward direction absent, cut at random right edges, or full."""
         draw = torch.rand((), generator=self.random).item()
-        if draw < 0.35:
+        if draw < 0.4:
             return False, None
-        if draw < 0.7:
+        if draw < 0.75:
             edges, at = torch.zeros(self.config.columns, dtype=torch.uint8), 0
             while True:
                 at += int(torch.randint(8, 26, (), generator=self.random))
@@ -119,10 +126,12 @@ class Trainer:
         self.model.train()
         features = self.model.features(logmel, backward, edges)
         logits = self.model.head(features)
+        predicted, embedding = self.model.teacher(features), embedding.float()
         parts = {
             "column": losses.column_loss(logits, target, known),
             "clip": self.config.clip_weight * losses.clip_loss(logits, target, known),
-            "teacher": self.config.teacher_weight * losses.teacher_loss(self.model.teacher(features), embedding.float(), weight),
+            "teacher": self.config.teacher_weight * losses.teacher_loss(predicted, embedding, weight),
+            "probe": self.config.probe_weight * losses.probe_loss(predicted, embedding, weight, self.probe),
         }
         sum(parts.values()).backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .probe import Probe
+
 
 def clip_scores(probability: Tensor) -> Tensor:
     """Linear-softmax pooling over columns: sum p^2 / sum p. (…, T, C) -> (…, C)."""
@@ -29,4 +31,10 @@ def clip_loss(logits: Tensor, target: Tensor, known: Tensor) -> Tensor:
 def teacher_loss(predicted: Tensor, embedding: Tensor, weight: Tensor) -> Tensor:
     """Squared error to the teacher's standardised embedding, (B, T, 1024), on weighted columns (B, T)."""
     error = (predicted - embedding).square().mean(-1)
+    return (error * weight).sum() / weight.sum().clamp_min(1)
+
+
+def probe_loss(predicted: Tensor, embedding: Tensor, weight: Tensor, probe: Probe) -> Tensor:
+    """Squared error in the probe's logits, each in units of its spread: the embedding's directions that tell labels."""
+    error = (F.linear(predicted - embedding, probe.weight) / probe.spread).square().mean(-1)
     return (error * weight).sum() / weight.sum().clamp_min(1)
