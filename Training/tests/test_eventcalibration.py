@@ -22,7 +22,7 @@ def trace(*bursts: tuple[int, float], length: int = 400) -> np.ndarray:
 @pytest.fixture
 def lines() -> tuple:
     """Dogs score 0.9 on soundscapes; speech makes the label 0.5 in the first half and 0.7 in the second."""
-    scapes = join([trace((50, 0.9), (150, 0.9), (250, 0.4))], [[Sound(8, 8.8, ("Dog",)), Sound(24, 24.8, ("Dog",))]], NAMES, COLUMN)
+    scapes = join([trace((50, 0.9), (150, 0.4), (250, 0.9))], [[Sound(8, 8.8, ("Dog",)), Sound(40, 40.8, ("Dog",))]], NAMES, COLUMN)
     heldout = join([trace((60, 0.5), (300, 0.7))], [[Sound(0, 64, ("Speech",))]], NAMES, COLUMN)
     return scapes, scapes.references({}), heldout, heldout.allowed({})
 
@@ -37,7 +37,20 @@ def test_price_buys_silence(lines: tuple) -> None:
     assert curve[0]["f1"] == 1
     quiet = ec.at_rate(points, 0.0)
     assert quiet["false_per_hour"] == 0 and 0.7 < quiet["on"][0] < 0.9
-    assert quiet["on"][1] >= ec.GRID[-1]  # no reference: nothing to gain
+
+
+def test_labels_with_few_references_follow_the_others() -> None:
+    f1 = np.array([[0.2, 0.6, 0.3], [0.5, 0.4, 0.0], [np.nan] * 3])
+    shrunk = ec.shrunk(f1)
+    assert shrunk[2] == pytest.approx(np.nanmean(f1, 0))  # none: what the others do
+    assert shrunk[1] == pytest.approx([0.425, 0.45, 0.075])
+
+
+def test_halves_share_nothing(lines: tuple) -> None:
+    scapes, references, _, _ = lines
+    (first, early), (second, late) = ec.halves(scapes, references)
+    assert (early, late) == (references[:1], references[1:])
+    assert (first.scores * second.scores == 0).all() and np.array_equal(first.scores + second.scores, scapes.scores)
 
 
 def test_rate_counts_the_half_that_was_not_heard(lines: tuple) -> None:
