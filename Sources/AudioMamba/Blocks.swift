@@ -3,7 +3,8 @@ import CKernels
 /// Runs all blocks over a sequence of up to `capacity` tokens, in buffers made once.
 ///
 /// A layer goes over the sequence in pieces of ``piece`` tokens, so that what a piece needs only for itself stays in the
-/// cache; what the backward direction needs of the whole sequence is kept: its input, the gate, the forward scan's output.
+/// cache; what the backward direction needs of the whole sequence is kept: its input and the forward scan's output. Long
+/// sequences are bound by that memory, so the gate waits until the layer's input is read again to be added to.
 ///
 /// Symbols as in design.md: T tokens, D, E, N, R. Not thread-safe: one instance a stream and direction.
 final class Blocks {
@@ -21,8 +22,8 @@ final class Blocks {
     // Of one piece.
     private let normed: AlignedBuffer  // (piece, D)
     private let dt: AlignedBuffer  // (piece, E)
+    private let z: AlignedBuffer  // the gate, (piece, E)
     // Of the whole sequence where a backward direction comes after, else of one piece.
-    private let z: AlignedBuffer  // (T, E)
     private let y: AlignedBuffer  // (T, E)
     private let x: AlignedBuffer  // before the convolution: (T, E) in Bi-Bi, else (piece, E)
     private let u: AlignedBuffer  // after convolution and SiLU: (T, E) in Fo-Bi, else (piece, E)
@@ -43,7 +44,7 @@ final class Blocks {
         hidden = AlignedBuffer(count: capacity * dRow)
         normed = AlignedBuffer(count: piece * dRow)
         dt = AlignedBuffer(count: piece * eRow)
-        z = AlignedBuffer(count: (bidirectional ? capacity : piece) * eRow)
+        z = AlignedBuffer(count: piece * eRow)
         y = AlignedBuffer(count: (bidirectional ? capacity : piece) * eRow)
         x = AlignedBuffer(count: (bidirectional && c.variant == .biBi ? capacity : piece) * eRow)
         u = AlignedBuffer(count: shared * eRow)
@@ -80,7 +81,7 @@ final class Blocks {
         while first < tokens {
             let end = min(first + Self.piece, first < cut ? cut : tokens)
             forward(layer, index, first..<end, states)
-            if backward == nil { finish(layer, first..<end) }
+            if backward == nil { finish(layer, first..<end, isNormalised: true) }
             if let checkpoint, end == cut { checkpoint.state.copy(index, from: states) }
             first = end
         }
@@ -91,7 +92,7 @@ final class Blocks {
         while end > 0 {
             let range = max(0, end - Self.piece)..<end
             self.backward(backward, range)
-            finish(layer, range)
+            finish(layer, range, isNormalised: false)
             end = range.lowerBound
         }
     }
@@ -99,15 +100,11 @@ final class Blocks {
     /// y = the forward direction's scan over a piece; leaves behind what the backward direction needs.
     private func forward(_ layer: LayerWeights, _ index: Int, _ range: Range<Int>, _ states: LayerStates) {
         let c = model.configuration
-        let k = model.kernels.table.pointee
         let count = range.count
-        k.rms_norm(
-            normed.pointer, hidden.pointer + range.lowerBound * dRow, dRow, layer.norm.pointer, count, c.modelWidth,
-            c.normEpsilon)
+        normalise(layer, range)
         let x = row(of: x, range, eRow), u = row(of: u, range, eRow)
         layer.xInput.apply(model.kernels, from: normed.pointer, to: x, tokens: count)
-        layer.zInput.apply(model.kernels, from: normed.pointer, to: row(of: z, range, eRow), tokens: count)
-        k.conv_silu(
+        model.kernels.table.pointee.conv_silu(
             u, x, eRow, states.tail(index), layer.forward.convolution.pointer, layer.forward.convolutionBias.pointer,
             count, c.innerWidth, c.convolutionWidth, Int32(AUMD_FORWARD))
         let parameters = row(of: parameters, range, parameterRow)
@@ -145,12 +142,21 @@ final class Blocks {
             direction == Int32(AUMD_FORWARD) ? 0 : 1)
     }
 
-    /// h += out_proj(y ⊙ silu(z)) over a piece.
-    private func finish(_ layer: LayerWeights, _ range: Range<Int>) {
+    /// normed = the layer's norm of a piece of h.
+    private func normalise(_ layer: LayerWeights, _ range: Range<Int>) {
+        let c = model.configuration
+        model.kernels.table.pointee.rms_norm(
+            normed.pointer, hidden.pointer + range.lowerBound * dRow, dRow, layer.norm.pointer, range.count, c.modelWidth,
+            c.normEpsilon)
+    }
+
+    /// h += out_proj(y ⊙ silu(z)) over a piece. Where `normed` does not hold the piece any more, it is made again.
+    private func finish(_ layer: LayerWeights, _ range: Range<Int>, isNormalised: Bool) {
         let c = model.configuration
         let y = row(of: y, range, eRow)
-        model.kernels.table.pointee.gate(
-            y, row(of: z, range, eRow), eRow, range.count, c.innerWidth, c.variant == .biBi ? 0.5 : 1)
+        if !isNormalised { normalise(layer, range) }
+        layer.zInput.apply(model.kernels, from: normed.pointer, to: z.pointer, tokens: range.count)
+        model.kernels.table.pointee.gate(y, z.pointer, eRow, range.count, c.innerWidth, c.variant == .biBi ? 0.5 : 1)
         layer.output.apply(
             model.kernels, from: y, to: hidden.pointer + range.lowerBound * dRow, tokens: range.count, accumulate: true)
     }

@@ -23,23 +23,3 @@ public struct Kernels: Sendable, CustomStringConvertible {
 func padded(_ count: Int) -> Int {
     (count + Int(AUMD_LANES) - 1) / Int(AUMD_LANES) * Int(AUMD_LANES)
 }
-
-/// Zero-initialised floats on a cache line of their own, of fixed size for life.
-final class AlignedBuffer: @unchecked Sendable {
-    let count: Int
-    let pointer: UnsafeMutablePointer<Float>
-
-    init(count: Int) {
-        self.count = count
-        let raw = UnsafeMutableRawPointer.allocate(byteCount: max(count, 1) * MemoryLayout<Float>.stride, alignment: 64)
-        pointer = raw.bindMemory(to: Float.self, capacity: count)
-        pointer.initialize(repeating: 0, count: count)
-    }
-
-    convenience init(_ values: [Float], padding: Int) {
-        self.init(count: padding)
-        for (i, value) in values.enumerated() { pointer[i] = value }
-    }
-
-    deinit { pointer.deallocate() }
-}

@@ -33,7 +33,7 @@ final class Linear: @unchecked Sendable {
         case .bfloat16: 2
         case .int8: 1
         }
-        values = .allocate(byteCount: max(rows * inputs * size, 1), alignment: 64)
+        values = AlignedBuffer.allocate(bytes: rows * inputs * size)
         var scale: AlignedBuffer?
         let kind: Int32
         switch storage {
