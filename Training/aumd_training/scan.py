@@ -1,4 +1,4 @@
-"""The selective scan with gradients: a compiled CPU kernel, and a plain loop that runs anywhere.
+"""The selective scan with gradients: a compiled CPU kernel, one for a GPU, and a plain loop that runs anywhere.
 
 Shapes: B batch, L tokens, E inner channels, N states, K convolution width.
 """
@@ -70,8 +70,23 @@ def scan_gated(
     direction out; b, c (B, L, N); d (E); edges (L) uint8, 1 where the backward state starts from zero.
     """
     if u.is_cuda:
-        return plain_scan_gated(u, dt, z, a_f, a_b, b, c, d, edges)
+        return gpu_scan_gated(u, dt, z, a_f, a_b, b, c, d, edges)
     return _Scan.apply(u, dt, z, a_f, a_b, b, c, d, edges)
+
+
+def gpu_scan_gated(
+    u: Tensor, dt: Tensor, z: Tensor, a_f: Tensor, a_b: Tensor | None, b: Tensor, c: Tensor, d: Tensor, edges: Tensor
+) -> Tensor:
+    """The same by Triton's kernels, in float32 whatever the inputs are."""
+    from .scan_triton import direction
+
+    kind = u.dtype
+    u, dt, a_f, b, c, d = (x.float() for x in (u, dt, a_f, b, c, d))
+    delta, edges = F.softplus(dt), edges.to(u.device)
+    y = direction(u, delta, a_f, b, c, torch.zeros_like(edges), reverse=False) + d * u
+    if a_b is not None:
+        y = y + direction(u, delta, a_b.float(), b, c, edges, reverse=True) + d * u
+    return y.to(kind) * F.silu(z)
 
 
 def plain_scan_gated(

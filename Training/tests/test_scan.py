@@ -1,10 +1,19 @@
 """The compiled scan and convolution against plain PyTorch in float64: values and gradients."""
 
+import os
+
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs PyTorch")
 
 from aumd_training import scan  # noqa: E402
+
+
+def gpu_kernels() -> None:
+    """Triton's kernels run on a GPU, or else in its interpreter; skips where there is no Triton."""
+    if not torch.cuda.is_available():
+        os.environ["TRITON_INTERPRET"] = "1"
+    pytest.importorskip("triton", reason="needs Triton")
 
 B, L, E, K = 3, 21, 32, 4
 
@@ -14,32 +23,37 @@ def close(got: "torch.Tensor", want: "torch.Tensor") -> None:
     assert ((got.double() - want).abs().max() / scale).item() < 2e-5
 
 
+@pytest.mark.parametrize("kernel", ["CPU", "GPU"])
 @pytest.mark.parametrize("states", [4, 8, 16])
 @pytest.mark.parametrize("both", [False, True])
 @pytest.mark.parametrize("segments", [[], [7, 20]])
-def test_scan_matches_loop(states: int, both: bool, segments: list[int]) -> None:
+def test_scan_matches_loop(kernel: str, states: int, both: bool, segments: list[int]) -> None:
+    if kernel == "GPU":
+        gpu_kernels()
+    device = "cuda" if kernel == "GPU" and torch.cuda.is_available() else "cpu"
+    channels = E if kernel == "CPU" else E + 16  # the last block of channels is not full
     generator = torch.Generator().manual_seed(states)
 
     def draw(*shape: int) -> "torch.Tensor":
         return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
-    u, dt, z = draw(B, L, E), draw(B, L, E) * 3 - 2, draw(B, L, E)
-    a_f, a_b = -torch.exp(draw(E, states)), -torch.exp(draw(E, states))
-    b, c, d = draw(B, L, states), draw(B, L, states), draw(E)
+    u, dt, z = draw(B, L, channels), draw(B, L, channels) * 3 - 2, draw(B, L, channels)
+    a_f, a_b = -torch.exp(draw(channels, states)), -torch.exp(draw(channels, states))
+    b, c, d = draw(B, L, states), draw(B, L, states), draw(channels)
     edges = torch.zeros(L, dtype=torch.uint8)
     edges[segments] = 1
     inputs = [u, dt, z, a_f, a_b if both else None, b, c, d]
     doubles = [x if x is None else x.clone().requires_grad_() for x in inputs]
-    floats = [x if x is None else x.float().requires_grad_() for x in inputs]
-    weight = draw(B, L, E)
+    floats = [x if x is None else x.float().to(device).requires_grad_() for x in inputs]
+    weight = draw(B, L, channels)
     want = scan.plain_scan_gated(*doubles, edges)
-    got = scan.scan_gated(*floats, edges)
-    close(got, want)
+    got = (scan.scan_gated if kernel == "CPU" else scan.gpu_scan_gated)(*floats, edges)
+    close(got.cpu(), want)
     (want * weight).sum().backward()
-    (got * weight.float()).sum().backward()
+    (got * weight.float().to(device)).sum().backward()
     for x, y in zip(floats, doubles):
         if x is not None:
-            close(x.grad, y.grad)
+            close(x.grad.cpu(), y.grad)
 
 
 @pytest.mark.parametrize("width", [3, 4])
