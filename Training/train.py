@@ -205,6 +205,7 @@ def main() -> None:
     config = TrainConfig(**settings["train"])
     config.minutes = arguments.minutes or config.minutes
     torch.set_num_threads(config.threads)
+    torch.backends.cuda.matmul.allow_tf32 = True
     trainer = Trainer(config, ModelConfig(**settings["model"]))
     trainer.resume()
     count = sum(p.numel() for n, p in trainer.model.named_parameters() if not n.startswith("teacher"))

@@ -29,7 +29,8 @@ def normalised(samples: torch.Tensor, log_mel: LogMel) -> torch.Tensor:
 def column_logits(
     model: AudioMamba, audio: AudioCache, clips: Sequence[int], mode: str, chunk: int = 8, lookahead: int = 16
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Yields (clip, logits (T, C)); clips of one length run together."""
+    """Yields (clip, logits (T, C)); clips of one length run together. "confirmed" needs a model on the CPU."""
+    device = next(model.parameters()).device
     log_mel = LogMel()
     by_length: dict[int, list[int]] = {}
     for clip in clips:
@@ -39,12 +40,12 @@ def column_logits(
         for start in range(0, len(members), 16):
             batch = members[start : start + 16]
             samples = torch.from_numpy(np.stack([audio.clip(c) for c in batch]).astype(np.float32) / 32768)
-            logmel = normalised(samples, log_mel)
+            logmel = normalised(samples, log_mel).to(device)
             if mode == "confirmed":
                 logits = model.confirmed(logmel, chunk, lookahead)
             else:
                 logits = model(logmel, backward=mode == "offline")
-            yield from zip(batch, logits.numpy())
+            yield from zip(batch, logits.cpu().numpy())
 
 
 def load_model(folder: Path) -> tuple[dict[str, object], AudioMamba]:
