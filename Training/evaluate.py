@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from aumd_training import calibration, losses, metrics
+from aumd_training import losses, metrics
 from aumd_training.corpus import GENERATED, AudioCache, Clip, Label, read_labels, read_manifest, targets
 from aumd_training.inference import MODES, column_logits, load_model
 
@@ -64,15 +64,13 @@ def scores_from_binary(binary: str, folder: Path, files: list[Path], labels: lis
     return out
 
 
-def scores_from_teacher(
-    corpus: Path, members: list[int], labels: int, pool: Callable[..., np.ndarray] = np.mean
-) -> np.ndarray:
-    """YAMNet's frame scores pooled over each clip, (clips, C)."""
+def scores_from_teacher(corpus: Path, members: list[int], labels: int) -> np.ndarray:
+    """YAMNet's frame scores averaged over each clip, (clips, C)."""
     teacher = np.load(corpus / "teacher/yamnet_scores.npz")
     scores, offsets = teacher["scores"], teacher["offsets"]
     out = np.zeros((len(members), labels), np.float32)
     for row, clip in zip(out, members):
-        row[:] = pool(scores[offsets[clip] : offsets[clip + 1]], axis=0) / 255
+        row[:] = scores[offsets[clip] : offsets[clip + 1]].mean(0) / 255
     return out
 
 
@@ -131,19 +129,13 @@ def main() -> None:
                 for mode in ("offline", "stream")
             }
         else:
-            columns = {
-                mode: columns_from_torch(arguments.model, arguments.cache, members, mode) for mode in MODES
+            scores = {
+                mode: pooled(columns_from_torch(arguments.model, arguments.cache, members, mode), arguments.pooling)
+                for mode in MODES
             }
-            scores = {mode: pooled(values, arguments.pooling) for mode, values in columns.items()}
         scores["YAMNet"] = scores_from_teacher(arguments.corpus, members, len(labels))
-        written[split] = {"clips": {name: figures(s, truth, recorded) for name, s in scores.items()}}
-        print(f"{split}: {len(members)} clips, {int(recorded.sum())} of them recordings\n\n{table(written[split]['clips'])}\n")
-        if not arguments.binary:
-            heard = scores_from_teacher(arguments.corpus, members, len(labels), np.max) > calibration.TEACHER_HEARS
-            config = json.loads((arguments.model / "config.json").read_text(encoding="utf-8"))
-            point = calibration.operating_point(columns["confirmed"], truth > 0, heard & (truth == 0), config)
-            written[split]["thresholds"] = point
-            print("at the thresholds, confirmed: " + ", ".join(f"{k} {v:.3g}" for k, v in point.items()) + "\n")
+        written[split] = {name: figures(s, truth, recorded) for name, s in scores.items()}
+        print(f"{split}: {len(members)} clips, {int(recorded.sum())} of them recordings\n\n{table(written[split])}\n")
         if arguments.per_label:
             print(per_label_table(scores, truth, labels) + "\n")
     if arguments.json:

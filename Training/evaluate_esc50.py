@@ -11,6 +11,7 @@ on folds 1 to 3; its regularisation is the best on fold 4, and it is then traine
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,7 @@ def main() -> None:
     parser.add_argument("model", type=Path, metavar="MODEL")
     parser.add_argument("--corpus", type=Path, required=True)
     parser.add_argument("--cache", type=Path, required=True, help="what prepare.py wrote")
+    parser.add_argument("--json", type=Path, help="also write the figures here")
     parser.add_argument("--no-teacher", action="store_true", help="leave YAMNet out")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -78,9 +80,13 @@ def main() -> None:
     found = {"aumd": model_features(arguments.model, audio, members)}
     if not arguments.no_teacher:
         found["YAMNet"] = teacher_features(Teacher(arguments.corpus / "teacher", labels), audio, members)
+    written = {}
     for name, features in found.items():
         fourth, few, many = accuracy(features, classes, split)
+        written[name] = {"fold 4": fourth, "fold 5": few, "fold 5, folds 1 to 4": many}
         print(f"{name}: fold 4 {fourth:.3f}; fold 5 {few:.3f} trained on folds 1 to 3, {many:.3f} on folds 1 to 4", flush=True)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(written, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from aumd_training import losses, metrics, probe
+from aumd_training import card, losses, metrics, probe
 from aumd_training.corpus import AudioCache, TeacherCache, read_labels, read_manifest, targets
 from aumd_training.data import Mixtures, colour
 from aumd_training.features import MEAN, STD, LogMel
@@ -63,8 +63,11 @@ class Trainer:
         self.clips, self.labels = read_manifest(corpus / "manifest.csv"), read_labels(corpus / "labels.csv")
         torch.manual_seed(config.seed)
         self.model = AudioMamba(sizes, EMBEDDING).to(self.device)
+        self.before: list[dict] = []  # the runs that this one grew from
         if config.start:
-            grow(self.model, torch.load(config.start, map_location=self.device, weights_only=True)["averaged"])
+            start = torch.load(config.start, map_location=self.device, weights_only=True)
+            grow(self.model, start["averaged"])
+            self.before = card.runs(start)
         self.averaged = AudioMamba(sizes, EMBEDDING).to(self.device)
         self.averaged.load_state_dict(self.model.state_dict())
         decayed = [p for p in self.model.parameters() if p.ndim > 1 and p.shape[-1] != sizes.d_state]
@@ -83,7 +86,7 @@ class Trainer:
         state = {
             "model": self.model.state_dict(), "averaged": self.averaged.state_dict(),
             "optimizer": self.optimizer.state_dict(), "step": self.step, "seconds": self.seconds,
-            "sizes": asdict(self.sizes),
+            "sizes": asdict(self.sizes), "before": self.before,
         }
         torch.save(state, self.run / "checkpoint.new")
         (self.run / "checkpoint.new").replace(self.run / "checkpoint.pth")

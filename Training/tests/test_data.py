@@ -7,7 +7,6 @@ import pytest
 
 pytest.importorskip("torch", reason="needs PyTorch")
 
-from aumd_training.calibration import operating_point, thresholds  # noqa: E402
 from aumd_training.corpus import Clip, Label  # noqa: E402
 from aumd_training import data  # noqa: E402
 from aumd_training.data import Mixtures  # noqa: E402
@@ -75,32 +74,6 @@ def test_teacher_hears_the_mixture_itself(mixtures: Mixtures) -> None:
     assert heard[10] and heard.sum() <= 8
     assert not weight[:2].any()  # a window's first third: too early to know
     assert weight[2:].mean() > 0.6
-
-
-def test_threshold_keeps_the_stated_rate() -> None:
-    random = np.random.default_rng(0)
-    columns = [random.random((100, 1)).astype(np.float32) for _ in range(100)]
-    target, doubtful = np.zeros((100, 1), bool), np.zeros((100, 1), bool)
-    columns[0][:] = 1.0
-    target[0] = True
-    on = thresholds(columns, target, doubtful, ["Bark"], 0.05)["Bark"]["on"]
-    assert abs(on - 0.95) < 0.01
-
-
-def test_operating_point_counts_openings_of_absent_labels_only() -> None:
-    config = {
-        "id2label": {"0": "Bark", "1": "Dog", "2": "Door"},
-        "thresholds": {name: {"on": 0.5, "off": 0.3} for name in ("Bark", "Dog", "Door")},
-        "parents": {"Bark": ["Dog"]},
-    }
-    scores = np.zeros((2250, 3), np.float32)  # six minutes
-    scores[10:20, 0] = 0.6  # there
-    scores[10:20, 1] = 0.6  # its parent
-    scores[[30, 32], 2], scores[31, 2] = 0.6, 0.4  # one opening: it stays above off
-    scores[40, 2] = 0.6  # another
-    columns, target = [scores] * 3, np.array([[True, False, False]] * 3)
-    point = operating_point(columns, target, np.zeros((3, 3), bool), config)
-    assert point == {"recall": 1.0, "false_per_hour": pytest.approx(20.0)}
 
 
 def test_ancestors_are_nearest_first_and_inside_the_set() -> None:
