@@ -53,6 +53,7 @@ extension Key<Settings> {
 
 extension Key<Settings.Rule> {
     static let all: [Key<Settings.Rule>] = [
+        Key("sensitivity", \.sensitivity) { $0.number(-10...10) },
         Key("on", \.on) { $0.threshold() },
         Key("off", \.off) { $0.threshold() },
         Key("provisional_on", \.provisionalOn) { $0.threshold() },

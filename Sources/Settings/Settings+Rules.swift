@@ -1,3 +1,4 @@
+import Glibc
 import Tagging
 
 extension Settings {
@@ -6,6 +7,8 @@ extension Settings {
 
     /// The rule of each of a model's labels: what was said about the label, over what was said about all, over the
     /// model's own thresholds, over `LabelRule`'s defaults.
+    ///
+    /// A sensitivity s moves the thresholds that the model chose: log odds of `on` - s, `off` in the same proportion.
     ///
     /// Where only one threshold of a label was chosen by the user, an inherited `off` gives way and falls to `on`, and the
     /// model's provisional threshold, which belongs to its own `on`, is left out.
@@ -30,9 +33,13 @@ extension Settings {
             let said = events.labels[label.name] ?? Rule()
             let merged = said.merging(over: events.standard)
             var rule = LabelRule()
-            rule.on = merged.on ?? label.on ?? rule.on
-            rule.off = merged.off ?? label.off ?? rule.off
-            rule.provisionalOn = merged.provisionalOn ?? (merged.on == nil ? label.provisionalOn : nil)
+            let sensitivity = merged.sensitivity ?? 0
+            let (on, off) = (label.on ?? rule.on, label.off ?? rule.off)
+            let moved = lowered(on, by: sensitivity)
+            rule.on = merged.on ?? moved
+            rule.off = merged.off ?? (merged.on == nil ? off * (moved / on) : off)
+            rule.provisionalOn =
+                merged.provisionalOn ?? (merged.on == nil ? label.provisionalOn.map { lowered($0, by: sensitivity) } : nil)
             if rule.off > rule.on {
                 if let off = said.off {
                     errors.append(
@@ -55,4 +62,11 @@ extension Settings {
             .unknownLabel(origin, label: label, nearest: nearest(to: label, among: names))
         }
     }
+}
+
+/// A threshold whose log odds are lower by `sensitivity`; 0 gives its own bits. Stays inside 0 to 1.
+private func lowered(_ threshold: Float, by sensitivity: Double) -> Float {
+    guard sensitivity != 0, threshold < 1 else { return threshold }
+    let odds = log(Double(threshold) / (1 - Double(threshold))) - sensitivity
+    return min(max(Float(1 / (1 + exp(-odds))), 1e-6), 1 - 1e-6)
 }

@@ -54,6 +54,8 @@ public struct Settings: Sendable, Equatable {
 
     /// What was said about a label, or about all.
     public struct Rule: Sendable, Equatable {
+        /// Log odds by which the model's own thresholds are lowered.
+        public var sensitivity: Double?
         /// Score that starts an event.
         public var on: Float?
         /// Provisional score that starts one.
@@ -71,9 +73,10 @@ public struct Settings: Sendable, Equatable {
 
         /// A rule that was not read from a file; nil is "not said".
         public init(
-            on: Float? = nil, off: Float? = nil, provisionalOn: Float? = nil, minimumDuration: Double? = nil, cooldown: Double? = nil,
-            mute: Bool? = nil
+            sensitivity: Double? = nil, on: Float? = nil, off: Float? = nil, provisionalOn: Float? = nil,
+            minimumDuration: Double? = nil, cooldown: Double? = nil, mute: Bool? = nil
         ) {
+            self.sensitivity = sensitivity
             self.on = on
             self.off = off
             self.provisionalOn = provisionalOn

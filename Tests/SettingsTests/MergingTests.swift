@@ -1,3 +1,4 @@
+import Glibc
 import Settings
 import Tagging
 import Testing
@@ -111,6 +112,22 @@ struct RuleTests {
         #expect(try rule("events: {default: {on: 0.7}}").provisionalOn == nil)
         #expect(try rule("events: {default: {on: 0.7}, labels: {Bark: {provisional_on: 0.5}}}").provisionalOn == 0.5)
         #expect(try rule("events: {labels: {Bark: {off: 0.1}}}").provisionalOn == 0.4)
+    }
+
+    @Test("a sensitivity moves what the model chose, and nothing that the user chose")
+    func sensitivity() throws {
+        let labels: [Settings.ModelLabel] = [("Bark", 0.5, 0.25, 0.5), ("Siren", 0.9, 0.3, 0.8)]
+        func rules(_ yaml: String) throws -> [LabelRule] { try Settings(yaml: yaml).rules(labels: labels) }
+        let moved = try rules("events: {default: {sensitivity: 1}, labels: {Siren: {on: 0.7}}}")
+        let on = Float(1 / (1 + exp(1.0)))
+        #expect(moved[0] == LabelRule(on: on, off: 0.25 * (on / 0.5), provisionalOn: on))
+        #expect(moved[1] == LabelRule(on: 0.7, off: 0.3))
+        #expect(try rules("events: {default: {sensitivity: 0}}") == rules("{}"))
+        #expect(try rules("events: {default: {sensitivity: 2}, labels: {Bark: {sensitivity: 0}}}")[0] == rules("{}")[0])
+        for extreme in [-10.0, 10] {
+            let rule = try rules("events: {default: {sensitivity: \(extreme)}}")[1]
+            #expect(0 < rule.off && rule.off <= rule.on && rule.on < 1)
+        }
     }
 
     @Test("an off above the model's on is told")

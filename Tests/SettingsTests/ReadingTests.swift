@@ -84,7 +84,7 @@ struct ReadingTests {
         #expect(try settings.rules(labels: labels) == silent.rules(labels: labels))
         for key in [
             "model", "name", "device", "channel", "rate", "period_ms", "buffer_ms", "window", "chunk", "lookahead", "on",
-            "off", "provisional_on", "minimum_duration", "cooldown", "mute", "labels", "groups", "stdout", "file", "socket", "socket_mode",
+            "sensitivity", "off", "provisional_on", "minimum_duration", "cooldown", "mute", "labels", "groups", "stdout", "file", "socket", "socket_mode",
             "journal", "scores", "status_interval",
         ] {
             #expect(opened.contains("\n") && opened.split(separator: "\n").contains { $0.drop { $0 == " " }.hasPrefix("\(key):") }, "\(key)")
