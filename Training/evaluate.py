@@ -42,11 +42,13 @@ def pooled(columns: list[np.ndarray], pooling: str) -> np.ndarray:
     return np.stack([POOLINGS[pooling](torch.from_numpy(scores)).numpy() for scores in columns])
 
 
-def scores_from_binary(binary: str, folder: Path, files: list[Path], labels: list[Label], mode: str) -> np.ndarray:
+def scores_from_binary(
+    binary: str, folder: Path, files: list[Path], labels: list[Label], mode: str, weights: str = "float32"
+) -> np.ndarray:
     """Clip scores (clips, C) as `aumd tag` prints them; in stream mode a label's highest event score."""
     index = {label.name: i for i, label in enumerate(labels)}
     out = np.zeros((len(files), len(labels)), np.float32)
-    options = ["--model", str(folder), "--mode", mode, "--format", "ndjson", "--top", "all"]
+    options = ["--model", str(folder), "--mode", mode, "--format", "ndjson", "--top", "all", "--weights", weights]
     place = {str(path): i for i, path in enumerate(files)}
     batches = [files[i : i + 200] for i in range(0, len(files), 200)] if mode == "offline" else [[f] for f in files]
     for batch in batches:

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Clip average precision through the aumd program when clips are distorted, and with F32 weights.
+"""Clip average precision through the aumd program when clips are distorted, and with weights kept in other types.
 
 python3 Training/evaluate_robustness.py MODEL --corpus CORPUS --cache CACHE --binary aumd [--checkpoint FILE] [--json FILE]
 
-Scores are those of `aumd tag --mode offline` on the test split. --checkpoint is the run's checkpoint.pth, whose
-weights are F32: the shipped ones are the same in F16.
+Scores are those of `aumd tag --mode offline` on the test split, and `--weights` is what it is told. --checkpoint is the
+run's checkpoint.pth, whose weights are F32: the shipped ones are the same in F16.
 """
 
 from __future__ import annotations
@@ -37,14 +37,15 @@ def conditions(speech: list[np.ndarray]) -> dict[str, Callable[[np.ndarray], np.
 
 
 def score(
-    binary: str, model: Path, clips: list[np.ndarray], labels: list[Label], change: Callable[[np.ndarray], np.ndarray]
+    binary: str, model: Path, clips: list[np.ndarray], labels: list[Label], change: Callable[[np.ndarray], np.ndarray],
+    weights: str,
 ) -> np.ndarray:
     """Clip scores (clips, C) after a change."""
     with tempfile.TemporaryDirectory() as folder:
         files = [Path(folder) / f"{i}.wav" for i in range(len(clips))]
         for path, samples in zip(files, clips):
             soundfile.write(path, np.clip(change(samples), -1, 1 - 2**-15), 16000, "PCM_16")
-        return scores_from_binary(binary, model, files, labels, "offline")
+        return scores_from_binary(binary, model, files, labels, "offline", weights)
 
 
 def widened(model: Path, checkpoint: Path, folder: Path) -> Path:
@@ -77,17 +78,21 @@ def main() -> None:
     speech = [x for x, i in zip(samples, members) if clips[i].labels == ("Speech",)]
     written: dict[str, dict[str, float]] = {}
 
-    def measure(name: str, model: Path, change: Callable[[np.ndarray], np.ndarray]) -> None:
-        scores = score(arguments.binary, model, samples, labels, change)
+    def measure(
+        name: str, model: Path, change: Callable[[np.ndarray], np.ndarray] = lambda x: x, weights: str = "float32"
+    ) -> None:
+        scores = score(arguments.binary, model, samples, labels, change, weights)
         everything, recordings = metrics.macro(scores, truth), metrics.macro(scores[recorded], truth[recorded])
         written[name] = {"ap": everything[0], "auc": everything[1], "ap_recordings": recordings[0], "auc_recordings": recordings[1]}
         print(f"{name}: " + ", ".join(f"{key} {value:.4f}" for key, value in written[name].items()), flush=True)
 
     for name, change in conditions(speech).items():
         measure(name, arguments.model, change)
+    for weights in ("bfloat16", "int8"):
+        measure(f"clean, --weights {weights}", arguments.model, weights=weights)
     if arguments.checkpoint:
         with tempfile.TemporaryDirectory() as folder:
-            measure("clean, F32 weights", widened(arguments.model, arguments.checkpoint, Path(folder)), lambda x: x)
+            measure("clean, F32 weights in the folder", widened(arguments.model, arguments.checkpoint, Path(folder)))
     if arguments.json:
         arguments.json.write_text(json.dumps(written, indent=1) + "\n")
 
