@@ -37,6 +37,26 @@ struct DemoTests {
         #expect(level(samples, end + 0.1, Double(samples.count) / 16_000) < -55)
     }
 
+    @Test("is heard: nearly every sound by its name and from its beginning, and nothing in the quiet")
+    func heard() throws {
+        let sounds = try JSONDecoder().decode([Sound].self, from: Data(contentsOf: folder.appending(path: "demo.json")))
+        let scene = folder.appending(path: "demo.ogg").path(percentEncoded: false)
+        let run = try Program.run("tag", "--mode", "stream", "--format", "ndjson", scene)
+        #expect(run.status == 0)
+        let events = try Line.all(run.output).filter { $0["phase"] == "close" }.map { line in
+            Sound(
+                label: line["label"] ?? "", onset: try #require(line.number("onset")),
+                offset: try #require(line.number("offset")))
+        }
+        let named = sounds.filter { sound in
+            events.contains { $0.label == sound.label && abs($0.onset - sound.onset) <= 0.05 }
+        }
+        #expect(named.count >= sounds.count - 2, "named from their beginning: \(named.map(\.label))")
+        for event in events {
+            #expect(sounds.contains { $0.onset - 0.1 <= event.onset && event.offset <= $0.offset + 0.5 }, "\(event)")
+        }
+    }
+
     private func read() throws -> ([Float], SF_INFO) {
         var information = SF_INFO()
         let file = try #require(sf_open(folder.appending(path: "demo.ogg").path(percentEncoded: false), Int32(SFM_READ), &information))
