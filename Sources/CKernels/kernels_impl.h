@@ -111,22 +111,23 @@ INLINE vf weights_at(const void *values, size_t at, const int storage) {
     return *(const vf_memory *)from;
 }
 
-/* R tokens by V vectors of outputs; R, V and storage are constants where this is inlined. */
-INLINE void linear_tile(float *y, size_t ldy, const float *x, size_t ldx, const aumd_matrix *w, size_t vector,
-                        int accumulate, const int R, const int V, const int storage) {
+/* R tokens by V vectors of outputs from `lane` on; R, V and storage are constants where this is inlined. `panel` holds the
+ * weights of the outputs from `first` on, a multiple of AUMD_LANES. */
+INLINE void linear_tile(float *y, size_t ldy, const float *x, size_t ldx, const aumd_matrix *w, const void *panel,
+                        size_t first, size_t lane, int accumulate, const int R, const int V, const int storage) {
     vf sum[ROWS][VECS];
     size_t column[VECS];
 #pragma clang loop unroll(full)
     for (int v = 0; v < V; v++) {
-        size_t lane = (vector + (size_t)v) * VL;
-        column[v] = lane / AUMD_LANES * w->in * AUMD_LANES + lane % AUMD_LANES;
+        size_t inside = lane - first + (size_t)v * VL;
+        column[v] = inside / AUMD_LANES * w->in * AUMD_LANES + inside % AUMD_LANES;
 #pragma clang loop unroll(full)
         for (int r = 0; r < R; r++) sum[r][v] = SPLAT(0.0f);
     }
     for (size_t i = 0; i < w->in; i++) {
         vf weights[VECS];
 #pragma clang loop unroll(full)
-        for (int v = 0; v < V; v++) weights[v] = weights_at(w->values, column[v] + i * AUMD_LANES, storage);
+        for (int v = 0; v < V; v++) weights[v] = weights_at(panel, column[v] + i * AUMD_LANES, storage);
 #pragma clang loop unroll(full)
         for (int r = 0; r < R; r++) {
             vf value = SPLAT(x[(size_t)r * ldx + i]);
@@ -136,12 +137,12 @@ INLINE void linear_tile(float *y, size_t ldy, const float *x, size_t ldx, const 
     }
 #pragma clang loop unroll(full)
     for (int v = 0; v < V; v++) {
-        size_t lane = (vector + (size_t)v) * VL;
-        vf scale = storage == AUMD_INT8 ? LOAD(w->scale + lane) : SPLAT(1.0f);
-        vf bias = w->bias ? LOAD(w->bias + lane) : SPLAT(0.0f);
+        size_t at = lane + (size_t)v * VL;
+        vf scale = w->storage == AUMD_INT8 ? LOAD(w->scale + at) : SPLAT(1.0f);
+        vf bias = w->bias ? LOAD(w->bias + at) : SPLAT(0.0f);
 #pragma clang loop unroll(full)
         for (int r = 0; r < R; r++) {
-            float *to = y + (size_t)r * ldy + lane;
+            float *to = y + (size_t)r * ldy + at;
             vf result = sum[r][v] * scale + bias;
             if (accumulate) result += LOAD(to);
             STORE(to, result);
@@ -149,22 +150,46 @@ INLINE void linear_tile(float *y, size_t ldy, const float *x, size_t ldx, const 
     }
 }
 
-INLINE void linear_rows(float *y, size_t ldy, const float *x, size_t ldx, const aumd_matrix *w, size_t T,
-                        size_t vector, int accumulate, const int V, const int storage) {
+INLINE void linear_rows(float *y, size_t ldy, const float *x, size_t ldx, const aumd_matrix *w, const void *panel,
+                        size_t first, size_t lane, size_t T, int accumulate, const int V, const int storage) {
     size_t t = 0;
     for (; t + ROWS <= T; t += ROWS)
-        linear_tile(y + t * ldy, ldy, x + t * ldx, ldx, w, vector, accumulate, ROWS, V, storage);
+        linear_tile(y + t * ldy, ldy, x + t * ldx, ldx, w, panel, first, lane, accumulate, ROWS, V, storage);
     for (; t + 2 <= T; t += 2)
-        linear_tile(y + t * ldy, ldy, x + t * ldx, ldx, w, vector, accumulate, 2, V, storage);
-    if (t < T) linear_tile(y + t * ldy, ldy, x + t * ldx, ldx, w, vector, accumulate, 1, V, storage);
+        linear_tile(y + t * ldy, ldy, x + t * ldx, ldx, w, panel, first, lane, accumulate, 2, V, storage);
+    if (t < T) linear_tile(y + t * ldy, ldy, x + t * ldx, ldx, w, panel, first, lane, accumulate, 1, V, storage);
+}
+
+/* Outputs whose weights are taken together: whole vectors, and whole blocks of the layout. */
+#define PANEL (VECS * VL > AUMD_LANES ? VECS * VL : AUMD_LANES)
+/* From so many tokens on, narrow weights are widened once a panel and not once a tile, where the panel fits the stack. */
+#define WIDEN_TOKENS (4 * ROWS)
+#define WIDEN_FLOATS 65536
+
+INLINE void linear_panel(float *y, size_t ldy, const float *x, size_t ldx, const aumd_matrix *w, const void *panel,
+                         size_t first, size_t end, size_t T, int accumulate, const int storage) {
+    size_t lane = first;
+    for (; lane + VECS * VL <= end; lane += VECS * VL)
+        linear_rows(y, ldy, x, ldx, w, panel, first, lane, T, accumulate, VECS, storage);
+    for (; lane < end; lane += VL) linear_rows(y, ldy, x, ldx, w, panel, first, lane, T, accumulate, 1, storage);
 }
 
 INLINE void linear_stored(float *y, size_t ldy, const float *x, size_t ldx, const aumd_matrix *w, size_t T,
                           int accumulate, const int storage) {
-    size_t vectors = (w->out + AUMD_LANES - 1) / AUMD_LANES * (AUMD_LANES / VL), vector = 0;
-    for (; vector + VECS <= vectors; vector += VECS)
-        linear_rows(y, ldy, x, ldx, w, T, vector, accumulate, VECS, storage);
-    for (; vector < vectors; vector++) linear_rows(y, ldy, x, ldx, w, T, vector, accumulate, 1, storage);
+    const size_t size = storage == AUMD_FLOAT32 ? 4 : storage == AUMD_BFLOAT16 ? 2 : 1;
+    const size_t lanes = (w->out + AUMD_LANES - 1) / AUMD_LANES * AUMD_LANES;
+    const int widens = storage != AUMD_FLOAT32 && T >= WIDEN_TOKENS && PANEL * w->in <= WIDEN_FLOATS;
+    for (size_t first = 0; first < lanes; first += PANEL) {
+        size_t end = first + PANEL < lanes ? first + PANEL : lanes;
+        const char *panel = (const char *)w->values + first * w->in * size;
+        if (widens) {
+            __attribute__((aligned(64))) float wide[WIDEN_FLOATS];
+            for (size_t i = 0; i < (end - first) * w->in; i += VL) STORE(wide + i, weights_at(panel, i, storage));
+            linear_panel(y, ldy, x, ldx, w, wide, first, end, T, accumulate, AUMD_FLOAT32);
+        } else {
+            linear_panel(y, ldy, x, ldx, w, panel, first, end, T, accumulate, storage);
+        }
+    }
 }
 
 static void linear(float *y, size_t ldy, const float *x, size_t ldx, const aumd_matrix *w, size_t T, int accumulate) {

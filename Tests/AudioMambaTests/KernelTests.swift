@@ -20,7 +20,7 @@ struct KernelTests {
     func linear(_ name: String) {
         let k = kernels(name)
         var random = SplitMix64(state: 1)
-        for tokens in [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 24] {
+        for tokens in [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 24, 35, 41] {
             for (inputs, outputs) in [(1, 1), (3, 16), (40, 17), (48, 31), (64, 32), (5, 33), (128, 112)] {
                 let row = (outputs + 15) / 16 * 16
                 let x = random.floats(tokens * inputs)
@@ -42,7 +42,7 @@ struct KernelTests {
     func linearSplits(_ name: String) {
         let k = kernels(name)
         var random = SplitMix64(state: 2)
-        let (tokens, inputs, outputs) = (23, 48, 64)
+        let (tokens, inputs, outputs) = (37, 48, 64)
         let x = random.floats(tokens * inputs)
         for storage in [AUMD_FLOAT32, AUMD_BFLOAT16, AUMD_INT8] {
             let w = Matrix(random.floats(outputs * inputs), outputs, inputs, random.floats(outputs), storage)
