@@ -79,14 +79,20 @@ def scores_from_teacher(corpus: Path, members: list[int], labels: int) -> np.nda
 def figures(scores: np.ndarray, truth: np.ndarray, recorded: np.ndarray) -> dict[str, float]:
     """Macro figures over all clips and over recordings only."""
     everything, recordings = metrics.macro(scores, truth), metrics.macro(scores[recorded], truth[recorded])
-    return {"ap": everything[0], "auc": everything[1], "ap_recordings": recordings[0], "auc_recordings": recordings[1]}
+    values = (everything[0], everything[1], metrics.d_prime(everything[1]), recordings[0], recordings[1])
+    return dict(zip(metrics.FIGURES, values))
+
+
+def labelled(scores: np.ndarray, truth: np.ndarray, labels: list[Label]) -> dict[str, dict[str, float]]:
+    """Average precision by label."""
+    return {"labels": {labels[c].name: values[0] for c, values in metrics.per_label(scores, truth).items()}}
 
 
 def table(results: dict[str, dict[str, float]]) -> str:
     """A Markdown table, one row a scorer."""
-    lines = ["| scores | macro AP | macro AUC | AP, recordings | AUC, recordings |", "|---|---|---|---|---|"]
+    lines = ["| scores | macro AP | macro AUC | d′ | AP, recordings | AUC, recordings |", "|---|---|---|---|---|---|"]
     for name, f in results.items():
-        row = " | ".join(f"{f[key]:.3f}" for key in ("ap", "auc", "ap_recordings", "auc_recordings"))
+        row = " | ".join(f"{f[key]:.3f}" for key in metrics.FIGURES)
         lines.append(f"| {name} | {row} |")
     return "\n".join(lines)
 
@@ -136,7 +142,7 @@ def main() -> None:
                 for mode in MODES
             }
         scores["YAMNet"] = scores_from_teacher(arguments.corpus, members, len(labels))
-        written[split] = {name: figures(s, truth, recorded) for name, s in scores.items()}
+        written[split] = {name: figures(s, truth, recorded) | labelled(s, truth, labels) for name, s in scores.items()}
         print(f"{split}: {len(members)} clips, {int(recorded.sum())} of them recordings\n\n{table(written[split])}\n")
         if arguments.per_label:
             print(per_label_table(scores, truth, labels) + "\n")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from .metrics import FIGURES
+
 #: What is measured, by the name under which write_card.py takes it: what each command wrote with --json.
 PARTS = ("clips", "streams", "robustness", "esc50")
 
@@ -83,14 +85,18 @@ def _clips(figures: Mapping) -> list[str]:
         "### Clips\n",
         "Macro average precision over labels with at least 3 clips; clip scores pool column scores p as sum p² / sum p.",
         "YAMNet: its published scores averaged over each clip, on the same clips and labels.\n",
-        "| split | scores | macro AP | macro AUC | AP, recordings only | AUC, recordings only |",
-        "|---|---|---|---|---|---|",
+        "| split | scores | macro AP | macro AUC | d′ | AP, recordings only | AUC, recordings only |",
+        "|---|---|---|---|---|---|---|",
     ]
     for split, parts in figures.items():
         for name, f in parts.items():
-            row = " | ".join(f"{f[key]:.3f}" for key in ("ap", "auc", "ap_recordings", "auc_recordings"))
+            row = " | ".join(f"{f[key]:.3f}" for key in FIGURES)
             lines.append(f"| {split} | {name} | {row} |")
-    return lines
+    own, yamnet = (figures["test"][name]["labels"] for name in ("confirmed", "YAMNet"))
+    lines += ["\n<details><summary>Average precision of each label on the test split, the poorest first</summary>\n"]
+    lines += ["| label | confirmed | YAMNet |", "|---|---|---|"]
+    lines += [f"| {label} | {own[label]:.3f} | {yamnet[label]:.3f} |" for label in sorted(own, key=lambda label: own[label])]
+    return lines + ["\n</details>"]
 
 
 def _streams(figures: Mapping) -> list[str]:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.stats import norm
 from sklearn.metrics import average_precision_score, roc_auc_score
+
+#: Names of the figures of clip scores, in the order of tables.
+FIGURES = ("ap", "auc", "d_prime", "ap_recordings", "auc_recordings")
 
 
 def per_label(scores: np.ndarray, target: np.ndarray, least: int = 3) -> dict[int, tuple[float, float]]:
@@ -23,3 +27,8 @@ def macro(scores: np.ndarray, target: np.ndarray, least: int = 3) -> tuple[float
     """Mean average precision and mean AUC over labels."""
     values = list(per_label(scores, target, least).values())
     return float(np.mean([v[0] for v in values])), float(np.mean([v[1] for v in values]))
+
+
+def d_prime(auc: float) -> float:
+    """Sensitivity index of an AUC, as AudioSet's papers give it: sqrt(2) times the inverse normal distribution of AUC."""
+    return float(np.sqrt(2) * norm.ppf(auc))
