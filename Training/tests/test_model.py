@@ -5,7 +5,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs PyTorch")
 
 from aumd_training import features, reference  # noqa: E402
-from aumd_training.model import AudioMamba, ModelConfig  # noqa: E402
+from aumd_training.model import AudioMamba, ModelConfig, grow  # noqa: E402
 
 SIZES = ModelConfig(d_model=48, n_layer=3, d_state=8, num_classes=5)
 REFERENCE = {
@@ -74,3 +74,20 @@ def test_an_edge_is_a_cut(model: AudioMamba) -> None:
     edges[4] = 1
     with torch.no_grad():
         assert torch.allclose(model.features(x, True, edges)[:, :5], model.features(x[:, : 5 * 16])[:, :5], atol=1e-5)
+
+
+@pytest.mark.parametrize("layers", [3, 4, 7])
+def test_a_grown_model_is_the_trained_one_at_first(model: AudioMamba, layers: int) -> None:
+    grown = AudioMamba(ModelConfig(d_model=48, n_layer=layers, d_state=8, num_classes=5))
+    grow(grown, model.state_dict())
+    x = logmel(6)
+    with torch.no_grad():
+        assert torch.allclose(grown.eval()(x), model(x), atol=1e-6)
+        assert torch.allclose(grown(x, backward=False), model(x, backward=False), atol=1e-6)
+
+
+def test_only_the_same_shape_grows(model: AudioMamba) -> None:
+    with pytest.raises((RuntimeError, ValueError)):
+        grow(AudioMamba(ModelConfig(d_model=64, n_layer=4, d_state=8, num_classes=5)), model.state_dict())
+    with pytest.raises(ValueError, match="another shape"):
+        grow(AudioMamba(SIZES), model.state_dict() | {"extra": torch.zeros(1)})

@@ -1,0 +1,37 @@
+"""The probe on the teacher's embedding, and the loss that uses it."""
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs PyTorch")
+
+from aumd_training import losses, probe  # noqa: E402
+
+
+@pytest.fixture
+def clips() -> tuple:
+    """Embeddings of which two directions tell the two labels."""
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(300, 20, generator=generator)
+    return x, torch.stack([x[:, 3] > 0.5, x[:, 7] > 1], 1).float()
+
+
+def test_probe_finds_the_labels_the_same_way_each_time(clips: tuple) -> None:
+    x, truth = clips
+    first, second = probe.fit(x, truth), probe.fit(x, truth)
+    for logits, on in zip(first.logits(x).T, truth.T.bool()):
+        assert (logits[on][:, None] > logits[~on]).float().mean() > 0.97
+    assert torch.equal(first.weight, second.weight) and torch.equal(first.bias, second.bias)
+    assert torch.allclose(first.logits(x).std(0), first.spread, rtol=0.01)
+
+
+def test_loss_counts_what_tells_labels_and_weighted_columns_only(clips: tuple) -> None:
+    fitted = probe.fit(*clips)
+    embedding, weight = torch.zeros(1, 4, 20), torch.tensor([[1.0, 1, 0, 0]])
+
+    def loss(direction: int, column: int) -> float:
+        wrong = embedding.clone()
+        wrong[0, column, direction] = 1
+        return losses.probe_loss(wrong, embedding, weight, fitted).item()
+
+    assert loss(3, 0) > 5 * loss(11, 0)
+    assert loss(3, 2) == 0 and losses.probe_loss(embedding, embedding, weight, fitted) == 0
