@@ -19,7 +19,7 @@ def test_probe_finds_the_labels_the_same_way_each_time(clips: tuple) -> None:
     x, truth = clips
     first, second = probe.fit(x, truth), probe.fit(x, truth)
     for logits, on in zip(first.logits(x).T, truth.T.bool()):
-        assert (logits[on][:, None] > logits[~on]).float().mean() > 0.97
+        assert (logits[on][:, None] > logits[~on]).float().mean() > 0.9
     assert torch.equal(first.weight, second.weight) and torch.equal(first.bias, second.bias)
     assert torch.allclose(first.logits(x).std(0), first.spread, rtol=0.01)
 
