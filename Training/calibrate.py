@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Chooses a model folder's thresholds on validation streams: best event F1 at a stated rate of false alarms.
 
-python3 Training/calibrate.py MODEL --streams STREAMS --binary aumd [--rate 30] [--curve FILE] [--dry-run]
+python3 Training/calibrate.py MODEL --streams STREAMS --binary aumd [--rate 20] [--curve FILE] [--dry-run]
 
 STREAMS is what make_streams.py wrote. Scores are those that the program confirms. Rewrites `thresholds` in
 MODEL/config.json. --curve keeps the operating points that none beats: F1 against false alarms an hour.
@@ -20,7 +20,7 @@ from aumd_training.data import NOISE_LABELS
 
 #: False alarms an hour, all labels together, that thresholds are chosen for: in streams where a new clip begins every few
 #: seconds. Fewer cost more of the true events than they are worth; --curve has the trade-off.
-RATE = 30.0
+RATE = 20.0
 #: Log odds added to `on` for the provisional track: evaluate_streams.py tells what each does.
 PROVISIONAL = -0.5
 

@@ -43,20 +43,22 @@ responses, lost bands, hiss and hum, 8-bit samples, peaks from -50 to 0 dBFS, an
 the labels of the clips that stand out there; labels that cannot be known there do not count. Losses: binary cross-entropy a
 column and a clip, and the squared error to YAMNet's embedding, both over all of it and over the directions in which a linear
 probe finds our labels. Each batch runs with the backward direction absent, cut at random right edges, or full. AdamW,
-learning rate annealed by a half cosine; the weights are an exponential average. {runs}
+learning rate annealed by a half cosine; the weights are an exponential average.
+{runs}
 `Training/README.md` has the commands.
 """
 
 _THRESHOLDS = """## Thresholds
 
 `on`, `off` and `provisional_on` in `config.json` were chosen by `Training/calibrate.py` on streams of the validation split:
-for each label the `on` that is best for events at a stated number of false alarms an hour, measured on halves of
-the streams that the choice had not heard. They were not chosen on the test split.
+for each label the `on` that is best for events at a stated number of false alarms an hour (20 unless it is told another),
+measured on halves of the streams that the choice had not heard. They were not chosen on the test split.
 """
 
 _WEAKNESSES = """## Known weaknesses
 
-- It has seen about 24 recordings of most of its labels.
+- It has seen about 24 recordings of most of its labels. It is far behind YAMNet on fireworks, siren, engine, violin and vacuum
+  cleaner, and poor at airplanes, footsteps, wind, pigs and creaks.
 - Labels that rest on General MIDI or generated clips (most single instruments, white and pink noise, mains hum, silence,
   tubular bells) have flattering figures; expect less from real instruments. The same soundfont is in all splits.
 - Steady broadband noise near -60 to -45 dBFS may be called Silence and Noise at once; a faint 50 Hz hum at -50 dBFS is Silence.
