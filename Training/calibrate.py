@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from aumd_training import eventcalibration, provisional, streamset
+from aumd_training import eventcalibration, streamset
 from aumd_training.data import NOISE_LABELS
 
 #: False alarms an hour, all labels together, that thresholds are chosen for: in streams where a new clip begins every few
@@ -56,7 +56,7 @@ def main() -> None:
         print(f"price {p['price']:g}, margin {p['margin']:g}: F1 {p['f1']:.3f}, {p['false_per_hour']:.1f} false alarms an hour")
     print(f"chosen: F1 {point['f1']:.3f} at {point['false_per_hour']:.2f} false alarms an hour on the validation split")
     on = np.array(point["on"])
-    early = provisional.lowered(on, arguments.provisional)
+    early = eventcalibration.shifted(on, arguments.provisional)
     thresholds = {
         name: {"on": round(a, 4), "off": round(eventcalibration.HYSTERESIS * a, 4), "provisional_on": round(b, 4)}
         for name, a, b in zip(names, on.tolist(), early.tolist())

@@ -44,10 +44,7 @@ def teacher_features(teacher: Teacher, audio: AudioCache, members: list[int]) ->
     out = []
     for clip in members:
         samples = audio.clip(clip).astype(np.float32) / 32768
-        count = 1 + max(0, -(-(len(samples) - TeacherCache.WINDOW) // TeacherCache.HOP))
-        samples = np.pad(samples, (0, TeacherCache.WINDOW + (count - 1) * TeacherCache.HOP - len(samples) + TeacherCache.HOP))
-        windows = [samples[i * TeacherCache.HOP :][: TeacherCache.WINDOW] for i in range(count)]
-        out.append(np.mean([teacher.hear(window)[1] for window in windows], axis=0))
+        out.append(np.mean([teacher.hear(window)[1] for window in TeacherCache.windows(samples)], axis=0))
     return np.stack(out)
 
 

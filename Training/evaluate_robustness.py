@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from aumd_training import distortions, metrics, synthesis
+from aumd_training import distortions, synthesis
 from aumd_training.corpus import GENERATED, AudioCache, Label, read_labels, read_manifest, targets
-from evaluate import scores_from_binary
+from evaluate import figures, scores_from_binary
 
 
 def conditions(speech: list[np.ndarray]) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
@@ -82,8 +82,7 @@ def main() -> None:
         name: str, model: Path, change: Callable[[np.ndarray], np.ndarray] = lambda x: x, weights: str = "float32"
     ) -> None:
         scores = score(arguments.binary, model, samples, labels, change, weights)
-        everything, recordings = metrics.macro(scores, truth), metrics.macro(scores[recorded], truth[recorded])
-        written[name] = {"ap": everything[0], "auc": everything[1], "ap_recordings": recordings[0], "auc_recordings": recordings[1]}
+        written[name] = figures(scores, truth, recorded)
         print(f"{name}: " + ", ".join(f"{key} {value:.4f}" for key, value in written[name].items()), flush=True)
 
     for name, change in conditions(speech).items():

@@ -35,15 +35,10 @@ def decode(corpus: Path, cache: Path, paths: list[str]) -> None:
     np.save(cache / "audio.npy", np.concatenate(clips))
 
 
-def window_count(samples: int) -> int:
-    """Windows of a clip: one, and one more for each hop that the first does not cover."""
-    return 1 + max(0, -(-(samples - TeacherCache.WINDOW) // TeacherCache.HOP))
-
-
 def teach(cache: Path, clips: list[Clip], teacher: Teacher) -> None:
     """Writes the arrays of TeacherCache."""
     audio = AudioCache(cache)
-    counts = [window_count(len(audio.clip(i))) for i in range(len(clips))]
+    counts = [TeacherCache.window_count(len(audio.clip(i))) for i in range(len(clips))]
     offsets = np.concatenate([[0], np.cumsum(counts)])
     embeddings = np.lib.format.open_memmap(
         cache / "teacher_embeddings.npy", "w+", np.float16, (int(offsets[-1]), EMBEDDING)
@@ -53,10 +48,7 @@ def teach(cache: Path, clips: list[Clip], teacher: Teacher) -> None:
         if clip.split == "test":
             continue
         samples = audio.clip(i).astype(np.float32) / 32768
-        for w in range(counts[i]):
-            window = np.zeros(TeacherCache.WINDOW, np.float32)
-            piece = samples[w * TeacherCache.HOP :][: TeacherCache.WINDOW]
-            window[: len(piece)] = piece
+        for w, window in enumerate(TeacherCache.windows(samples)):
             heard, embedding = teacher.hear(window)
             scores[offsets[i] + w], embeddings[offsets[i] + w] = np.rint(255 * heard), embedding
         if i % 500 == 0:

@@ -64,7 +64,7 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.model = AudioMamba(sizes, EMBEDDING).to(self.device)
         self.before: list[dict] = []  # the runs that this one grew from
-        if config.start:
+        if config.start and not (self.run / "checkpoint.pth").exists():
             start = torch.load(config.start, map_location=self.device, weights_only=True)
             grow(self.model, start["averaged"])
             self.before = card.runs(start)
@@ -98,7 +98,7 @@ class Trainer:
             state = torch.load(path, map_location=self.device, weights_only=True)
             for part, name in ((self.model, "model"), (self.averaged, "averaged"), (self.optimizer, "optimizer")):
                 part.load_state_dict(state[name])
-            self.step, self.seconds = state["step"], state["seconds"]
+            self.step, self.seconds, self.before = state["step"], state["seconds"], state.get("before", [])
             self.random.manual_seed(self.config.seed + self.step)
 
     def rate(self) -> float:

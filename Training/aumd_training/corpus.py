@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,6 +74,18 @@ class TeacherCache:
 
     HOP = 7800
     WINDOW = 15600
+
+    @classmethod
+    def window_count(cls, samples: int) -> int:
+        """Windows of a clip: one, and one more for each hop that the first does not cover."""
+        return 1 + max(0, -(-(samples - cls.WINDOW) // cls.HOP))
+
+    @classmethod
+    def windows(cls, samples: np.ndarray) -> Iterator[np.ndarray]:
+        """The windows of a clip, the last filled up with zeros. samples (n) float32."""
+        for i in range(cls.window_count(len(samples))):
+            piece = samples[i * cls.HOP :][: cls.WINDOW]
+            yield np.pad(piece, (0, cls.WINDOW - len(piece)))
 
     def __init__(self, folder: Path) -> None:
         self.embeddings = np.load(folder / "teacher_embeddings.npy", mmap_mode="r")  # (rows, 1024) float16

@@ -111,8 +111,12 @@ def choose(f1: np.ndarray, false: np.ndarray, price: float, margin: float, grid:
     for c in range(len(out)):
         best = np.flatnonzero(gain[c] >= gain[c].max() - 1e-9)
         out[c] = grid[best[len(best) // 2]]
-    odds = np.log(out / (1 - out)) + margin
-    return np.minimum(1 / (1 + np.exp(-odds)), HIGHEST)
+    return np.minimum(shifted(out, margin), HIGHEST)
+
+
+def shifted(on: np.ndarray, by: float) -> np.ndarray:
+    """Thresholds (C) with `by` added to their log odds."""
+    return 1 / (1 + np.exp(-(np.log(on / (1 - on)) + by)))
 
 
 def shrunk(f1: np.ndarray) -> np.ndarray:

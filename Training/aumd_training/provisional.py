@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from .annotation import Event
-from .eventcalibration import HYSTERESIS, is_false
+from .eventcalibration import cut, is_false, shifted
 from .program import LATENCY
-from .segments import segments
 from .timeline import Timeline
 
 #: Added to the log odds of each label's `on`, for the provisional track alone.
@@ -21,14 +20,9 @@ EARLY = 0.2
 NEAR = 1.0
 
 
-def lowered(on: np.ndarray, shift: float) -> np.ndarray:
-    """Thresholds (C) with `shift` added to their log odds."""
-    return 1 / (1 + np.exp(-(np.log(on / (1 - on)) + shift)))
-
-
 def openings(line: Timeline, c: int, on: float) -> tuple[np.ndarray, np.ndarray]:
     """Segments of label `c`, (n, 3), and when each can be told: at the end of the column that reaches `on`; seconds."""
-    found = segments(line.scores[:, c], on, HYSTERESIS * on, line.centres)
+    found = cut(line, c, on)
     return found, found[:, 2] + line.column / 2 + LATENCY
 
 
@@ -40,11 +34,11 @@ def figures(
 
     scapes: timelines of both tracks; heldout: the provisional track; on (C).
     """
-    own, delays, missed, opened, unconfirmed, alarms = lowered(on, shift), [], 0, 0, 0, 0
+    own, delays, missed, opened, unconfirmed, alarms = shifted(on, shift), [], 0, 0, 0, 0
     for c, name in enumerate(heldout.names):
         onsets = np.array([e.onset for e in references if e.label == name])
         found, told = openings(scapes["provisional"], c, own[c])
-        sure = segments(scapes["confirmed"].scores[:, c], on[c], HYSTERESIS * on[c], scapes["confirmed"].centres)
+        sure = cut(scapes["confirmed"], c, on[c])
         for onset in onsets:
             if not len(sure) or np.abs(sure[:, 0] - onset).min() > NEAR:
                 continue
