@@ -67,7 +67,7 @@ public struct SpectralFlux: Sendable {
         // A value belongs to the middle between its two frames' centres.
         let shift = Int64(parameters.frameLength - Self.lag * parameters.hopLength) / 2 + origin
         let samples = { (seconds: Double) in Int64(seconds * Double(parameters.sampleRate)) }
-        let earliest = Int((crossing - samples(Self.before) - shift + hop - 1).flooredQuotient(hop))
+        let earliest = Int((Double(crossing - samples(Self.before) - shift) / Double(hop)).rounded(.up))
         let oldest = max(0, count - values.count)
         guard count > 0, earliest + weights.count > oldest else { return crossing }
         var best = -1, steepest: Float = 0, sum: Float = 0, seen = 0
@@ -81,11 +81,5 @@ public struct SpectralFlux: Sendable {
             return crossing + samples(Self.expected)
         }
         return Int64(best) * hop + shift
-    }
-}
-
-extension Int64 {
-    fileprivate func flooredQuotient(_ divisor: Int64) -> Int64 {
-        self >= 0 ? self / divisor : -((-self + divisor - 1) / divisor)
     }
 }

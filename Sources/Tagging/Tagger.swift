@@ -43,7 +43,8 @@ public struct Tagger: Sendable {
     var provisionalTrack: Track
     var confirmedTrack: Track
     private let matchWindow: Int64
-    private let capacity: Int
+    /// Events that may be open or undecided at once; what the provisional track finds beyond is suppressed.
+    public let capacity: Int
 
     /// Events not yet closed or retracted; a freed place keeps its number in `freePlaces`.
     var live: [Live]

@@ -16,13 +16,15 @@ struct Onsets {
     private var known: [Known]
     private let shortest: Int64
 
-    /// - Parameter seconds: how long after its crossing an event may be told.
-    init(model: Model, seconds: Double) {
+    /// - Parameters:
+    ///   - seconds: how long after its crossing an event may be told.
+    ///   - capacity: events at once.
+    init(model: Model, seconds: Double, capacity: Int) {
         flux = SpectralFlux(parameters: model.filterBank, seconds: seconds)
         // A column is the resolution of an offset: half of one is the shortest event.
         shortest = Int64(model.configuration.columnSamples / 2)
         known = []
-        known.reserveCapacity(64 + 8 * model.configuration.labels.count)
+        known.reserveCapacity(capacity)
     }
 
     /// Takes a column, (patchFrames, melCount), before what is told of it.
