@@ -2,6 +2,8 @@
 public struct Cost: Sendable, Equatable {
     /// fp32 multiply-adds of matrices, convolution and scan; a lone multiplication counts as one.
     public var multiplyAdds = 0
+    /// int8 multiply-adds of matrices with int8 weights.
+    public var dotProducts = 0
     /// exp of the scan's decays, softplus and SiLU.
     public var exponentials = 0
     /// Bytes of the blocks' weights, read once.
@@ -19,16 +21,12 @@ extension Model {
         let directions = bidirectional && c.isBidirectional ? 2 : 1
         let selections = c.variant == .biBi ? directions : 1
         let large = 3 * D * E + selections * (R + 2 * N) * E
-        let projections = large + selections * R * E
         let scans = directions * E * N
-        let bytes = switch storage {
-        case .float32: 4
-        case .bfloat16: 2
-        case .int8: 1
-        }
+        let isInteger = storage == .int8
         return Cost(
-            multiplyAdds: tokens * c.layerCount * (projections + selections * K * E + 4 * scans),
+            multiplyAdds: tokens * c.layerCount * ((isInteger ? 0 : large) + selections * (R + K) * E + 4 * scans),
+            dotProducts: isInteger ? tokens * c.layerCount * large : 0,
             exponentials: tokens * c.layerCount * (scans + (1 + 2 * selections) * E),
-            weightBytes: c.layerCount * (large * bytes + selections * (R + K) * E * 4 + directions * E * N * 4))
+            weightBytes: c.layerCount * (large * storage.size + selections * (R + K) * E * 4 + directions * E * N * 4))
     }
 }

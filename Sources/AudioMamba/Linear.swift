@@ -1,15 +1,25 @@
 import CKernels
 
-/// How the blocks' projections are kept; arithmetic is fp32 with each.
+/// How the blocks' projections are kept and multiplied. Patch embedding, dt_proj, head and everything that is no matrix stay
+/// fp32.
 ///
-/// A recurrent step of a large model is bound by reading its weights, which these halve and quarter. Patch embedding,
-/// dt_proj, head and everything that is no matrix stay fp32.
+/// A recurrent step of a large model is bound by reading its weights, which the narrow ones halve and quarter.
 public enum WeightStorage: String, Sendable, CaseIterable {
     case float32
-    /// Rounded to nearest even: 8 bits of mantissa.
+    /// Rounded to nearest even, 8 bits of mantissa; arithmetic is fp32.
     case bfloat16
-    /// Symmetric, one scale an output channel.
+    /// Symmetric, one scale an output channel. Activations are rounded too, one scale a token, and products are summed as
+    /// integers: faster where the processor has instructions for that (VNNI).
     case int8
+
+    /// Bytes of one weight.
+    var size: Int {
+        switch self {
+        case .float32: 4
+        case .bfloat16: 2
+        case .int8: 1
+        }
+    }
 }
 
 /// A weight matrix (out, in) with its bias (out), packed for the kernels.
@@ -18,6 +28,7 @@ final class Linear: @unchecked Sendable {
     let outputs: Int
     private let values: UnsafeMutableRawPointer
     private let scale: AlignedBuffer?
+    private let totals: UnsafeMutablePointer<Int32>?
     private let bias: AlignedBuffer?
     private let matrix: UnsafeMutablePointer<aumd_matrix>
 
@@ -26,37 +37,39 @@ final class Linear: @unchecked Sendable {
         _ weights: ArraySlice<Float>, outputs: Int, inputs: Int, bias: [Float]? = nil, storage: WeightStorage = .float32
     ) {
         let rows = padded(outputs)
-        let packed = AlignedBuffer(count: rows * inputs)
-        weights.withUnsafeBufferPointer { aumd_pack_matrix(packed.pointer, $0.baseAddress, outputs, inputs) }
-        let size = switch storage {
-        case .float32: 4
-        case .bfloat16: 2
-        case .int8: 1
-        }
-        values = AlignedBuffer.allocate(bytes: rows * inputs * size)
-        var scale: AlignedBuffer?
         let kind: Int32
         switch storage {
-        case .float32:
-            kind = Int32(AUMD_FLOAT32)
-            values.copyMemory(from: packed.pointer, byteCount: rows * inputs * size)
-        case .bfloat16:
-            kind = Int32(AUMD_BFLOAT16)
-            aumd_to_bf16(values.assumingMemoryBound(to: UInt16.self), packed.pointer, rows * inputs)
+        case .float32, .bfloat16:
+            let packed = AlignedBuffer.allocate(bytes: rows * inputs * 4)
+            let floats = packed.bindMemory(to: Float.self, capacity: rows * inputs)
+            weights.withUnsafeBufferPointer { aumd_pack_matrix(floats, $0.baseAddress, outputs, inputs) }
+            (scale, totals) = (nil, nil)
+            if storage == .float32 {
+                (kind, values) = (Int32(AUMD_FLOAT32), packed)
+            } else {
+                (kind, values) = (Int32(AUMD_BFLOAT16), AlignedBuffer.allocate(bytes: rows * inputs * 2))
+                aumd_to_bf16(values.assumingMemoryBound(to: UInt16.self), floats, rows * inputs)
+                packed.deallocate()
+            }
         case .int8:
-            kind = Int32(AUMD_INT8)
-            let scales = AlignedBuffer(count: rows)
-            aumd_to_int8(values.assumingMemoryBound(to: Int8.self), scales.pointer, packed.pointer, outputs, inputs)
-            scale = scales
+            let segments = (inputs + Int(AUMD_SEGMENT) - 1) / Int(AUMD_SEGMENT)
+            let scale = AlignedBuffer(count: rows)
+            let totals = UnsafeMutablePointer<Int32>.allocate(capacity: segments * rows)
+            let packed = AlignedBuffer.allocate(bytes: rows * ((inputs + 3) / 4 * 4))
+            weights.withUnsafeBufferPointer {
+                aumd_pack_int8(
+                    packed.assumingMemoryBound(to: Int8.self), scale.pointer, totals, $0.baseAddress, outputs, inputs)
+            }
+            (kind, values) = (Int32(AUMD_INT8), packed)
+            (self.scale, self.totals) = (scale, totals)
         }
         self.inputs = inputs
         self.outputs = outputs
-        self.scale = scale
         self.bias = bias.map { AlignedBuffer($0, padding: rows) }
         matrix = .allocate(capacity: 1)
         matrix.initialize(
             to: aumd_matrix(
-                out: outputs, in: inputs, storage: kind, values: values, scale: scale?.pointer,
+                out: outputs, in: inputs, storage: kind, values: values, scale: scale?.pointer, totals: totals,
                 bias: self.bias?.pointer))
     }
 
@@ -69,6 +82,7 @@ final class Linear: @unchecked Sendable {
     deinit {
         matrix.deallocate()
         values.deallocate()
+        totals?.deallocate()
     }
 
     /// output (tokens, out) = input (tokens, in) Wᵀ + bias, or += where `accumulate`.

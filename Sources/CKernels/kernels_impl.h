@@ -3,6 +3,7 @@
  * The includer defines
  *   KERNELS          the table's symbol         KERNELS_NAME    its name
  *   VL               lanes of a vector          ROWS, VECS      tile of the matrix kernel, in tokens and vectors
+ *   dot_…, DOT_…     products of int8 weights, see linear_int8.h
  * and, around the include, the target of the code (a clang attribute pragma). Vectors are GCC vector extensions, so the
  * compiler chooses the instructions; arithmetic is plain fp32 with the contraction of a*b+c that C allows.
  */
@@ -16,7 +17,6 @@ typedef float vf __attribute__((vector_size(VL * 4)));
 typedef int32_t vi __attribute__((vector_size(VL * 4)));
 typedef float vf_memory __attribute__((vector_size(VL * 4), aligned(4), may_alias));
 typedef uint16_t vh_memory __attribute__((vector_size(VL * 2), aligned(2), may_alias));
-typedef int8_t vb_memory __attribute__((vector_size(VL), aligned(1), may_alias));
 
 #define INLINE static inline __attribute__((always_inline))
 #define LOAD(p) (*(const vf_memory *)(p))
@@ -103,11 +103,9 @@ INLINE size_t token(size_t step, size_t T, int direction) {
 
 /* One vector of stored weights, widened; storage is a constant where this is inlined. */
 INLINE vf weights_at(const void *values, size_t at, const int storage) {
-    const size_t size = storage == AUMD_FLOAT32 ? 4 : storage == AUMD_BFLOAT16 ? 2 : 1;
-    const char *from = (const char *)values + at * size;
+    const char *from = (const char *)values + at * (storage == AUMD_BFLOAT16 ? 2 : 4);
     __builtin_prefetch(from + AHEAD);
     if (storage == AUMD_BFLOAT16) return (vf)(__builtin_convertvector(*(const vh_memory *)from, vi) << 16);
-    if (storage == AUMD_INT8) return __builtin_convertvector(*(const vb_memory *)from, vf);
     return *(const vf_memory *)from;
 }
 
@@ -138,12 +136,11 @@ INLINE void linear_tile(float *y, size_t ldy, const float *x, size_t ldx, const 
 #pragma clang loop unroll(full)
     for (int v = 0; v < V; v++) {
         size_t at = lane + (size_t)v * VL;
-        vf scale = w->storage == AUMD_INT8 ? LOAD(w->scale + at) : SPLAT(1.0f);
         vf bias = w->bias ? LOAD(w->bias + at) : SPLAT(0.0f);
 #pragma clang loop unroll(full)
         for (int r = 0; r < R; r++) {
             float *to = y + (size_t)r * ldy + at;
-            vf result = sum[r][v] * scale + bias;
+            vf result = sum[r][v] + bias;
             if (accumulate) result += LOAD(to);
             STORE(to, result);
         }
@@ -162,7 +159,7 @@ INLINE void linear_rows(float *y, size_t ldy, const float *x, size_t ldx, const 
 
 /* Outputs whose weights are taken together: whole vectors, and whole blocks of the layout. */
 #define PANEL (VECS * VL > AUMD_LANES ? VECS * VL : AUMD_LANES)
-/* From so many tokens on, narrow weights are widened once a panel and not once a tile, where the panel fits the stack. */
+/* From so many tokens on, bfloat16 weights are widened once a panel and not once a tile, where the panel fits the stack. */
 #define WIDEN_TOKENS (4 * ROWS)
 #define WIDEN_FLOATS 65536
 
@@ -176,9 +173,9 @@ INLINE void linear_panel(float *y, size_t ldy, const float *x, size_t ldx, const
 
 INLINE void linear_stored(float *y, size_t ldy, const float *x, size_t ldx, const aumd_matrix *w, size_t T,
                           int accumulate, const int storage) {
-    const size_t size = storage == AUMD_FLOAT32 ? 4 : storage == AUMD_BFLOAT16 ? 2 : 1;
+    const size_t size = storage == AUMD_BFLOAT16 ? 2 : 4;
     const size_t lanes = (w->out + AUMD_LANES - 1) / AUMD_LANES * AUMD_LANES;
-    const int widens = storage != AUMD_FLOAT32 && T >= WIDEN_TOKENS && PANEL * w->in <= WIDEN_FLOATS;
+    const int widens = storage == AUMD_BFLOAT16 && T >= WIDEN_TOKENS && PANEL * w->in <= WIDEN_FLOATS;
     for (size_t first = 0; first < lanes; first += PANEL) {
         size_t end = first + PANEL < lanes ? first + PANEL : lanes;
         const char *panel = (const char *)w->values + first * w->in * size;
@@ -192,10 +189,14 @@ INLINE void linear_stored(float *y, size_t ldy, const float *x, size_t ldx, cons
     }
 }
 
+#define CHAINS 12
+
+#include "linear_int8.h"
+
 static void linear(float *y, size_t ldy, const float *x, size_t ldx, const aumd_matrix *w, size_t T, int accumulate) {
     switch (w->storage) {
     case AUMD_BFLOAT16: linear_stored(y, ldy, x, ldx, w, T, accumulate, AUMD_BFLOAT16); break;
-    case AUMD_INT8: linear_stored(y, ldy, x, ldx, w, T, accumulate, AUMD_INT8); break;
+    case AUMD_INT8: linear_int8(y, ldy, x, ldx, w, T, accumulate); break;
     default: linear_stored(y, ldy, x, ldx, w, T, accumulate, AUMD_FLOAT32);
     }
 }
@@ -305,8 +306,6 @@ static void sigmoid(float *x, size_t n) {
     }
 }
 
-#define CHAINS 10
-
 static float sum_of(const vf *v) {
     float sum = 0.0f;
     for (int i = 0; i < CHAINS; i++)
@@ -345,4 +344,4 @@ static float limit_read(const float *x, size_t n) {
 }
 
 const aumd_kernels KERNELS = {KERNELS_NAME, linear, rms_norm, conv_silu, softplus, scan, gate, sigmoid,
-                              limit_multiply_adds, limit_exponentials, limit_read};
+                              limit_multiply_adds, limit_dot_products, limit_exponentials, limit_read};

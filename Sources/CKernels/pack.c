@@ -20,16 +20,22 @@ void aumd_to_bf16(uint16_t *to, const float *from, size_t n) {
     }
 }
 
-void aumd_to_int8(int8_t *to, float *scale, const float *packed, size_t out, size_t in) {
-    size_t rows = (out + AUMD_LANES - 1) / AUMD_LANES * AUMD_LANES;
-    for (size_t o = 0; o < rows; o++) {
-        size_t first = o / AUMD_LANES * in * AUMD_LANES + o % AUMD_LANES;
+void aumd_pack_int8(int8_t *to, float *scale, int32_t *totals, const float *w, size_t out, size_t in) {
+    size_t rows = (out + AUMD_LANES - 1) / AUMD_LANES * AUMD_LANES, steps = (in + 3) / 4;
+    size_t segments = (in + AUMD_SEGMENT - 1) / AUMD_SEGMENT;
+    memset(to, 0, rows * steps * 4);
+    memset(scale, 0, rows * sizeof *scale);
+    memset(totals, 0, segments * rows * sizeof *totals);
+    for (size_t o = 0; o < out; o++) {
         float largest = 0.0f;
-        for (size_t i = 0; i < in; i++) largest = fmaxf(largest, fabsf(packed[first + i * AUMD_LANES]));
+        for (size_t i = 0; i < in; i++) largest = fmaxf(largest, fabsf(w[o * in + i]));
         scale[o] = largest / 127.0f;
-        float inverse = largest > 0.0f ? 127.0f / largest : 0.0f;
-        for (size_t i = 0; i < in; i++)
-            to[first + i * AUMD_LANES] = (int8_t)lrintf(packed[first + i * AUMD_LANES] * inverse);
+        float inverse = largest > AUMD_SMALLEST ? 127.0f / largest : 0.0f;
+        for (size_t i = 0; i < in; i++) {
+            int8_t value = (int8_t)lrintf(w[o * in + i] * inverse);
+            to[((o / AUMD_LANES * steps + i / 4) * AUMD_LANES + o % AUMD_LANES) * 4 + i % 4] = value;
+            totals[i / AUMD_SEGMENT * rows + o] += value;
+        }
     }
 }
 

@@ -6,11 +6,23 @@
 
 static float value(const aumd_matrix *w, size_t o, size_t i) {
     float wide;
-    switch (w->storage) {
-    case AUMD_BFLOAT16: aumd_from_bf16(&wide, &PACKED((const uint16_t *)w->values, w->in, o, i), 1); return wide;
-    case AUMD_INT8: return w->scale[o] * PACKED((const int8_t *)w->values, w->in, o, i);
-    default: return PACKED((const float *)w->values, w->in, o, i);
-    }
+    if (w->storage == AUMD_FLOAT32) return PACKED((const float *)w->values, w->in, o, i);
+    aumd_from_bf16(&wide, &PACKED((const uint16_t *)w->values, w->in, o, i), 1);
+    return wide;
+}
+
+/* One segment of one token times one output, both rounded to int8. */
+static float segment_product(const float *x, const aumd_matrix *w, size_t o, size_t first, size_t end) {
+    const int8_t *values = w->values;
+    size_t steps = (w->in + 3) / 4;
+    float largest = 0.0f;
+    for (size_t i = first; i < end; i++) largest = fmaxf(largest, fabsf(x[i]));
+    float inverse = largest > AUMD_SMALLEST ? 127.0f / largest : 0.0f;
+    int32_t sum = 0;
+    for (size_t i = first; i < end; i++)
+        sum += (int32_t)lrintf(x[i] * inverse)
+               * values[((o / AUMD_LANES * steps + i / 4) * AUMD_LANES + o % AUMD_LANES) * 4 + i % 4];
+    return (float)sum * (largest / 127.0f * w->scale[o]);
 }
 
 static size_t token(size_t step, size_t T, int direction) {
@@ -23,7 +35,11 @@ static void linear(float *y, size_t ldy, const float *x, size_t ldx, const aumd_
     for (size_t t = 0; t < T; t++)
         for (size_t o = 0; o < w->out; o++) {
             float sum = w->bias ? w->bias[o] : 0.0f;
-            for (size_t i = 0; i < w->in; i++) sum += x[t * ldx + i] * value(w, o, i);
+            if (w->storage == AUMD_INT8)
+                for (size_t i = 0; i < w->in; i += AUMD_SEGMENT)
+                    sum += segment_product(x + t * ldx, w, o, i, w->in - i < AUMD_SEGMENT ? w->in : i + AUMD_SEGMENT);
+            else
+                for (size_t i = 0; i < w->in; i++) sum += x[t * ldx + i] * value(w, o, i);
             y[t * ldy + o] = accumulate ? y[t * ldy + o] + sum : sum;
         }
 }
@@ -93,6 +109,13 @@ static float limit_multiply_adds(size_t n) {
     return v;
 }
 
+static float limit_dot_products(size_t n) {
+    static const int8_t values[4] = {1, 2, 3, 4};
+    int32_t v = 0;
+    for (size_t i = 0; i < n; i++) v += values[i % 4] * values[(i + v) % 4];
+    return (float)v;
+}
+
 static float limit_exponentials(size_t n) {
     float v = 0.0f;
     for (size_t i = 0; i < n; i++) v = exp2f(v) - 1.5f;
@@ -107,5 +130,5 @@ static float limit_read(const float *x, size_t n) {
 
 const aumd_kernels aumd_kernels_reference = {
     "reference", linear, rms_norm, conv_silu, softplus, scan, gate, sigmoid,
-    limit_multiply_adds, limit_exponentials, limit_read,
+    limit_multiply_adds, limit_dot_products, limit_exponentials, limit_read,
 };

@@ -6,6 +6,7 @@
  *
  * Layouts
  *   matrix   (out, in)  packed as [ceil(out/16)][in][16]: 16 outputs side by side, zero-padded
+ *   int8     (out, in)  packed as [ceil(out/16)][ceil(in/4)][16][4]: 4 inputs of 16 outputs side by side, zero-padded
  *   channels (E, N)     packed as [ceil(E/16)][N][16]: 16 channels side by side, zero-padded
  *
  * Every output element is summed in one fixed order that does not depend on T, so any split of a sequence into calls
@@ -19,17 +20,26 @@
 
 #define AUMD_LANES 16
 
-/* How a matrix' values are kept. Arithmetic is fp32 in every case: values are widened as they are read. */
+/* How a matrix' values are kept, and so how it is multiplied:
+ *   AUMD_FLOAT32, AUMD_BFLOAT16   in fp32, values widened as they are read
+ *   AUMD_INT8                     a token's inputs are rounded to int8 as well, each AUMD_SEGMENT of them with a scale of its
+ *                                 own, max |x| / 127; products are summed as integers, and a segment's sum is scaled to fp32
+ */
 enum { AUMD_FLOAT32, AUMD_BFLOAT16, AUMD_INT8 };
+#define AUMD_SEGMENT 2048
+/* Rows whose largest value is not above this are rounded to zeros: the inverse of a smaller scale may be infinite. */
+#define AUMD_SMALLEST 1e-30f
 
 /* A matrix (out, in) in the matrix layout, and its bias. */
 typedef struct aumd_matrix {
     size_t out, in;
     int storage;
-    /* float, uint16_t or int8_t, in the matrix layout. */
+    /* float or uint16_t in the matrix layout, int8_t in the int8 layout. */
     const void *values;
     /* AUMD_INT8: what an output's values are multiplied with, (out, padded). */
     const float *scale;
+    /* AUMD_INT8: an output's sum of values over each segment of inputs, (segments, out padded). */
+    const int32_t *totals;
     /* (out, padded), or NULL. */
     const float *bias;
 } aumd_matrix;
@@ -38,7 +48,7 @@ typedef struct aumd_matrix {
 enum { AUMD_FORWARD = 1, AUMD_BACKWARD = -1 };
 
 typedef struct aumd_kernels {
-    /* For messages and benchmarks: "reference", "baseline", "x86-64-v3", "x86-64-v4", "neon". */
+    /* For messages and benchmarks: "reference", "baseline", "x86-64-v3", "x86-64-v4", "x86-64-v4+vnni", "neon". */
     const char *name;
 
     /* y (T, out) = x (T, in) W^T + bias, or += where accumulate is not 0. */
@@ -67,9 +77,10 @@ typedef struct aumd_kernels {
     /* x (n) = 1 / (1 + e^-x), in place. */
     void (*sigmoid)(float *x, size_t n);
 
-    /* For benchmarks, at least n of each with nothing to wait for: multiply-adds, exponentials, values read. The results
-     * say nothing. */
+    /* For benchmarks, at least n of each with nothing to wait for: fp32 multiply-adds, int8 ones, exponentials, values read.
+     * The results say nothing. */
     float (*limit_multiply_adds)(size_t n);
+    float (*limit_dot_products)(size_t n);
     float (*limit_exponentials)(size_t n);
     float (*limit_read)(const float *x, size_t n);
 } aumd_kernels;
@@ -78,7 +89,7 @@ typedef struct aumd_kernels {
 extern const aumd_kernels aumd_kernels_reference;
 
 /* Versions this processor can run, best first, the reference last; count is at most AUMD_MAX_KERNELS. */
-#define AUMD_MAX_KERNELS 4
+#define AUMD_MAX_KERNELS 5
 size_t aumd_kernels_available(const aumd_kernels *list[AUMD_MAX_KERNELS]);
 
 /* Writes w (out, in), row-major, into the packed layout; packed holds ceil(out/16)*16*in floats. */
@@ -87,8 +98,9 @@ void aumd_pack_matrix(float *packed, const float *w, size_t out, size_t in);
 /* Rounds n values to bfloat16, to nearest even. */
 void aumd_to_bf16(uint16_t *to, const float *from, size_t n);
 
-/* Rounds a packed matrix to int8, symmetric, with one scale an output: value = scale * int8. */
-void aumd_to_int8(int8_t *to, float *scale, const float *packed, size_t out, size_t in);
+/* Rounds w (out, in), row-major, to int8, symmetric, with one scale an output: value = scale * int8. `to` holds
+ * ceil(out/16)*ceil(in/4)*64 values in the int8 layout; scale and totals as in aumd_matrix. */
+void aumd_pack_int8(int8_t *to, float *scale, int32_t *totals, const float *w, size_t out, size_t in);
 
 /* Writes a (E, N), row-major, into the channel layout; packed holds ceil(E/16)*16*N floats. */
 void aumd_pack_channels(float *packed, const float *a, size_t E, size_t N);

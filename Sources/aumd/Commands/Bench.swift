@@ -34,7 +34,7 @@ struct Bench: ParsableCommand {
         var kernels: String
         var weights: String
         var runs: Int
-        /// Of one core: multiply-adds and exponentials a second, bytes a second for a buffer as large as the weights.
+        /// Of one core: multiply-adds (fp32, int8) and exponentials a second, bytes a second for a buffer as large as the weights.
         var limits: [String: Double]
         var stages: [Stage]
         /// Peak resident memory of this process in MiB.
@@ -54,7 +54,7 @@ struct Bench: ParsableCommand {
         let report = Report(
             model: model.identifier, kernels: "\(model.kernels)", weights: model.storage.rawValue, runs: runs,
             limits: [
-                "multiply_adds": limits.multiplyAdds, "exponentials": limits.exponentials, "bytes": limits.bytes,
+                "multiply_adds": limits.multiplyAdds, "int8_multiply_adds": limits.dotProducts, "exponentials": limits.exponentials, "bytes": limits.bytes,
             ],
             stages: measured.compactMap(\.self), peakMemory: peakMemory())
         if json {
@@ -71,7 +71,7 @@ struct Bench: ParsableCommand {
         let giga = report.limits.mapValues { String(format: "%.1f", $0 / 1e9) }
         var lines = [
             "\(report.model), kernels \(report.kernels), weights \(report.weights), medians of \(runs) runs, one thread",
-            "limits: \(giga["multiply_adds"]!) G multiply-adds/s, \(giga["exponentials"]!) G exponentials/s, \(giga["bytes"]!) GB/s for the weights",
+            "limits: \(giga["multiply_adds"]!) G multiply-adds/s (int8 \(giga["int8_multiply_adds"]!)), \(giga["exponentials"]!) G exponentials/s, \(giga["bytes"]!) GB/s for the weights",
             "stage".padded(to: 28) + "time ms".leading(10) + "limit ms".leading(10) + "share".leading(8) + "x real time".leading(14),
         ]
         for stage in report.stages {
