@@ -255,6 +255,10 @@ INLINE void scan_channels(float *y, const float *x, const float *dt, size_t ld, 
         size_t t = token(step, T, direction);
         vf xt = LOAD(x + t * ld), dtt = LOAD(dt + t * ld), dtx = dtt * xt, sum = SPLAT(0.0f);
         const float *B = bc + t * ldbc, *C = B + N;
+        /* The next channels of this token: in a long sequence they come from memory, and the rows' distance hides that from
+         * the processor's own prefetching. */
+        __builtin_prefetch(x + t * ld + AUMD_LANES);
+        __builtin_prefetch(y + t * ld + AUMD_LANES, 1);
         for (size_t n = 0; n < N; n++) {
             vf decay = dtt * LOAD(a2 + n * AUMD_LANES);
             EXP2_IN_RANGE(decay, AT_LEAST_EXP2_MIN(decay));
