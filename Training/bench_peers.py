@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """aumd beside its peers on one thread: the same Audio Mamba in eager PyTorch, and AST's encoder of the same width.
 
-python3 Training/bench_peers.py .build/release/aumd [--shapes tiny,small,base] [--tokens 512,4096] [--runs 3]
+python3 Training/bench_peers.py .build/release/aumd [--shapes tiny,small,base] [--tokens 512,4096]
+                                                            [--weights float32] [--runs 3]
 
 Every length is measured in turn by all three, so that a busy machine slows all alike; the table gives medians of the
 runs, and ratios are to be read before times.
@@ -80,15 +81,15 @@ def milliseconds(body: Callable[[], object]) -> float:
     return 1000 * (time.perf_counter() - start)
 
 
-def aumd(program: str, shape: str, tokens: int) -> float:
+def aumd(program: str, shape: str, tokens: int, weights: str) -> float:
     """Milliseconds of the offline clip, as the program says."""
-    command = [program, "bench", "--shape", shape, "--tokens", str(tokens), "--runs", "3", "--json"]
+    command = [program, "bench", "--shape", shape, "--weights", weights, "--tokens", str(tokens), "--runs", "3", "--json"]
     report = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     return next(s["milliseconds"] for s in report["stages"] if s["name"].startswith("offline"))
 
 
 @torch.inference_mode()
-def compare(program: str, shape: str, tokens: int, runs: int) -> dict[str, float]:
+def compare(program: str, shape: str, tokens: int, weights: str, runs: int) -> dict[str, float]:
     """Median milliseconds of each for `tokens` tokens, after one run that does not count."""
     sizes = config(shape)
     w = {n: torch.from_numpy(tensor(n, s, 1, 24, 4)) for n, s in tensor_shapes(sizes, tokens).items()}
@@ -101,7 +102,7 @@ def compare(program: str, shape: str, tokens: int, runs: int) -> dict[str, float
     for run in range(runs + 1):
         for name, body in peers.items():
             times[name].append(milliseconds(body))
-        times["aumd"].append(aumd(program, shape, tokens))
+        times["aumd"].append(aumd(program, shape, tokens, weights))
         if run == 0:
             for values in times.values():
                 values.clear()
@@ -113,13 +114,14 @@ def main() -> None:
     parser.add_argument("program")
     parser.add_argument("--shapes", default="tiny,small,base")
     parser.add_argument("--tokens", default="512,4096")
+    parser.add_argument("--weights", default="float32", help="how aumd keeps its weights: float32, bfloat16, int8")
     parser.add_argument("--runs", type=int, default=3)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     print("shape  tokens      aumd ms  PyTorch AuM ms  times       AST ms  times")
     for shape in arguments.shapes.split(","):
         for tokens in map(int, arguments.tokens.split(",")):
-            t = compare(arguments.program, shape, tokens, arguments.runs)
+            t = compare(arguments.program, shape, tokens, arguments.weights, arguments.runs)
             mamba, ast = t["Audio Mamba, PyTorch"], t["AST, PyTorch"]
             print(
                 f"{shape:6} {tokens:6} {t['aumd']:12.1f} {mamba:15.1f} {mamba / t['aumd']:6.1f} {ast:12.1f}"

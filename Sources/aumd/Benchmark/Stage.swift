@@ -1,4 +1,5 @@
 import AudioMamba
+import Foundation
 import Frontend
 import Tagging
 
@@ -12,6 +13,9 @@ struct Stage: Encodable {
     /// What the machine's limits allow, where the stage's arithmetic is counted.
     var limitMilliseconds: Double?
 
+    /// Resident memory of the process that no file backs, MiB, when the stage's runs are done and its buffers still live.
+    var anonymousMemory: Double
+
     /// Seconds of sound a second.
     var timesRealTime: Double { soundSeconds * 1000 / milliseconds }
     var shareOfLimit: Double? { limitMilliseconds.map { $0 / milliseconds } }
@@ -19,6 +23,7 @@ struct Stage: Encodable {
     enum CodingKeys: String, CodingKey {
         case name, milliseconds, soundSeconds = "sound_seconds", timesRealTime = "times_real_time"
         case limitMilliseconds = "limit_milliseconds", shareOfLimit = "share_of_limit"
+        case anonymousMemory = "anonymous_memory"
     }
 
     func encode(to encoder: any Encoder) throws {
@@ -27,6 +32,7 @@ struct Stage: Encodable {
         try container.encode(milliseconds, forKey: .milliseconds)
         try container.encode(soundSeconds, forKey: .soundSeconds)
         try container.encode(timesRealTime, forKey: .timesRealTime)
+        try container.encode(anonymousMemory, forKey: .anonymousMemory)
         try container.encodeIfPresent(limitMilliseconds, forKey: .limitMilliseconds)
         try container.encodeIfPresent(shareOfLimit, forKey: .shareOfLimit)
     }
@@ -119,7 +125,14 @@ struct Stages {
         let times = (0..<runs).map { _ in clock.measure(body) / .milliseconds(1) }.sorted()
         return Stage(
             name: name, milliseconds: times[times.count / 2], soundSeconds: sound,
-            limitMilliseconds: limit.map { 1000 * limits.seconds($0) })
+            limitMilliseconds: limit.map { 1000 * limits.seconds($0) }, anonymousMemory: Self.anonymousMemory())
+    }
+
+    /// RssAnon of proc_pid_status(5), in MiB.
+    private static func anonymousMemory() -> Double {
+        let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
+        let line = status.split(separator: "\n").first { $0.hasPrefix("RssAnon:") }
+        return (line?.split(separator: " ").dropFirst().first).flatMap { Double($0) }.map { $0 / 1024 } ?? 0
     }
 
     private func noise(count: Int) -> [Float] {

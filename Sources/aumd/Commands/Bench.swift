@@ -37,13 +37,23 @@ struct Bench: ParsableCommand {
         /// Of one core: multiply-adds (fp32, int8) and exponentials a second, bytes a second for a buffer as large as the weights.
         var limits: [String: Double]
         var stages: [Stage]
-        /// Peak resident memory of this process in MiB.
-        var peakMemory: Double
+        var memory: Memory
+    }
+
+    /// Memory of this process in MiB.
+    struct Memory: Encodable {
+        /// The blocks' weights.
+        var weights: Double
+        /// Resident and not backed by files, at the end of the stage that needs most: weights, buffers, the sound itself.
+        var anonymous: Double
+        /// Peak of all resident memory, libraries included.
+        var peak: Double
     }
 
     func run() throws {
         let model = if let shape { try shape.model(storage: modelOptions.weights) } else { try modelOptions.load() }
-        let limits = MachineLimits(model.kernels, working: model.cost(tokens: 1, bidirectional: true).weightBytes)
+        let weightBytes = model.cost(tokens: 1, bidirectional: true).weightBytes
+        let limits = MachineLimits(model.kernels, working: weightBytes)
         let stages = Stages(model: model, limits: limits, runs: runs)
         var measured = [try stages.frontend(), try stages.recurrentStep(), try stages.windowPass(), try stages.pipeline()]
         if model.configuration.clipColumns == nil {
@@ -51,12 +61,16 @@ struct Bench: ParsableCommand {
         } else {
             measured.append(stages.offline(tokens: 0))
         }
+        let all = measured.compactMap(\.self)
         let report = Report(
             model: model.identifier, kernels: "\(model.kernels)", weights: model.storage.rawValue, runs: runs,
             limits: [
                 "multiply_adds": limits.multiplyAdds, "int8_multiply_adds": limits.dotProducts, "exponentials": limits.exponentials, "bytes": limits.bytes,
             ],
-            stages: measured.compactMap(\.self), peakMemory: peakMemory())
+            stages: all,
+            memory: Memory(
+                weights: Double(weightBytes) / 1_048_576, anonymous: all.map(\.anonymousMemory).max() ?? 0,
+                peak: peakMemory()))
         if json {
             let encoder = JSONEncoder()
             encoder.keyEncodingStrategy = .convertToSnakeCase
@@ -81,7 +95,11 @@ struct Bench: ParsableCommand {
                     + (stage.shareOfLimit.map { String(format: "%7.0f%%", 100 * $0) } ?? "-".leading(8))
                     + String(format: "%14.0f", stage.timesRealTime))
         }
-        lines.append(String(format: "peak memory %.0f MiB", report.peakMemory))
+        let memory = report.memory
+        lines.append(
+            String(
+                format: "memory: %.0f MiB beyond libraries and files, %.0f of it weights; peak of all %.0f MiB",
+                memory.anonymous, memory.weights, memory.peak))
         return lines.joined(separator: "\n")
     }
 
