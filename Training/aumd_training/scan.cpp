@@ -23,6 +23,10 @@ typedef int32_t IntVec __attribute__((vector_size(LANES * 4)));
 
 inline Vec load(const float* p) { Vec v; std::memcpy(&v, p, sizeof v); return v; }
 inline void store(float* p, Vec v) { std::memcpy(p, &v, sizeof v); }
+// Rows of a block of channels lie E apart, which the processor's own prefetching does not follow: the next block's are asked
+// for while this one is at work.
+inline void expect_read(const float* p) { __builtin_prefetch(p + LANES); }
+inline void expect_write(const float* p) { __builtin_prefetch(p + LANES, 1); }
 inline Vec splat(float x) { return Vec{} + x; }
 inline Vec max(Vec a, Vec b) { return a > b ? a : b; }
 inline float sum(Vec v) { float s = 0; for (int i = 0; i < LANES; ++i) s += v[i]; return s; }
@@ -208,8 +212,10 @@ std::vector<at::Tensor> scan_forward(at::Tensor u, at::Tensor dt, at::Tensor z, 
         const int64_t b = task / blocks, e = task % blocks * LANES, base = b * s.L * s.E + e;
         const Vec skip = load(pD + e) * (both ? 2.0f : 1.0f);
         for (int64_t t = 0; t < s.L; ++t) {
-          const Vec x = load(pu + base + t * s.E);
-          delta[t] = softplus(load(pdt + base + t * s.E));
+          const int64_t i = base + t * s.E;
+          expect_read(pu + i), expect_read(pdt + i);
+          const Vec x = load(pu + i);
+          delta[t] = softplus(load(pdt + i));
           du[t] = delta[t] * x;
           y[t] = skip * x;
         }
@@ -223,8 +229,10 @@ std::vector<at::Tensor> scan_forward(at::Tensor u, at::Tensor dt, at::Tensor z, 
           Direction<N>(s.L, true, pe, pb + e * N)
               .forward(delta.data(), du.data(), b_row, c_row, y.data(), zero, -1, nullptr);
         for (int64_t t = 0; t < s.L; ++t) {
-          store(py + base + t * s.E, y[t]);
-          store(po + base + t * s.E, y[t] * silu(load(pz + base + t * s.E)));
+          const int64_t i = base + t * s.E;
+          expect_read(pz + i), expect_write(py + i), expect_write(po + i);
+          store(py + i, y[t]);
+          store(po + i, y[t] * silu(load(pz + i)));
         }
         if (keep >= 0)
           for (int n = 0; n < N; ++n) store(pk + (task * N + n) * LANES, last[n]);
@@ -262,6 +270,8 @@ std::vector<at::Tensor> scan_backward(at::Tensor dout, at::Tensor y, at::Tensor 
           Vec skip{};
           for (int64_t t = 0; t < s.L; ++t) {
             const int64_t i = base + t * s.E;
+            expect_read(pu + i), expect_read(pz + i), expect_read(pdo + i), expect_read(pdt + i), expect_read(py + i);
+            expect_write(qz + i);
             const Vec x = load(pu + i), gate = load(pz + i), o = load(pdo + i);
             delta[t] = softplus(load(pdt + i));
             du[t] = delta[t] * x;
@@ -285,6 +295,7 @@ std::vector<at::Tensor> scan_backward(at::Tensor dout, at::Tensor y, at::Tensor 
           const Vec d = load(pD + e) * directions;
           for (int64_t t = 0; t < s.L; ++t) {
             const int64_t i = base + t * s.E;
+            expect_write(qu + i), expect_write(qdt + i);
             store(qu + i, dy[t] * d + ddu[t] * delta[t]);
             store(qdt + i, (ddelta[t] + ddu[t] * load(pu + i)) * sigmoid(load(pdt + i)));
           }

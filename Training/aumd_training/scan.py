@@ -20,7 +20,9 @@ def kernel() -> ModuleType:
     from torch.utils.cpp_extension import load
 
     here = Path(__file__).resolve().parent
-    flags = ["-O3", "-march=native", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-mprefer-vector-width=512", "-Wno-psabi"]
+    # Without -fopenmp, at::parallel_for is a plain loop.
+    flags = ["-O3", "-fopenmp", "-march=native", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math"]
+    flags += ["-mprefer-vector-width=512", "-Wno-psabi"]
     return load("aumd_scan", [str(here / "scan.cpp")], extra_cflags=flags)
 
 
