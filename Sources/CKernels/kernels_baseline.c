@@ -16,7 +16,11 @@
 typedef int8_t dot_input;
 typedef int8x8_t dot_vector;
 #define dot_weights(p) vld1_s8(p)
-#define dot_inputs(p) vld1_s8((const int8_t[8]){(p)[0], (p)[1], (p)[2], (p)[3], (p)[0], (p)[1], (p)[2], (p)[3]})
+static inline __attribute__((always_inline)) int8x8_t dot_inputs(const int8_t *p) {
+    int32_t four;
+    __builtin_memcpy(&four, p, sizeof four);
+    return vreinterpret_s8_s32(vdup_n_s32(four));
+}
 #define dot_add(sum, inputs, weights) ((vi)vpadalq_s16((int32x4_t)(sum), vmull_s8(inputs, weights)))
 #else
 #include <emmintrin.h>
