@@ -1,39 +1,39 @@
 import Glibc
 
-/// How suddenly the spectrum rises, frame by frame, to tell where a sound began: spectral flux on log-mel (Bello et al.
-/// 2005, "A Tutorial on Onset Detection in Music Signals", section II-C).
+/// How suddenly a sound's own bands rise, frame by frame, to tell where it began: spectral flux on log-mel (Bello et al.
+/// 2005, "A Tutorial on Onset Detection in Music Signals", section II-C), bands weighted by how far the sound stands above
+/// what was there before it.
 ///
-/// Scores come one a column, so an onset told from them alone is known to a tenth of a second; the frames around it know
-/// it to one. Memory is fixed when it is made. A value.
+/// Scores come one a column, so an onset told from them alone is known to a tenth of a second, and to more where a sound
+/// swells; the frames around it know it to one. Memory is fixed when it is made. A value.
 public struct SpectralFlux: Sendable {
     /// Frames over which the rise is taken.
-    static let lag = 2
-    /// Seconds before and after a crossing of scores in which the sound may have begun.
-    static let before = 0.3, after = 0.4
-    /// Where sounds begin relative to the crossing, and how far from there, in seconds: their median and spread on the
-    /// corpus' validation soundscapes. Frames are weighted accordingly, by a Gaussian.
-    static let expected = 0.05, spread = 0.2
-    /// A rise below this multiple of the window's mean is not one.
-    static let prominence: Float = 1.75
+    static let lag = 3
+    /// Seconds after the crossing of scores whose mean spectrum is the sound's, and before it whose mean is the rest's.
+    static let sound = 0.5, background = 2.0
+    /// Seconds before and after a crossing in which the sound may have begun.
+    static let before = 1.5, after = 0.6
+    /// Spread of where sounds begin around the crossing, on either side, in seconds, on the corpus' validation soundscapes.
+    /// Rises are weighted accordingly, by Gaussians.
+    static let earlier = 0.6, later = 0.3
+    /// A rise below this multiple of the mean is not one.
+    static let prominence: Float = 3
 
     private let parameters: FilterBankParameters
-    private var values: [Float]  // (capacity), a ring
-    private var recent: [Float]  // (lag, melCount), a ring
+    private let capacity: Int
+    private var rows: [Float]  // (capacity, melCount), a ring
     private var count = 0
     /// Position of the first frame's first sample.
     private var origin: Int64 = 0
-    private let weights: [Float]  // of frames, by their distance from before the crossing
+    private var weights: [Float]  // (melCount), of the sound asked for last
 
     /// - Parameter seconds: how far back an onset can be asked for.
     public init(parameters: FilterBankParameters = .init(), seconds: Double) {
         self.parameters = parameters
         let rate = Double(parameters.sampleRate) / Double(parameters.hopLength)
-        values = [Float](repeating: 0, count: Int((seconds + Self.before + Self.after) * rate) + 1)
-        recent = [Float](repeating: 0, count: Self.lag * parameters.melCount)
-        weights = (0...Int((Self.before + Self.after) * rate)).map { frame in
-            let distance = (Double(frame) / rate - Self.before - Self.expected) / Self.spread
-            return Float(exp(-0.5 * distance * distance))
-        }
+        capacity = Int((seconds + Self.background) * rate) + Self.lag + 1
+        rows = [Float](repeating: 0, count: capacity * parameters.melCount)
+        weights = [Float](repeating: 0, count: parameters.melCount)
     }
 
     /// Takes the next frames of a run.
@@ -45,12 +45,8 @@ public struct SpectralFlux: Sendable {
         if count == 0 { origin = start }
         let width = parameters.melCount
         for frame in 0..<(logMel.count / width) {
-            let row = UnsafeBufferPointer(rebasing: logMel[frame * width..<(frame + 1) * width])
-            let slot = count % Self.lag * width
-            var rise: Float = 0
-            if count >= Self.lag { for band in 0..<width { rise += max(row[band] - recent[slot + band], 0) } }
-            for band in 0..<width { recent[slot + band] = row[band] }
-            values[count % values.count] = rise / Float(width)
+            let slot = count % capacity * width
+            for band in 0..<width { rows[slot + band] = logMel[frame * width + band] }
             count += 1
         }
     }
@@ -61,25 +57,54 @@ public struct SpectralFlux: Sendable {
     /// Where the sound began whose score crossed its threshold at a position; from the frames there are.
     ///
     /// - Parameter crossing: in samples; at most the seconds of `init` before the newest frame, or it comes back itself.
-    /// - Returns: The middle of the steepest rise around it, or, where nothing rises, where sounds usually begin.
-    public func onset(near crossing: Int64) -> Int64 {
+    /// - Returns: The middle of the steepest rise around it, or the crossing, where nothing rises.
+    public mutating func onset(near crossing: Int64) -> Int64 {
         let hop = Int64(parameters.hopLength)
-        // A value belongs to the middle between its two frames' centres.
+        // A rise belongs to the middle between its two frames' centres.
         let shift = Int64(parameters.frameLength - Self.lag * parameters.hopLength) / 2 + origin
-        let samples = { (seconds: Double) in Int64(seconds * Double(parameters.sampleRate)) }
-        let earliest = Int((Double(crossing - samples(Self.before) - shift) / Double(hop)).rounded(.up))
-        let oldest = max(0, count - values.count)
-        guard count > 0, earliest + weights.count > oldest else { return crossing }
-        var best = -1, steepest: Float = 0, sum: Float = 0, seen = 0
-        for (offset, weight) in weights.enumerated() where earliest + offset >= oldest && earliest + offset < count {
-            let value = values[(earliest + offset) % values.count]
+        let rate = Double(parameters.sampleRate) / Double(hop)
+        let frames = { (seconds: Double) in Int((seconds * rate).rounded()) }
+        let oldest = max(0, count - capacity)
+        let middle = Int(((crossing - origin) / hop))
+        guard middle >= oldest, middle < count else { return crossing }
+        weigh(
+            sound: middle..<min(count, middle + frames(Self.sound)),
+            background: max(oldest, middle - frames(Self.background))..<middle)
+        let candidates = max(oldest + Self.lag, middle - frames(Self.before))..<min(count, middle + frames(Self.after) + 1)
+        guard !candidates.isEmpty else { return crossing }
+        var best = middle, steepest: Float = 0, height: Float = 0, sum: Float = 0
+        for frame in candidates {
+            let value = rise(at: frame)
             sum += value
-            seen += 1
-            if value * weight > steepest { (best, steepest) = (earliest + offset, value * weight) }
+            let distance = Double(Int64(frame) * hop + shift - crossing) / Double(parameters.sampleRate)
+            let deviation = distance / (distance < 0 ? Self.earlier : Self.later)
+            let weighted = value * Float(exp(-0.5 * deviation * deviation))
+            if weighted > steepest { (best, steepest, height) = (frame, weighted, value) }
         }
-        guard best >= 0, values[best % values.count] >= Self.prominence * sum / Float(seen) else {
-            return crossing + samples(Self.expected)
-        }
+        guard height * Float(candidates.count) >= Self.prominence * sum, height > 0 else { return crossing }
         return Int64(best) * hop + shift
+    }
+
+    /// weights = how far each band's mean over `sound` stands above that over `background`; all alike where there is none.
+    private mutating func weigh(sound: Range<Int>, background: Range<Int>) {
+        let width = parameters.melCount
+        for band in 0..<width { weights[band] = 0 }
+        for (range, sign) in [(sound, Float(1)), (background, Float(-1))] where !background.isEmpty {
+            let scale = sign / Float(range.count)
+            for frame in range {
+                let row = frame % capacity * width
+                for band in 0..<width { weights[band] += scale * rows[row + band] }
+            }
+        }
+        for band in 0..<width { weights[band] = background.isEmpty ? 1 : max(weights[band], 0) }
+    }
+
+    /// Σ weight · max(log-mel − log-mel `lag` frames before, 0).
+    private func rise(at frame: Int) -> Float {
+        let width = parameters.melCount
+        let row = frame % capacity * width, earlier = (frame - Self.lag) % capacity * width
+        var sum: Float = 0
+        for band in 0..<width { sum += weights[band] * max(rows[row + band] - rows[earlier + band], 0) }
+        return sum
     }
 }

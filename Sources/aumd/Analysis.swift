@@ -59,8 +59,9 @@ final class Analysis {
         lookahead = pass?.lookahead(wanted) ?? 0
         tagger = Tagger(tagging)
         let held = 256 + 2 * (pass?.capacity ?? 0)
+        let told = 32 + 2 * (pass?.capacity ?? 0)
         onsets = Onsets(
-            model: model, seconds: Double(held * c.columnSamples) / Double(c.frontend.sampleRate), capacity: tagger.capacity)
+            model: model, seconds: Double(told * c.columnSamples) / Double(c.frontend.sampleRate), capacity: tagger.capacity)
         scores = [Float](repeating: 0, count: c.labels.count)
         history = ColumnHistory(capacity: held, columnSize: c.columnSize)
     }

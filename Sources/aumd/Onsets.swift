@@ -14,6 +14,8 @@ struct Onsets {
 
     private var flux: SpectralFlux
     private var known: [Known]
+    /// Of each label, where its last closed event ended: the next one cannot have begun before.
+    private var ends: [Int64]
     private let shortest: Int64
 
     /// - Parameters:
@@ -23,6 +25,7 @@ struct Onsets {
         flux = SpectralFlux(parameters: model.filterBank, seconds: seconds)
         // A column is the resolution of an offset: half of one is the shortest event.
         shortest = Int64(model.configuration.columnSamples / 2)
+        ends = [Int64](repeating: .min, count: model.configuration.labels.count)
         known = []
         known.reserveCapacity(capacity)
     }
@@ -37,9 +40,10 @@ struct Onsets {
     mutating func correct(_ actions: inout [Action], from first: Int) {
         for index in first..<actions.count {
             let event = actions[index].event
-            var onset = self.onset(of: event)
+            var onset = max(self.onset(of: event), min(event.onset, ends[event.label]))
             if let offset = event.offset { onset = min(onset, max(event.onset, offset - shortest)) }
             actions[index].event.onset = onset
+            if actions[index].phase == .close, let offset = event.offset { ends[event.label] = offset }
             if actions[index].phase == .close || actions[index].phase == .retract {
                 known.removeAll { $0.number == event.number }
             }

@@ -67,6 +67,23 @@ struct TagTests {
         }
     }
 
+    @Test("No event begins before the last one of its label ended, whatever the spectrum says of its onset")
+    func order() throws {
+        let long = folder.path + "/long.wav"
+        try Sound.wav(Sound.bursts(seconds: 40)).write(to: URL(filePath: long))
+        let lines = try Line.all(Program.run("tag", "--config", config, "--mode", "stream", "--format", "ndjson", long).output)
+        var ends: [String: Double] = [:], again = 0
+        for line in lines where line["phase"] == "close" {
+            let label = try #require(line["label"]), onset = try #require(line.number("onset"))
+            if let end = ends[label] {
+                again += 1
+                #expect(onset >= end, "\(label)")
+            }
+            ends[label] = try #require(line.number("offset"))
+        }
+        #expect(again > 4)
+    }
+
     @Test("A second run gives the same bytes")
     func reproducible() throws {
         let first = try Program.run("tag", "--config", config, "--mode", "stream", "--format", "ndjson", file).output
