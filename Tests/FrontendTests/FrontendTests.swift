@@ -28,9 +28,10 @@ struct FrontendTests {
         var random = SystemRandomNumberGenerator()
         for limit in [1, 7, 160, 441, 5000] {
             var pieces: [Int] = []
-            while pieces.reduce(0, +) < samples.count {
-                pieces.append(min(Int.random(in: 0...limit, using: &random), samples.count - pieces.reduce(0, +)))
-                if limit == 1 { pieces = [Int](repeating: 1, count: samples.count) }
+            var left = samples.count
+            while left > 0 {
+                pieces.append(limit == 1 ? 1 : min(Int.random(in: 0...limit, using: &random), left))
+                left -= pieces.last!
             }
             #expect(try columns(of: samples, rate: rate, pieces: pieces, finishing: true) == whole)
         }

@@ -1,8 +1,8 @@
 import Foundation
 import Testing
 
-/// What a column costs, told by counting and not by a clock.
-@Suite("What a column costs")
+/// What a column costs, told by counting and not by a clock: of the build that people run.
+@Suite("What a column costs", .enabled(if: Program.isOptimised))
 struct CostTests {
     let folder: TemporaryFolder
     let counter: String

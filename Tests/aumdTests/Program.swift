@@ -8,6 +8,15 @@ enum Program {
         return URL(filePath: tests).deletingLastPathComponent().appending(path: "aumd").path
     }()
 
+    /// Whether this is a release build.
+    static var isOptimised: Bool {
+        #if DEBUG
+            false
+        #else
+            true
+        #endif
+    }
+
     /// Runs it to its end.
     static func run(_ arguments: String..., environment: [String: String] = [:]) throws -> Command {
         try Command(path, arguments, environment: environment)
