@@ -6,13 +6,19 @@ import CKernels
 /// cache; what the backward direction needs of the whole sequence is kept: its input and the forward scan's output. Long
 /// sequences are bound by that memory, so the gate waits until the layer's input is read again to be added to.
 ///
+/// Several threads share a piece: its tokens where each is computed for itself, its channels where they depend on the
+/// tokens before. So no sum is split, and the bits are those of one thread.
+///
 /// Symbols as in design.md: T tokens, D, E, N, R. Not thread-safe: one instance a stream and direction.
 final class Blocks {
-    /// Tokens a layer works on at a time: weights are read once for so many, and activations fit the second-level cache.
-    static let piece = 128
+    /// Tokens a thread works on at a time: weights are read once for so many, and activations fit the second-level cache.
+    static let tokensPerThread = 128
 
     let model: Model
     let capacity: Int
+    private let team: ThreadTeam
+    /// Tokens a layer works on at a time.
+    private let piece: Int
     /// Residual stream (capacity, D), in and out.
     let hidden: AlignedBuffer
 
@@ -30,16 +36,18 @@ final class Blocks {
     private let parameters: AlignedBuffer  // dt before its projection, B, C: (T, R + 2N) in Fo-Bi, else (piece, R + 2N)
     private let backwardState: AlignedBuffer  // (E, N)
     private let backwardTail: AlignedBuffer  // (K - 1, E)
+    private let isBidirectional: Bool
 
     /// - Parameter bidirectional: whether a backward direction will ever be asked for.
-    init(model: Model, capacity: Int, bidirectional: Bool) {
+    init(model: Model, capacity: Int, bidirectional: Bool, threads: Int = 1) {
         let c = model.configuration
         self.model = model
         self.capacity = capacity
+        team = ThreadTeam(threads: threads)
         dRow = padded(c.modelWidth)
         eRow = padded(c.innerWidth)
         parameterRow = padded(c.timeStepRank + 2 * c.stateCount)
-        let piece = min(capacity, Self.piece)
+        piece = min(capacity, threads * Self.tokensPerThread)
         let shared = bidirectional && c.variant == .foBi ? capacity : piece
         hidden = AlignedBuffer(count: capacity * dRow)
         normed = AlignedBuffer(count: piece * dRow)
@@ -54,8 +62,6 @@ final class Blocks {
         isBidirectional = bidirectional
     }
 
-    private let isBidirectional: Bool
-
     /// Runs `hidden`'s first `tokens` rows through every layer.
     ///
     /// - Parameters:
@@ -64,8 +70,10 @@ final class Blocks {
     func run(tokens: Int, state: inout HiddenState, checkpoint: (count: Int, state: LayerStates)? = nil) {
         precondition(tokens > 0 && tokens <= capacity)
         state.withLayers { states in
-            for (index, layer) in model.weights.layers.enumerated() {
-                mix(layer, index, tokens, states, checkpoint)
+            team.together {
+                for (index, layer) in model.weights.layers.enumerated() {
+                    mix(layer, index, tokens, states, checkpoint)
+                }
             }
         }
     }
@@ -79,7 +87,7 @@ final class Blocks {
         let cut = checkpoint?.count ?? tokens
         var first = 0
         while first < tokens {
-            let end = min(first + Self.piece, first < cut ? cut : tokens)
+            let end = min(first + piece, first < cut ? cut : tokens)
             forward(layer, index, first..<end, states)
             if backward == nil { finish(layer, first..<end, isNormalised: true) }
             if let checkpoint, end == cut { checkpoint.state.copy(index, from: states) }
@@ -90,7 +98,7 @@ final class Blocks {
         backwardTail.pointer.update(repeating: 0, count: backwardTail.count)
         var end = tokens
         while end > 0 {
-            let range = max(0, end - Self.piece)..<end
+            let range = max(0, end - piece)..<end
             self.backward(backward, range)
             finish(layer, range, isNormalised: false)
             end = range.lowerBound
@@ -98,71 +106,99 @@ final class Blocks {
     }
 
     /// y = the forward direction's scan over a piece; leaves behind what the backward direction needs.
-    private func forward(_ layer: LayerWeights, _ index: Int, _ range: Range<Int>, _ states: LayerStates) {
-        let c = model.configuration
-        let count = range.count
-        normalise(layer, range)
-        let x = row(of: x, range, eRow), u = row(of: u, range, eRow)
-        layer.xInput.apply(model.kernels, from: normed.pointer, to: x, tokens: count)
-        model.kernels.table.pointee.conv_silu(
-            u, x, eRow, states.tail(index), layer.forward.convolution.pointer, layer.forward.convolutionBias.pointer,
-            count, c.innerWidth, c.convolutionWidth, Int32(AUMD_FORWARD))
-        let parameters = row(of: parameters, range, parameterRow)
-        layer.forward.xProjection.apply(model.kernels, from: u, to: parameters, tokens: count)
-        scan(layer.forward, u, parameters, range, states.ssm(index), Int32(AUMD_FORWARD))
+    private func forward(_ layer: LayerWeights, _ index: Int, _ piece: Range<Int>, _ states: LayerStates) {
+        team.split(piece) { tokens in
+            normalise(layer, tokens, of: piece)
+            layer.xInput.apply(
+                model.kernels, from: row(of: normed, tokens, of: piece, dRow), to: row(of: x, tokens, of: piece, eRow),
+                tokens: tokens.count)
+        }
+        convolve(layer.forward, piece, states.tail(index), Int32(AUMD_FORWARD))
+        scan(layer.forward, piece, states.ssm(index), Int32(AUMD_FORWARD), selects: true)
     }
 
     /// y += the backward direction's scan over a piece, the pieces taken from the last to the first.
-    private func backward(_ weights: DirectionWeights, _ range: Range<Int>) {
+    private func backward(_ weights: DirectionWeights, _ piece: Range<Int>) {
+        let isOwn = model.configuration.variant == .biBi
+        if isOwn { convolve(weights, piece, backwardTail.pointer, Int32(AUMD_BACKWARD)) }
+        scan(weights, piece, backwardState.pointer, Int32(AUMD_BACKWARD), selects: isOwn)
+    }
+
+    /// u = silu(conv(x)) over a piece.
+    private func convolve(
+        _ weights: DirectionWeights, _ piece: Range<Int>, _ tail: UnsafeMutablePointer<Float>, _ direction: Int32
+    ) {
         let c = model.configuration
-        let u = row(of: u, range, eRow), parameters = row(of: parameters, range, parameterRow)
-        if c.variant == .biBi {
+        team.split(0..<c.innerWidth, unit: Int(AUMD_LANES)) { channels in
+            let e = channels.lowerBound
             model.kernels.table.pointee.conv_silu(
-                u, row(of: x, range, eRow), eRow, backwardTail.pointer, weights.convolution.pointer,
-                weights.convolutionBias.pointer, range.count, c.innerWidth, c.convolutionWidth, Int32(AUMD_BACKWARD))
-            weights.xProjection.apply(model.kernels, from: u, to: parameters, tokens: range.count)
+                row(of: u, piece, of: piece, eRow) + e, row(of: x, piece, of: piece, eRow) + e, eRow, tail + e,
+                weights.convolution.pointer + e, weights.convolutionBias.pointer + e, piece.count, channels.count,
+                c.convolutionWidth, direction)
         }
-        scan(weights, u, parameters, range, backwardState.pointer, Int32(AUMD_BACKWARD))
     }
 
     /// Δ = softplus(dt_proj(dt)), then the selective scan of one direction. Δ is made anew for each direction: that costs
     /// a fiftieth of the layer, keeping it a third of the memory.
+    ///
+    /// - Parameter selects: dt, B and C are made of u first; otherwise they are the other direction's.
     private func scan(
-        _ weights: DirectionWeights, _ u: UnsafePointer<Float>, _ parameters: UnsafePointer<Float>, _ range: Range<Int>,
-        _ state: UnsafeMutablePointer<Float>, _ direction: Int32
+        _ weights: DirectionWeights, _ piece: Range<Int>, _ state: UnsafeMutablePointer<Float>, _ direction: Int32,
+        selects: Bool
     ) {
         let c = model.configuration
         let k = model.kernels.table.pointee
-        weights.timeStepProjection.apply(
-            model.kernels, from: parameters, inputRow: parameterRow, to: dt.pointer, tokens: range.count)
-        k.softplus(dt.pointer, eRow, range.count, c.innerWidth)
-        k.scan(
-            row(of: y, range, eRow), u, dt.pointer, eRow, weights.a2.pointer, parameters + c.timeStepRank, parameterRow,
-            weights.skip.pointer, state, range.count, c.innerWidth, c.stateCount, direction,
-            direction == Int32(AUMD_FORWARD) ? 0 : 1)
+        team.split(piece) { tokens in
+            let parameters = row(of: parameters, tokens, of: piece, parameterRow)
+            let dt = row(of: dt, tokens, of: piece, eRow)
+            if selects {
+                weights.xProjection.apply(
+                    model.kernels, from: row(of: u, tokens, of: piece, eRow), to: parameters, tokens: tokens.count)
+            }
+            weights.timeStepProjection.apply(
+                model.kernels, from: parameters, inputRow: parameterRow, to: dt, tokens: tokens.count)
+            k.softplus(dt, eRow, tokens.count, c.innerWidth)
+        }
+        let selection = row(of: parameters, piece, of: piece, parameterRow) + c.timeStepRank
+        team.split(0..<c.innerWidth, unit: Int(AUMD_LANES)) { channels in
+            let e = channels.lowerBound
+            k.scan(
+                row(of: y, piece, of: piece, eRow) + e, row(of: u, piece, of: piece, eRow) + e,
+                row(of: dt, piece, of: piece, eRow) + e, eRow,
+                weights.a2.pointer + e * c.stateCount, selection, parameterRow, weights.skip.pointer + e,
+                state + e * c.stateCount, piece.count, channels.count, c.stateCount, direction,
+                direction == Int32(AUMD_FORWARD) ? 0 : 1)
+        }
     }
 
-    /// normed = the layer's norm of a piece of h.
-    private func normalise(_ layer: LayerWeights, _ range: Range<Int>) {
+    /// normed = the layer's norm of some tokens of a piece of h.
+    private func normalise(_ layer: LayerWeights, _ tokens: Range<Int>, of piece: Range<Int>) {
         let c = model.configuration
         model.kernels.table.pointee.rms_norm(
-            normed.pointer, hidden.pointer + range.lowerBound * dRow, dRow, layer.norm.pointer, range.count, c.modelWidth,
-            c.normEpsilon)
+            row(of: normed, tokens, of: piece, dRow), hidden.pointer + tokens.lowerBound * dRow, dRow, layer.norm.pointer,
+            tokens.count, c.modelWidth, c.normEpsilon)
     }
 
     /// h += out_proj(y ⊙ silu(z)) over a piece. Where `normed` does not hold the piece any more, it is made again.
-    private func finish(_ layer: LayerWeights, _ range: Range<Int>, isNormalised: Bool) {
+    private func finish(_ layer: LayerWeights, _ piece: Range<Int>, isNormalised: Bool) {
         let c = model.configuration
-        let y = row(of: y, range, eRow)
-        if !isNormalised { normalise(layer, range) }
-        layer.zInput.apply(model.kernels, from: normed.pointer, to: z.pointer, tokens: range.count)
-        model.kernels.table.pointee.gate(y, z.pointer, eRow, range.count, c.innerWidth, c.variant == .biBi ? 0.5 : 1)
-        layer.output.apply(
-            model.kernels, from: y, to: hidden.pointer + range.lowerBound * dRow, tokens: range.count, accumulate: true)
+        team.split(piece) { tokens in
+            let y = row(of: y, tokens, of: piece, eRow), z = row(of: z, tokens, of: piece, eRow)
+            if !isNormalised { normalise(layer, tokens, of: piece) }
+            layer.zInput.apply(
+                model.kernels, from: row(of: normed, tokens, of: piece, dRow), to: z, tokens: tokens.count)
+            model.kernels.table.pointee.gate(y, z, eRow, tokens.count, c.innerWidth, c.variant == .biBi ? 0.5 : 1)
+            layer.output.apply(
+                model.kernels, from: y, to: hidden.pointer + tokens.lowerBound * dRow, tokens: tokens.count,
+                accumulate: true)
+        }
     }
 
-    /// A piece's first row in a buffer of the whole sequence, or in one that holds one piece.
-    private func row(of buffer: AlignedBuffer, _ range: Range<Int>, _ width: Int) -> UnsafeMutablePointer<Float> {
-        buffer.pointer + (buffer.count == capacity * width ? range.lowerBound * width : 0)
+    /// The row of the first of some tokens of a piece, in a buffer of the whole sequence or in one that holds one piece.
+    private func row(
+        of buffer: AlignedBuffer, _ tokens: Range<Int>, of piece: Range<Int>, _ width: Int
+    ) -> UnsafeMutablePointer<Float> {
+        let first = buffer.count == capacity * width ? tokens.lowerBound : tokens.lowerBound - piece.lowerBound
+        return buffer.pointer + first * width
     }
 }

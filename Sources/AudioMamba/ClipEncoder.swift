@@ -4,6 +4,7 @@
 /// normalising, as in its training; any other model takes the clip's whole columns. One instance a thread.
 public final class ClipEncoder {
     public let model: Model
+    private let threads: Int?
     private let fixed: FixedLength?
     private var windows: WindowEncoder?
 
@@ -11,9 +12,12 @@ public final class ClipEncoder {
     public static let longestExact = 2048
     static let lookahead = 128
 
-    public init(model: Model) {
+    /// - Parameter threads: how many a pass takes, Dispatch's among them; as many as its length is worth unless told. The bits
+    ///   are the same with any.
+    public init(model: Model, threads: Int? = nil) {
         self.model = model
-        fixed = model.configuration.clipColumns.map { FixedLength(model: model, columns: $0) }
+        self.threads = threads
+        fixed = model.configuration.clipColumns.map { FixedLength(model: model, columns: $0, threads: threads) }
     }
 
     /// Logits of a clip.
@@ -73,7 +77,7 @@ public final class ClipEncoder {
 
     private func windows(for count: Int) throws(ModelError) -> WindowEncoder {
         if let windows, windows.capacity >= min(count, Self.longestExact) { return windows }
-        let windows = try WindowEncoder(model: model, capacity: min(count, Self.longestExact))
+        let windows = try WindowEncoder(model: model, capacity: min(count, Self.longestExact), threads: threads)
         self.windows = windows
         return windows
     }
@@ -93,12 +97,14 @@ private final class FixedLength {
     /// Score vectors of a clip.
     var vectorCount: Int { model.configuration.pooling == .column ? columns : 1 }
 
-    init(model: Model, columns: Int) {
+    init(model: Model, columns: Int, threads: Int?) {
         let c = model.configuration
         self.model = model
         self.columns = columns
+        let tokens = columns * c.bands + (c.pooling == .column ? 0 : 1)
         blocks = Blocks(
-            model: model, capacity: columns * c.bands + (c.pooling == .column ? 0 : 1), bidirectional: c.isBidirectional)
+            model: model, capacity: tokens, bidirectional: c.isBidirectional,
+            threads: threads ?? model.threads(tokens: tokens))
         embedding = Embedding(model: model)
         readout = Readout(model: model, capacity: c.pooling == .column ? columns : 1)
         state = HiddenState(of: model)

@@ -1,3 +1,5 @@
+import Glibc
+
 /// What a pass must at least do: the base of "share of the limit" in `aumd bench`.
 public struct Cost: Sendable, Equatable {
     /// fp32 multiply-adds of matrices, convolution and scan; a lone multiplication counts as one.
@@ -28,5 +30,15 @@ extension Model {
             dotProducts: isInteger ? tokens * c.layerCount * large : 0,
             exponentials: tokens * c.layerCount * (scans + (1 + 2 * selections) * E),
             weightBytes: c.layerCount * (large * storage.size + selections * (R + K) * E * 4 + directions * E * N * 4))
+    }
+}
+
+extension Model {
+    /// Threads worth their cost for a bidirectional pass over `tokens` tokens: two where there are as many processors and the
+    /// pass has more than 2 · 10⁹ multiply-adds (some 40 ms of one core). A shorter one is over before anybody waits for it,
+    /// and helpers of a pass keep a second core awake.
+    func threads(tokens: Int) -> Int {
+        let cost = cost(tokens: tokens, bidirectional: true)
+        return cost.multiplyAdds + cost.dotProducts > 2_000_000_000 ? min(2, sysconf(Int32(_SC_NPROCESSORS_ONLN))) : 1
     }
 }

@@ -14,8 +14,10 @@ public final class WindowEncoder {
     private let embedding: Embedding
     private let readout: Readout
 
+    /// - Parameter threads: how many a pass takes, Dispatch's among them; as many as its length is worth unless told. The bits
+    ///   are the same with any.
     /// - Throws: ``ModelError/unsupported(mode:reason:)`` for a model that is bound to clips of its own length.
-    public init(model: Model, capacity: Int) throws(ModelError) {
+    public init(model: Model, capacity: Int, threads: Int? = nil) throws(ModelError) {
         let c = model.configuration
         guard c.pooling == .column, c.position == .frequency, c.tokenOrder == .timeMajor else {
             throw .unsupported(mode: "chunked window", reason: "it takes whole clips of its own length only")
@@ -24,7 +26,9 @@ public final class WindowEncoder {
         self.capacity = capacity
         checkpoint = HiddenState(of: model)
         running = HiddenState(of: model)
-        blocks = Blocks(model: model, capacity: capacity * c.bands, bidirectional: c.isBidirectional)
+        blocks = Blocks(
+            model: model, capacity: capacity * c.bands, bidirectional: c.isBidirectional,
+            threads: threads ?? model.threads(tokens: capacity * c.bands))
         embedding = Embedding(model: model)
         readout = Readout(model: model, capacity: capacity)
     }

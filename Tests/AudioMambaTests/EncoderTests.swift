@@ -41,6 +41,24 @@ struct EncoderTests {
         #expect(run(windows, input, columns: 0..<columns, confirm: columns) == offline)
     }
 
+    @Test("Two threads or five give the bits of one, offline and in windows", arguments: cases)
+    func threads(_ golden: GoldenCase) throws {
+        let model = try golden.model()
+        let input = try golden.input()
+        let alone = try ClipEncoder(model: model).logits(logMel: input.span)
+        for threads in [2, 5] {
+            #expect(try ClipEncoder(model: model, threads: threads).logits(logMel: input.span) == alone)
+        }
+        guard golden.configuration.recurrentObstacle == nil else { return }
+        let columns = golden.frames / golden.configuration.patchFrames
+        let passes = try [1, 3].map { threads in
+            let windows = try WindowEncoder(model: model, capacity: columns, threads: threads)
+            let logits = run(windows, input, columns: 0..<columns, confirm: (columns + 1) / 2)
+            return (logits, windows.checkpoint)
+        }
+        #expect(passes[0] == passes[1])
+    }
+
     @Test("A forward-only window pass gives the recurrent logits, bit for bit, in any chunking",
           arguments: streaming.filter { !$0.configuration.isBidirectional })
     func chunking(_ golden: GoldenCase) throws {

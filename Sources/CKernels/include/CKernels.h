@@ -117,4 +117,13 @@ void aumd_from_bf16(float *to, const void *from, size_t n);
 /* 1 where all n values are finite. */
 int aumd_all_finite(const float *x, size_t n);
 
+/* For a thread that waits in a loop: lets the other thread of its core go on (PAUSE, YIELD). */
+static inline void aumd_pause(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
 #endif

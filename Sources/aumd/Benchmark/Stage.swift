@@ -38,11 +38,13 @@ struct Stage: Encodable {
     }
 }
 
-/// Measures the stages of one model on one thread.
+/// Measures the stages of one model.
 struct Stages {
     let model: Model
     let limits: MachineLimits
     let runs: Int
+    /// Of a window pass and an offline clip.
+    let threads: Int
 
     private var columnSeconds: Double {
         Double(model.configuration.columnSamples) / Double(model.configuration.frontend.sampleRate)
@@ -75,7 +77,7 @@ struct Stages {
         let c = model.configuration
         guard c.clipColumns == nil else { return nil }
         let count = c.chunk + c.lookahead
-        let windows = try WindowEncoder(model: model, capacity: count)
+        let windows = try WindowEncoder(model: model, capacity: count, threads: threads)
         let columns = noise(count: count * c.columnSize)
         var logits = [Float](repeating: 0, count: c.chunk * c.labels.count)
         let cost = model.cost(tokens: count * c.bands, bidirectional: true)
@@ -90,7 +92,7 @@ struct Stages {
         let c = model.configuration
         let columns = c.clipColumns ?? max(1, tokens / c.bands)
         let clip = noise(count: columns * c.columnSize)
-        let clips = ClipEncoder(model: model)
+        let clips = ClipEncoder(model: model, threads: threads)
         let cost = model.cost(tokens: columns * c.bands, bidirectional: true)
         return stage("offline clip, \(columns * c.bands) tokens", sound: Double(columns) * columnSeconds, limit: cost) {
             _ = try? clips.logits(logMel: clip.span)

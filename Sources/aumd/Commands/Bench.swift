@@ -5,10 +5,10 @@ import Foundation
 /// `aumd bench`: what each stage costs beside what this machine allows, as medians of many runs in one process.
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "bench", abstract: "Measures the stages of the pipeline and the limits of this machine, on one thread.",
+        commandName: "bench", abstract: "Measures the stages of the pipeline and the limits of this machine.",
         discussion: """
-            A stage's limit is its multiply-adds and exponentials at the measured rates, or the time to read the weights \
-            once, whichever is longer.
+            A stage's limit is its multiply-adds and exponentials at the rates measured on one thread, or the time to read \
+            the weights once, whichever is longer.
 
             Example:
               aumd bench --shape small --weights bfloat16 --tokens 512,4096
@@ -21,11 +21,14 @@ struct Bench: ParsableCommand {
     var tokens = TokenCounts(values: [512, 1024, 2048, 4096, 8192])
     @Option(help: ArgumentHelp("Runs of each measurement; the median counts.", valueName: "n"))
     var runs = 15
+    @Option(help: ArgumentHelp("Threads that window passes and offline clips take.", valueName: "n"))
+    var threads = 1
     @Flag(help: "One JSON object instead of a table.")
     var json = false
 
     func validate() throws {
         guard runs > 0 else { throw ValidationError("--runs must be at least 1.") }
+        guard threads > 0 else { throw ValidationError("--threads must be at least 1.") }
     }
 
     /// What `--json` prints.
@@ -34,6 +37,7 @@ struct Bench: ParsableCommand {
         var kernels: String
         var weights: String
         var runs: Int
+        var threads: Int
         /// Of one core: multiply-adds (fp32, int8) and exponentials a second, bytes a second for a buffer as large as the weights.
         var limits: [String: Double]
         var stages: [Stage]
@@ -54,7 +58,7 @@ struct Bench: ParsableCommand {
         let model = if let shape { try shape.model(storage: modelOptions.weights) } else { try modelOptions.load() }
         let weightBytes = model.cost(tokens: 1, bidirectional: true).weightBytes
         let limits = MachineLimits(model.kernels, working: weightBytes)
-        let stages = Stages(model: model, limits: limits, runs: runs)
+        let stages = Stages(model: model, limits: limits, runs: runs, threads: threads)
         var measured = [try stages.frontend(), try stages.recurrentStep(), try stages.windowPass(), try stages.pipeline()]
         if model.configuration.clipColumns == nil {
             measured += tokens.values.map { stages.offline(tokens: $0) }
@@ -63,7 +67,7 @@ struct Bench: ParsableCommand {
         }
         let all = measured.compactMap(\.self)
         let report = Report(
-            model: model.identifier, kernels: "\(model.kernels)", weights: model.storage.rawValue, runs: runs,
+            model: model.identifier, kernels: "\(model.kernels)", weights: model.storage.rawValue, runs: runs, threads: threads,
             limits: [
                 "multiply_adds": limits.multiplyAdds, "int8_multiply_adds": limits.dotProducts, "exponentials": limits.exponentials, "bytes": limits.bytes,
             ],
@@ -84,7 +88,7 @@ struct Bench: ParsableCommand {
     private func table(_ report: Report) -> String {
         let giga = report.limits.mapValues { String(format: "%.1f", $0 / 1e9) }
         var lines = [
-            "\(report.model), kernels \(report.kernels), weights \(report.weights), medians of \(runs) runs, one thread",
+            "\(report.model), kernels \(report.kernels), weights \(report.weights), medians of \(runs) runs, \(threads == 1 ? "one thread" : "passes on \(threads) threads")",
             "limits: \(giga["multiply_adds"]!) G multiply-adds/s (int8 \(giga["int8_multiply_adds"]!)), \(giga["exponentials"]!) G exponentials/s, \(giga["bytes"]!) GB/s for the weights",
             "stage".padded(to: 28) + "time ms".leading(10) + "limit ms".leading(10) + "share".leading(8) + "x real time".leading(14),
         ]
