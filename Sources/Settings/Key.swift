@@ -58,6 +58,7 @@ extension Key<Settings.Rule> {
         Key("off", \.off) { $0.threshold() },
         Key("provisional_on", \.provisionalOn) { $0.threshold() },
         Key("minimum_duration", \.minimumDuration) { $0.number(0...86_400, unit: " s") },
+        Key("minimum_gap", \.minimumGap) { $0.number(0...86_400, unit: " s") },
         Key("cooldown", \.cooldown) { $0.number(0...86_400, unit: " s") },
         Key("mute", \.mute) { $0.bool() },
     ]

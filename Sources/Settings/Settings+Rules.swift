@@ -50,6 +50,7 @@ extension Settings {
                 rule.off = rule.on
             }
             rule.minimumDuration = merged.minimumDuration ?? rule.minimumDuration
+            rule.minimumGap = merged.minimumGap ?? rule.minimumGap
             rule.cooldown = merged.cooldown ?? rule.cooldown
             rule.mute = merged.mute ?? rule.mute
             rule.group = groups[label.name]

@@ -65,6 +65,8 @@ public struct Settings: Sendable, Equatable {
         /// Seconds.
         public var minimumDuration: Double?
         /// Seconds.
+        public var minimumGap: Double?
+        /// Seconds.
         public var cooldown: Double?
         /// Whether the label is never told.
         public var mute: Bool?
@@ -74,13 +76,14 @@ public struct Settings: Sendable, Equatable {
         /// A rule that was not read from a file; nil is "not said".
         public init(
             sensitivity: Double? = nil, on: Float? = nil, off: Float? = nil, provisionalOn: Float? = nil,
-            minimumDuration: Double? = nil, cooldown: Double? = nil, mute: Bool? = nil
+            minimumDuration: Double? = nil, minimumGap: Double? = nil, cooldown: Double? = nil, mute: Bool? = nil
         ) {
             self.sensitivity = sensitivity
             self.on = on
             self.off = off
             self.provisionalOn = provisionalOn
             self.minimumDuration = minimumDuration
+            self.minimumGap = minimumGap
             self.cooldown = cooldown
             self.mute = mute
         }

@@ -31,8 +31,11 @@ public struct LabelRule: Sendable, Equatable {
     /// Seconds that the score has to stay up before an event opens, counted in whole columns. Up to one column
     /// (0.16 s) costs no delay, each further column delays the provisional opening by 0.16 s. 0: a click counts.
     public var minimumDuration: Double
+    /// Events of the label that would follow each other by fewer seconds are one: an event has ended when its score stayed
+    /// down for so long. 0.5: steps, barks and words in quick succession, and a score that flickers, are one event.
+    public var minimumGap: Double
     /// Seconds after an event's offset in which no event of the label starts; a sound that goes on beyond them counts
-    /// from their end. 0.48, three columns: a score that flickers around its threshold tells at most two events a second.
+    /// from their end. 0: whatever comes later is another event.
     public var cooldown: Double
     /// A muted label is never told, and its score never absorbs or renames another label's event.
     public var mute: Bool
@@ -43,13 +46,14 @@ public struct LabelRule: Sendable, Equatable {
 
     /// A rule without checks; `TaggerConfiguration` makes them.
     public init(
-        on: Float = 0.5, off: Float = 0.3, provisionalOn: Float? = nil, minimumDuration: Double = 0, cooldown: Double = 0.48,
-        mute: Bool = false, group: String? = nil
+        on: Float = 0.5, off: Float = 0.3, provisionalOn: Float? = nil, minimumDuration: Double = 0,
+        minimumGap: Double = 0.5, cooldown: Double = 0, mute: Bool = false, group: String? = nil
     ) {
         self.on = on
         self.off = off
         self.provisionalOn = provisionalOn
         self.minimumDuration = minimumDuration
+        self.minimumGap = minimumGap
         self.cooldown = cooldown
         self.mute = mute
         self.group = group

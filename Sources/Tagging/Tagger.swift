@@ -64,7 +64,7 @@ public struct Tagger: Sendable {
         confirmedTrack = Track(configuration, ontology, .confirmed)
         matchWindow = Int64(Tagger.matchSeconds * Double(configuration.sampleRate))
         let count = configuration.labels.count
-        // Undecided events of one label are a cooldown apart; eight a label cover several seconds of every label at once.
+        // Undecided events of one label are a gap apart; eight a label cover several seconds of every label at once.
         capacity = 64 + 8 * count
         live = []
         live.reserveCapacity(capacity)

@@ -74,7 +74,10 @@ public struct TaggerConfiguration: Sendable {
             if let provisional = rule.provisionalOn, !(provisional > 0 && provisional <= 1) {
                 throw .provisionalThreshold(label: label.name, on: provisional)
             }
-            for (name, seconds) in [("minimum duration", rule.minimumDuration), ("cooldown", rule.cooldown)] {
+            let durations = [
+                ("minimum duration", rule.minimumDuration), ("minimum gap", rule.minimumGap), ("cooldown", rule.cooldown),
+            ]
+            for (name, seconds) in durations {
                 guard seconds >= 0, seconds <= 86_400 else {
                     throw .duration(label: label.name, name: name, seconds: seconds)
                 }

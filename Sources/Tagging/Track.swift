@@ -1,7 +1,8 @@
 /// One track of scores, provisional or confirmed, cut into segments: hysteresis, durations and the ontology.
 ///
 /// A segment is where scores stay at or above `off` and reach `on`: it begins where they came up through `off`, at most
-/// ``lookBack`` before they reached `on`.
+/// ``lookBack`` before they reached `on`. Segments that follow each other by less than the minimum gap are one, so an end
+/// is told when it can no longer be a gap.
 ///
 /// Knows nothing of the other track. A segment belongs to one label (or group) at a time; a label that is up without a
 /// segment of its own is absorbed by a descendant's.
@@ -46,8 +47,10 @@ struct Track: Sendable {
         var phase = Phase.idle
         var previous = Float.nan
         var columns = 0
-        /// Where an idle label's score last came up through `off`; `Int64.min` while it is below.
+        /// Where the score last came up through `off`, of a label that is idle or in a gap; `Int64.min` while it is below.
         var upAt = Int64.min
+        /// Where a member's score went down through `off`, until it reaches `on` again; `Int64.min` while it has not.
+        var downAt = Int64.min
         var onset: Int64 = 0
         var peak: Float = 0
         var slot = -1
@@ -61,6 +64,7 @@ struct Track: Sendable {
         var on: Float
         var off: Float
         var columns: Int
+        var gap: Int64
         var cooldown: Int64
         var mute: Bool
     }
@@ -97,7 +101,7 @@ struct Track: Sendable {
             return Limits(
                 on: on, off: min(on, rule.off),
                 columns: max(1, (minimum + configuration.columnLength - 1) / configuration.columnLength),
-                cooldown: Int64((rule.cooldown * rate).rounded()), mute: rule.mute)
+                gap: Int64((rule.minimumGap * rate).rounded()), cooldown: Int64((rule.cooldown * rate).rounded()), mute: rule.mute)
         }
         let count = ontology.count
         states = Array(repeating: LabelState(), count: count)
@@ -121,19 +125,8 @@ struct Track: Sendable {
             let limit = limits[label]
             switch states[label].phase {
             case .idle:
-                if !(score >= limit.off) {
-                    states[label].upAt = .min
-                } else if states[label].upAt == .min {
-                    states[label].upAt = rise(label, score, centre)
-                }
-                if score >= limit.on, centre >= states[label].coolUntil {
-                    states[label].phase = .rising
-                    states[label].columns = 1
-                    states[label].peak = score
-                    states[label].onset = max(states[label].upAt, centre - lookBack, states[label].coolUntil)
-                    states[label].upAt = .min
-                    if limit.columns == 1 { starting.append(label) }
-                }
+                noteRise(label, score, centre)
+                startRising(label, score, centre)
             case .rising:
                 guard score >= limit.off else {
                     states[label].phase = .idle
@@ -150,8 +143,9 @@ struct Track: Sendable {
                 states[label].peak = max(states[label].peak, score)
                 starting.append(label)
             case .member:
-                guard score >= limit.off else {
-                    leave(label, at: fall(label, score, centre))
+                guard staysMember(label, score, centre) else {
+                    leave(label, at: states[label].downAt)
+                    startRising(label, score, centre)
                     break
                 }
                 states[label].peak = max(states[label].peak, score)
@@ -169,7 +163,7 @@ struct Track: Sendable {
     mutating func interrupt() {
         transitions.removeAll(keepingCapacity: true)
         for label in 0..<ontology.count {
-            if states[label].phase == .member { leave(label, at: end) }
+            if states[label].phase == .member { leave(label, at: states[label].downAt == .min ? end : states[label].downAt) }
             states[label].phase = .idle
             states[label].previous = .nan
             states[label].upAt = .min
@@ -185,6 +179,45 @@ struct Track: Sendable {
     }
 
     // MARK: Where a score crosses its threshold
+
+    private mutating func noteRise(_ label: Int, _ score: Float, _ centre: Int64) {
+        if !(score >= limits[label].off) {
+            states[label].upAt = .min
+        } else if states[label].upAt == .min {
+            states[label].upAt = rise(label, score, centre)
+        }
+    }
+
+    private mutating func startRising(_ label: Int, _ score: Float, _ centre: Int64) {
+        guard score >= limits[label].on, centre >= states[label].coolUntil else { return }
+        states[label].phase = .rising
+        states[label].columns = 1
+        states[label].peak = score
+        states[label].onset = max(states[label].upAt, centre - lookBack, states[label].coolUntil)
+        states[label].upAt = .min
+        if limits[label].columns == 1 { starting.append(label) }
+    }
+
+    /// Whether a segment goes on: its score is up, or a rise in a later column could still end a gap in time.
+    private mutating func staysMember(_ label: Int, _ score: Float, _ centre: Int64) -> Bool {
+        let limit = limits[label]
+        if states[label].downAt == .min {
+            guard !(score >= limit.off) else { return true }
+            states[label].downAt = fall(label, score, centre)
+            states[label].upAt = .min
+        } else {
+            noteRise(label, score, centre)
+        }
+        let gapEnd = states[label].downAt + limit.gap
+        let up = states[label].upAt
+        if score >= limit.on, max(up, centre - lookBack) < gapEnd {
+            states[label].downAt = .min
+            states[label].upAt = .min
+            return true
+        }
+        let earliest = up == .min ? centre : max(up, centre + column - lookBack)
+        return earliest < gapEnd
+    }
 
     /// Between the centre of the column before and this one's, on the line through both scores.
     private func rise(_ label: Int, _ score: Float, _ centre: Int64) -> Int64 {
@@ -289,6 +322,7 @@ struct Track: Sendable {
             else { continue }
             states[ancestor].phase = .absorbed
             states[ancestor].slot = -1
+            states[ancestor].downAt = .min
             if renamed {
                 tell(.dropped, slot)
                 release(slot)
@@ -310,6 +344,7 @@ struct Track: Sendable {
         let slot = states[label].slot
         states[label].phase = .idle
         states[label].slot = -1
+        states[label].downAt = .min
         // A column is the resolution: what was there at all was there for half of one.
         let offset = max(offset, segments[slot].onset + column / 2)
         states[label].endedAt = offset

@@ -60,7 +60,7 @@ struct ErrorTests {
         #expect("\(error!)" == sentence)
     }
 
-    @Test("numbers that are none, for every key that takes one", arguments: ["on", "off", "provisional_on", "minimum_duration", "cooldown"])
+    @Test("numbers that are none, for every key that takes one", arguments: ["on", "off", "provisional_on", "minimum_duration", "minimum_gap", "cooldown"])
     func notFinite(key: String) {
         for text in [".nan", "nan", "NaN", ".inf", "-.inf", "inf", "Infinity", "1e999", "-1", "-1e-9"] {
             let error = #expect(throws: InvalidSettings.self) { try Settings(yaml: "events: {default: {\(key): \(text)}}") }

@@ -87,12 +87,12 @@ struct RuleTests {
         let settings = try Settings(yaml: """
             events:
               default: {on: 0.7, cooldown: 2}
-              labels: {Bark: {on: 0.3, minimum_duration: 1}, Speech: {mute: true, cooldown: 0}}
+              labels: {Bark: {on: 0.3, minimum_duration: 1, minimum_gap: 3}, Speech: {mute: true, cooldown: 0}}
               groups: {Alarm: [Siren, Alarm clock]}
             """)
         #expect(try settings.rules(labels: labels) == [
             LabelRule(on: 0.7, off: 0.3, cooldown: 0, mute: true),
-            LabelRule(on: 0.3, off: 0.25, minimumDuration: 1, cooldown: 2),
+            LabelRule(on: 0.3, off: 0.25, minimumDuration: 1, minimumGap: 3, cooldown: 2),
             LabelRule(on: 0.7, off: 0.5, cooldown: 2, group: "Alarm"),
             LabelRule(on: 0.7, off: 0.3, cooldown: 2, group: "Alarm"),
         ])

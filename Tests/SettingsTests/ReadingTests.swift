@@ -12,7 +12,7 @@ struct ReadingTests {
             source: {name: kitchen, device: "hw:CARD=Mic,DEV=0", channel: 1, rate: 48000, period_ms: 2.5, buffer_ms: 80}
             stream: {window: false, chunk: 4, lookahead: 0}
             events:
-              default: {on: 0.6, off: 0.2, minimum_duration: 0.32, cooldown: 0, mute: true}
+              default: {on: 0.6, off: 0.2, minimum_duration: 0.32, minimum_gap: 0.2, cooldown: 0, mute: true}
               labels: {Bark: {on: 1e-1, mute: false}}
               groups: {Alarm: [Siren, Alarm clock]}
             output: {stdout: no, file: a.ndjson, socket: e.sock, socket_mode: "0666", journal: yes, scores: 5, status_interval: 1}
@@ -30,6 +30,7 @@ struct ReadingTests {
         #expect(settings.events.standard.on == 0.6)
         #expect(settings.events.standard.off == 0.2)
         #expect(settings.events.standard.minimumDuration == 0.32)
+        #expect(settings.events.standard.minimumGap == 0.2)
         #expect(settings.events.standard.cooldown == 0)
         #expect(settings.events.standard.mute == true)
         #expect(settings.events.labels["Bark"]?.on == 0.1)
@@ -84,7 +85,7 @@ struct ReadingTests {
         #expect(try settings.rules(labels: labels) == silent.rules(labels: labels))
         for key in [
             "model", "name", "device", "channel", "rate", "period_ms", "buffer_ms", "window", "chunk", "lookahead", "on",
-            "sensitivity", "off", "provisional_on", "minimum_duration", "cooldown", "mute", "labels", "groups", "stdout", "file", "socket", "socket_mode",
+            "sensitivity", "off", "provisional_on", "minimum_duration", "minimum_gap", "cooldown", "mute", "labels", "groups", "stdout", "file", "socket", "socket_mode",
             "journal", "scores", "status_interval",
         ] {
             #expect(opened.contains("\n") && opened.split(separator: "\n").contains { $0.drop { $0 == " " }.hasPrefix("\(key):") }, "\(key)")

@@ -246,9 +246,51 @@ private func up(_ columns: Range<Int>, _ score: Float = 0.9) -> [Float] { held(s
         }
     }
 
+    @Test("Events closer than the minimum gap are one, for every score of eight columns and every gap")
+    func minimumGap() throws {
+        let levels: [Float] = [0, 0.4, 0.9]
+        for code in 0..<6561 {
+            var rest = code
+            let scores = (0..<8).map { _ in
+                defer { rest /= 3 }
+                return levels[rest % 3]
+            }
+            var alone = try makeTagger(LabelRule(on: 0.5, off: 0.3, minimumGap: 0))
+            let runs = standing(alone.run(confirmed: Script(tracks: ["Siren": scores], silence: 12)))
+            let gap = [0.1, 0.16, 0.4, 0.5, 1][code % 5]
+            var tagger = try makeTagger(LabelRule(on: 0.5, off: 0.3, minimumGap: gap))
+            let found = standing(tagger.run(confirmed: Script(tracks: ["Siren": scores], silence: 12)))
+            var expected: [(onset: Int64, offset: Int64)] = []
+            for run in runs {
+                if let last = expected.last, run.onset < last.offset + Int64((gap * 16_000).rounded()) {
+                    expected[expected.count - 1].offset = run.offset
+                } else {
+                    expected.append((run.onset, run.offset))
+                }
+            }
+            #expect(found.map(\.onset) == expected.map(\.onset), "\(scores), gap \(gap)")
+            #expect(found.map(\.offset) == expected.map(\.offset), "\(scores), gap \(gap)")
+        }
+    }
+
+    @Test("An event's end is told when no gap can have it go on, and a gap in a column's scores is not an end")
+    func gapInTime() throws {
+        var tagger = try makeTagger(LabelRule(on: 0.5, off: 0.3, minimumGap: 0.5))
+        let steps = Script(tracks: ["Siren": up(5..<7) + up(2..<4) + up(2..<4)])
+        let (actions, _) = tagger.run(provisional: steps, confirmed: steps)
+        #expect(story(actions) == ["open 0 Siren", "update 0 Siren (ended)", "update 0 Siren (confirmed)", "close 0 Siren"])
+        // Up to column 14; the score falls through 0.3 there, and half a second later nothing can follow in time.
+        var live = try makeTagger(LabelRule(on: 0.5, off: 0.3, minimumGap: 0.5))
+        var heard: [Action] = []
+        for index in 0..<30 {
+            live.provisional(index, steps.scores(index), &heard)
+            #expect(heard.count == (index < 5 ? 0 : index < 18 ? 1 : 2), "column \(index)")
+        }
+    }
+
     @Test("A sound that goes on beyond the cooldown counts from the cooldown's end")
     func cooldown() throws {
-        var tagger = try makeTagger(LabelRule(on: 0.5, off: 0.3, cooldown: 1.6))
+        var tagger = try makeTagger(LabelRule(on: 0.5, off: 0.3, minimumGap: 0, cooldown: 1.6))
         let actions = tagger.run(confirmed: Script(tracks: ["Siren": up(5..<10) + up(3..<30)]))
         #expect(story(actions) == ["open 0 Siren", "close 0 Siren", "open 1 Siren", "close 1 Siren"])
         #expect(actions[2].event.onset == (actions[1].event.offset ?? 0) + 25_600)
@@ -319,6 +361,7 @@ private func up(_ columns: Range<Int>, _ score: Float = 0.9) -> [Float] { held(s
         for seconds in [-1, .nan, .infinity, 1e6] {
             #expect(throws: TaggerConfigurationError.self) { try make([a], [LabelRule(minimumDuration: seconds)]) }
             #expect(throws: TaggerConfigurationError.self) { try make([a], [LabelRule(cooldown: seconds)]) }
+            #expect(throws: TaggerConfigurationError.self) { try make([a], [LabelRule(minimumGap: seconds)]) }
         }
         for parent in [-1, 0, 1] {
             #expect(throws: TaggerConfigurationError.ancestorIndex(label: "a", index: parent)) {

@@ -52,12 +52,14 @@ struct RandomScores {
 
     mutating func rules() -> [LabelRule] {
         let minimum = [0, 0, 0, 0.1, 0.32, 1.0]
+        let gap = [0, 0.3, 0.5, 2.0]
         let cooldown = [0, 0.48, 1.0, 3.0]
         return Labels.all.map { label in
             let on = 0.4 + 0.3 * unit()
             return LabelRule(
                 on: on, off: next() % 4 == 0 ? on : on * 0.6, provisionalOn: next() % 2 == 0 ? min(1, on * (0.5 + unit())) : nil,
-                minimumDuration: minimum[Int(next() % 6)], cooldown: cooldown[Int(next() % 4)],
+                minimumDuration: minimum[Int(next() % 6)], minimumGap: gap[Int(next() % 4)],
+                cooldown: cooldown[Int(next() % 4)],
                 mute: next() % 12 == 0,
                 group: ["Siren", "Alarm", "Smoke detector"].contains(label.name) && next() % 2 == 0 ? "alarm" : nil)
         }

@@ -23,7 +23,7 @@ enum Labels {
 
 /// A tagger with one rule for all labels but those named.
 func makeTagger(
-    _ rule: LabelRule = LabelRule(on: 0.5, off: 0.3, cooldown: 0), _ named: [String: LabelRule] = [:]
+    _ rule: LabelRule = LabelRule(on: 0.5, off: 0.3, minimumGap: 0), _ named: [String: LabelRule] = [:]
 ) throws -> Tagger {
     try Tagger(TaggerConfiguration(labels: Labels.all, rules: Labels.all.map { named[$0.name] ?? rule }))
 }

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-#: Seconds after a segment in which the label starts no other.
-COOLDOWN = 0.48
+#: Segments of a label that would follow each other by fewer seconds are one.
+MINIMUM_GAP = 0.5
 #: Seconds that an onset may lie before the score's first column at `on`.
 LOOK_BACK = 0.5
 
 
 def segments(
-    scores: np.ndarray, on: float, off: float, centres: np.ndarray, cooldown: float = COOLDOWN
+    scores: np.ndarray, on: float, off: float, centres: np.ndarray, minimum_gap: float = MINIMUM_GAP
 ) -> np.ndarray:
     """Onset, offset, and centre of the first column at `on`, (segments, 3) seconds, of runs at or above `off` that reach `on`.
 
@@ -30,7 +30,7 @@ def segments(
     onset = np.maximum(cross(scores, edges[has, 0], off, centres, column), centres[starts] - LOOK_BACK)
     offset = cross(scores, ends, off, centres, column)
     offset = np.maximum(offset, onset + column / 2)
-    return cooled(np.stack([onset, offset, centres[starts]], 1), cooldown)
+    return merged(np.stack([onset, offset, centres[starts]], 1), minimum_gap)
 
 
 def cross(scores: np.ndarray, at: np.ndarray, threshold: float, centres: np.ndarray, column: float) -> np.ndarray:
@@ -43,13 +43,10 @@ def cross(scores: np.ndarray, at: np.ndarray, threshold: float, centres: np.ndar
     return np.where((at > 0) & (at < len(scores)), inside, edge)
 
 
-def cooled(found: np.ndarray, cooldown: float) -> np.ndarray:
-    """A segment that begins in the cooldown of the one before begins at its end, or not at all."""
-    if len(found) < 2 or (found[1:, 0] >= found[:-1, 1] + cooldown).all():
+def merged(found: np.ndarray, minimum_gap: float) -> np.ndarray:
+    """Segments with those joined that are closer than the gap."""
+    if len(found) < 2:
         return found
-    out = [found[0]]
-    for onset, offset, reached in found[1:]:
-        onset = max(onset, out[-1][1] + cooldown)
-        if onset < offset:
-            out.append(np.array([onset, offset, max(reached, onset)]))
-    return np.stack(out)
+    first = np.concatenate([[True], found[1:, 0] - found[:-1, 1] >= minimum_gap])
+    last = np.concatenate([first[1:], [True]])
+    return np.stack([found[first, 0], found[last, 1], found[first, 2]], 1)

@@ -60,9 +60,12 @@ def test_segments_cross_where_the_line_does() -> None:
     assert len(segments(scores, 0.95, 0.3, centres)) == 0
 
 
-def test_segments_keep_the_cooldown() -> None:
-    scores = np.array([0.9, 0.0, 0.9, 0.0, 0.0, 0.0, 0.9])
-    assert len(segments(scores, 0.5, 0.3, (np.arange(7) + 0.5) * COLUMN)) == 2
+def test_segments_closer_than_the_gap_are_one() -> None:
+    scores = np.array([0.9, 0.0, 0.9, 0.0, 0.0, 0.0, 0.0, 0.9])
+    centres = (np.arange(8) + 0.5) * COLUMN
+    apart = segments(scores, 0.5, 0.3, centres, minimum_gap=0)
+    assert len(apart) == 3
+    assert segments(scores, 0.5, 0.3, centres).tolist() == [[apart[0, 0], apart[1, 1], apart[0, 2]], apart[2].tolist()]
 
 
 def test_where_a_label_may_be_told() -> None:
