@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes a trained checkpoint as a model folder: averaged weights in F16, config.json, a model card without figures.
 
-python3 Training/export.py --config Training/configs/early.json OUTDIR
+python3 Training/export.py --config Training/configs/deep.json OUTDIR
 
 calibrate.py then adds thresholds, and write_card.py the figures.
 """
@@ -22,7 +22,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("outdir", type=Path, metavar="OUTDIR")
     parser.add_argument("--config", type=Path, required=True, help="what the run was trained with")
-    parser.add_argument("--name", default="aumd-early")
+    parser.add_argument("--name", default="aumd")
     arguments = parser.parse_args()
     settings = json.loads(arguments.config.read_text())["train"]
     checkpoint = torch.load(Path(settings["run"]) / "checkpoint.pth", map_location="cpu", weights_only=True)
