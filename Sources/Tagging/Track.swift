@@ -43,7 +43,7 @@ struct Track: Sendable {
         case member
     }
 
-    private struct LabelState: Sendable {
+    struct LabelState: Sendable {
         var phase = Phase.idle
         var previous = Float.nan
         var columns = 0
@@ -60,7 +60,7 @@ struct Track: Sendable {
         var endedAt = Int64.min / 2
     }
 
-    private struct Limits: Sendable {
+    struct Limits: Sendable {
         var on: Float
         var off: Float
         var columns: Int
@@ -69,20 +69,20 @@ struct Track: Sendable {
         var mute: Bool
     }
 
-    private let ontology: Ontology
-    private let limits: [Limits]  // (labels)
-    private let column: Int64
+    let ontology: Ontology
+    let limits: [Limits]  // (labels)
+    let column: Int64
     private let lookBack: Int64
-    private let renameWindow: Int64
-    private let absorbWindow: Int64
+    let renameWindow: Int64
+    let absorbWindow: Int64
 
-    private var states: [LabelState]  // (labels)
-    private(set) var segments: [Segment]  // (labels), at most one a label
-    private var freeSlots: [Int]
-    private var groupSlot: [Int]  // (groups), -1: none open
-    private var starting: [Int]
+    var states: [LabelState]  // (labels)
+    var segments: [Segment]  // (labels), at most one a label
+    var freeSlots: [Int]
+    var groupSlot: [Int]  // (groups), -1: none open
+    var starting: [Int]
     /// What the last `step` or `interrupt` changed, in order.
-    private(set) var transitions: [Transition]
+    var transitions: [Transition]
     /// End of the last column.
     private(set) var end = Int64.min
 
@@ -236,144 +236,5 @@ struct Track: Sendable {
 
     private func position(_ fraction: Float) -> Int64 {
         Int64((Double(min(max(fraction, 0), 1)) * Double(column)).rounded())
-    }
-
-    // MARK: Segments
-
-    /// Descendants before their ancestors, then the stronger before the weaker, then the lower index: an insertion
-    /// sort, because almost always there are none or a few and it allocates nothing.
-    private mutating func sortStarting(_ scores: Span<Float>) {
-        for index in starting.indices.dropFirst() {
-            var place = index
-            while place > 0, precedes(starting[place], starting[place - 1], scores) {
-                starting.swapAt(place, place - 1)
-                place -= 1
-            }
-        }
-    }
-
-    private func precedes(_ first: Int, _ second: Int, _ scores: Span<Float>) -> Bool {
-        let depths = (ontology.ancestors[first].count, ontology.ancestors[second].count)
-        if depths.0 != depths.1 { return depths.0 > depths.1 }
-        if scores[first] != scores[second] { return scores[first] > scores[second] }
-        return first < second
-    }
-
-    /// Finds the segment that tells a label which is up: a descendant's, its group's, an ancestor's to be renamed, or
-    /// a new one.
-    private mutating func begin(_ label: Int, start: Int64, score: Float) {
-        var descendantEnd = Int64.min / 2
-        for descendant in ontology.descendants[label] {
-            if states[descendant].phase == .member {
-                states[label].phase = .absorbed
-                return
-            }
-            descendantEnd = max(descendantEnd, states[descendant].endedAt)
-        }
-        if start < descendantEnd + absorbWindow {
-            states[label].phase = .absorbed
-            return
-        }
-        // A group's event may have ended, and its cooldown begun, since the label rose.
-        if start + column / 2 < states[label].coolUntil {
-            states[label].phase = .absorbed
-            return
-        }
-        let onset = max(states[label].onset, descendantEnd, states[label].coolUntil)
-        if joinGroup(label, onset: onset, score: score) { return }
-        if renameAncestor(label, onset: onset, score: score) { return }
-        guard let slot = freeSlots.popLast() else { return }
-        states[label].phase = .member
-        states[label].slot = slot
-        let group = ontology.group[label]
-        if group >= 0 { groupSlot[group] = slot }
-        segments[slot] = Segment(
-            label: label, members: 1, group: group, onset: onset, offset: .min, peak: states[label].peak, score: score)
-        tell(.began, slot)
-    }
-
-    private mutating func joinGroup(_ label: Int, onset: Int64, score: Float) -> Bool {
-        let group = ontology.group[label]
-        guard group >= 0, groupSlot[group] >= 0 else { return false }
-        let slot = groupSlot[group]
-        states[label].phase = .member
-        states[label].slot = slot
-        segments[slot].members += 1
-        segments[slot].peak = max(segments[slot].peak, states[label].peak)
-        if ontology.isAncestor(segments[slot].label, of: label), onset - segments[slot].onset <= renameWindow,
-            segments[slot].onset >= states[label].coolUntil
-        {
-            segments[slot].label = label
-            segments[slot].score = score
-            tell(.renamed, slot)
-        }
-        return true
-    }
-
-    /// Takes over the nearest ancestor's young segment; further ancestors' young segments are dropped with it.
-    private mutating func renameAncestor(_ label: Int, onset: Int64, score: Float) -> Bool {
-        guard ontology.group[label] < 0 else { return false }
-        var renamed = false
-        for ancestor in ontology.ancestors[label] where states[ancestor].phase == .member {
-            let slot = states[ancestor].slot
-            guard segments[slot].group < 0, onset - segments[slot].onset <= renameWindow,
-                // Otherwise the event would reach back into this label's cooldown.
-                segments[slot].onset >= states[label].coolUntil
-            else { continue }
-            states[ancestor].phase = .absorbed
-            states[ancestor].slot = -1
-            states[ancestor].downAt = .min
-            if renamed {
-                tell(.dropped, slot)
-                release(slot)
-                continue
-            }
-            renamed = true
-            states[label].phase = .member
-            states[label].slot = slot
-            segments[slot].label = label
-            segments[slot].onset = min(segments[slot].onset, onset)
-            segments[slot].peak = states[label].peak
-            segments[slot].score = score
-            tell(.renamed, slot)
-        }
-        return renamed
-    }
-
-    private mutating func leave(_ label: Int, at offset: Int64) {
-        let slot = states[label].slot
-        states[label].phase = .idle
-        states[label].slot = -1
-        states[label].downAt = .min
-        // A column is the resolution: what was there at all was there for half of one.
-        let offset = max(offset, segments[slot].onset + column / 2)
-        states[label].endedAt = offset
-        segments[slot].offset = max(segments[slot].offset, offset)
-        segments[slot].members -= 1
-        guard segments[slot].members == 0 else { return }
-        tell(.ended, slot)
-        let end = segments[slot].offset
-        if segments[slot].group >= 0 {
-            for member in ontology.members[segments[slot].group] {
-                states[member].coolUntil = end + limits[member].cooldown
-            }
-        } else {
-            states[label].coolUntil = end + limits[label].cooldown
-        }
-        release(slot)
-    }
-
-    private mutating func release(_ slot: Int) {
-        if segments[slot].group >= 0 { groupSlot[segments[slot].group] = -1 }
-        segments[slot].members = 0
-        freeSlots.append(slot)
-    }
-
-    private mutating func tell(_ kind: Transition.Kind, _ slot: Int) {
-        let segment = segments[slot]
-        transitions.append(
-            Transition(
-                kind: kind, slot: slot, label: segment.label, onset: segment.onset, offset: segment.offset,
-                score: segment.score, peak: segment.peak))
     }
 }

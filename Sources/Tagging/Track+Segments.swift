@@ -1,0 +1,139 @@
+/// Which segment tells a label that is up, and when it ends: groups and the ontology.
+extension Track {
+    /// Descendants before their ancestors, then the stronger before the weaker, then the lower index: an insertion
+    /// sort, because almost always there are none or a few and it allocates nothing.
+    mutating func sortStarting(_ scores: Span<Float>) {
+        for index in starting.indices.dropFirst() {
+            var place = index
+            while place > 0, precedes(starting[place], starting[place - 1], scores) {
+                starting.swapAt(place, place - 1)
+                place -= 1
+            }
+        }
+    }
+
+    private func precedes(_ first: Int, _ second: Int, _ scores: Span<Float>) -> Bool {
+        let depths = (ontology.ancestors[first].count, ontology.ancestors[second].count)
+        if depths.0 != depths.1 { return depths.0 > depths.1 }
+        if scores[first] != scores[second] { return scores[first] > scores[second] }
+        return first < second
+    }
+
+    /// Finds the segment that tells a label which is up: a descendant's, its group's, an ancestor's to be renamed, or
+    /// a new one.
+    mutating func begin(_ label: Int, start: Int64, score: Float) {
+        var descendantEnd = Int64.min / 2
+        for descendant in ontology.descendants[label] {
+            if states[descendant].phase == .member {
+                states[label].phase = .absorbed
+                return
+            }
+            descendantEnd = max(descendantEnd, states[descendant].endedAt)
+        }
+        if start < descendantEnd + absorbWindow {
+            states[label].phase = .absorbed
+            return
+        }
+        // A group's event may have ended, and its cooldown begun, since the label rose.
+        if start + column / 2 < states[label].coolUntil {
+            states[label].phase = .absorbed
+            return
+        }
+        let onset = max(states[label].onset, descendantEnd, states[label].coolUntil)
+        if joinGroup(label, onset: onset, score: score) { return }
+        if renameAncestor(label, onset: onset, score: score) { return }
+        guard let slot = freeSlots.popLast() else { return }
+        states[label].phase = .member
+        states[label].slot = slot
+        let group = ontology.group[label]
+        if group >= 0 { groupSlot[group] = slot }
+        segments[slot] = Segment(
+            label: label, members: 1, group: group, onset: onset, offset: .min, peak: states[label].peak, score: score)
+        tell(.began, slot)
+    }
+
+    private mutating func joinGroup(_ label: Int, onset: Int64, score: Float) -> Bool {
+        let group = ontology.group[label]
+        guard group >= 0, groupSlot[group] >= 0 else { return false }
+        let slot = groupSlot[group]
+        states[label].phase = .member
+        states[label].slot = slot
+        segments[slot].members += 1
+        segments[slot].peak = max(segments[slot].peak, states[label].peak)
+        if ontology.isAncestor(segments[slot].label, of: label), onset - segments[slot].onset <= renameWindow,
+            segments[slot].onset >= states[label].coolUntil
+        {
+            segments[slot].label = label
+            segments[slot].score = score
+            tell(.renamed, slot)
+        }
+        return true
+    }
+
+    /// Takes over the nearest ancestor's young segment; further ancestors' young segments are dropped with it.
+    private mutating func renameAncestor(_ label: Int, onset: Int64, score: Float) -> Bool {
+        guard ontology.group[label] < 0 else { return false }
+        var renamed = false
+        for ancestor in ontology.ancestors[label] where states[ancestor].phase == .member {
+            let slot = states[ancestor].slot
+            guard segments[slot].group < 0, onset - segments[slot].onset <= renameWindow,
+                // Otherwise the event would reach back into this label's cooldown.
+                segments[slot].onset >= states[label].coolUntil
+            else { continue }
+            states[ancestor].phase = .absorbed
+            states[ancestor].slot = -1
+            states[ancestor].downAt = .min
+            if renamed {
+                tell(.dropped, slot)
+                release(slot)
+                continue
+            }
+            renamed = true
+            states[label].phase = .member
+            states[label].slot = slot
+            segments[slot].label = label
+            segments[slot].onset = min(segments[slot].onset, onset)
+            segments[slot].peak = states[label].peak
+            segments[slot].score = score
+            tell(.renamed, slot)
+        }
+        return renamed
+    }
+
+    mutating func leave(_ label: Int, at offset: Int64) {
+        let slot = states[label].slot
+        states[label].phase = .idle
+        states[label].slot = -1
+        states[label].downAt = .min
+        // A column is the resolution: what was there at all was there for half of one.
+        let offset = max(offset, segments[slot].onset + column / 2)
+        states[label].endedAt = offset
+        segments[slot].offset = max(segments[slot].offset, offset)
+        segments[slot].members -= 1
+        guard segments[slot].members == 0 else { return }
+        tell(.ended, slot)
+        let end = segments[slot].offset
+        if segments[slot].group >= 0 {
+            for member in ontology.members[segments[slot].group] {
+                states[member].coolUntil = end + limits[member].cooldown
+            }
+        } else {
+            states[label].coolUntil = end + limits[label].cooldown
+        }
+        release(slot)
+    }
+
+    private mutating func release(_ slot: Int) {
+        if segments[slot].group >= 0 { groupSlot[segments[slot].group] = -1 }
+        segments[slot].members = 0
+        freeSlots.append(slot)
+    }
+
+    private mutating func tell(_ kind: Transition.Kind, _ slot: Int) {
+        let segment = segments[slot]
+        transitions.append(
+            Transition(
+                kind: kind, slot: slot, label: segment.label, onset: segment.onset, offset: segment.offset,
+                score: segment.score, peak: segment.peak))
+    }
+}
