@@ -4,6 +4,7 @@
 #define KERNELS aumd_kernels_baseline
 #define VL 4
 #define ROWS 4
+#define COLUMN_ROWS 4
 #define VECS 2
 
 #define DOT_OFFSET 0

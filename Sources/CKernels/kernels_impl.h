@@ -3,6 +3,7 @@
  * The includer defines
  *   KERNELS          the table's symbol         KERNELS_NAME    its name
  *   VL               lanes of a vector          ROWS, VECS      tile of the matrix kernel, in tokens and vectors
+ *   COLUMN_ROWS      tokens of its next smaller tile, which a column of 8 tokens fills
  *   dot_…, DOT_…     products of int8 weights, see linear_int8.h
  * and, around the include, the target of the code (a clang attribute pragma). Vectors are GCC vector extensions, so the
  * compiler chooses the instructions; arithmetic is plain fp32 with the contraction of a*b+c that C allows.
@@ -97,22 +98,27 @@ INLINE size_t token(size_t step, size_t T, int direction) {
     return direction == AUMD_FORWARD ? step : T - 1 - step;
 }
 
-/* Bytes ahead that weights are fetched: a recurrent step reads each once, from beyond the caches, and the processor's own
- * prefetching ends at a page. */
-#define AHEAD 4096
-
 /* One vector of stored weights, widened; storage is a constant where this is inlined. */
 INLINE vf weights_at(const void *values, size_t at, const int storage) {
     const char *from = (const char *)values + at * (storage == AUMD_BFLOAT16 ? 2 : 4);
-    __builtin_prefetch(from + AHEAD);
     if (storage == AUMD_BFLOAT16) return (vf)(__builtin_convertvector(*(const vh_memory *)from, vi) << 16);
     return *(const vf_memory *)from;
 }
 
+/* Weights a tile asks for while it works, so that nobody waits for them: `step` bytes further at each input, and for each
+ * AUMD_LANES of its outputs from `apart` further on. */
+typedef struct {
+    const char *from;
+    size_t step, apart;
+} fetch;
+
+/* Bytes ahead that a tile fetches what it reads itself. */
+#define AHEAD 4096
+
 /* R tokens by V vectors of outputs from `lane` on; R, V and storage are constants where this is inlined. `panel` holds the
  * weights of the outputs from `first` on, a multiple of AUMD_LANES. */
 INLINE void linear_tile(float *y, size_t ldy, const float *x, size_t ldx, const aumd_matrix *w, const void *panel,
-                        size_t first, size_t lane, int accumulate, const int R, const int V, const int storage) {
+                        size_t first, size_t lane, int accumulate, fetch next, const int R, const int V, const int storage) {
     vf sum[ROWS][VECS];
     size_t column[VECS];
 #pragma clang loop unroll(full)
@@ -125,7 +131,11 @@ INLINE void linear_tile(float *y, size_t ldy, const float *x, size_t ldx, const 
     for (size_t i = 0; i < w->in; i++) {
         vf weights[VECS];
 #pragma clang loop unroll(full)
-        for (int v = 0; v < V; v++) weights[v] = weights_at(panel, column[v] + i * AUMD_LANES, storage);
+        for (int v = 0; v < V; v++) {
+            weights[v] = weights_at(panel, column[v] + i * AUMD_LANES, storage);
+            if (v * VL % AUMD_LANES == 0)
+                __builtin_prefetch(next.from + i * next.step + (size_t)(v * VL / AUMD_LANES) * next.apart);
+        }
 #pragma clang loop unroll(full)
         for (int r = 0; r < R; r++) {
             vf value = SPLAT(x[(size_t)r * ldx + i]);
@@ -147,14 +157,30 @@ INLINE void linear_tile(float *y, size_t ldy, const float *x, size_t ldx, const 
     }
 }
 
+/* Weights come from beyond the caches. A recurrent step has one tile that reads each once, and fetches it a little ahead: the
+ * processor's own prefetching ends at a page. Where many tiles read the same weights, the first would wait for all of them,
+ * so the tiles before share the fetching. */
 INLINE void linear_rows(float *y, size_t ldy, const float *x, size_t ldx, const aumd_matrix *w, const void *panel,
                         size_t first, size_t lane, size_t T, int accumulate, const int V, const int storage) {
+    const size_t line = AUMD_LANES * (storage == AUMD_BFLOAT16 ? 2 : 4), block = w->in * line, tiles = T / ROWS;
+    const size_t blocks = ((size_t)V * VL + AUMD_LANES - 1) / AUMD_LANES;
+    const char *from = (const char *)panel + (lane - first) / AUMD_LANES * block;
+    fetch next = {from + AHEAD, line, block};
+    if (tiles > 1) {
+        size_t step = (line + tiles - 1) / tiles;
+        next = (fetch){from + blocks * block, step, step * w->in};
+    }
     size_t t = 0;
-    for (; t + ROWS <= T; t += ROWS)
-        linear_tile(y + t * ldy, ldy, x + t * ldx, ldx, w, panel, first, lane, accumulate, ROWS, V, storage);
-    for (; t + 2 <= T; t += 2)
-        linear_tile(y + t * ldy, ldy, x + t * ldx, ldx, w, panel, first, lane, accumulate, 2, V, storage);
-    if (t < T) linear_tile(y + t * ldy, ldy, x + t * ldx, ldx, w, panel, first, lane, accumulate, 1, V, storage);
+#define TILES(rows)                                                                                                         \
+    for (; t + (rows) <= T; t += (rows)) {                                                                                  \
+        linear_tile(y + t * ldy, ldy, x + t * ldx, ldx, w, panel, first, lane, accumulate, next, rows, V, storage);         \
+        if (tiles > 1) next.from += blocks * next.apart;                                                                    \
+    }
+    TILES(ROWS)
+    TILES(COLUMN_ROWS)
+    TILES(2)
+    TILES(1)
+#undef TILES
 }
 
 /* Outputs whose weights are taken together: whole vectors, and whole blocks of the layout. */

@@ -6,6 +6,7 @@
 #define KERNELS_NAME "x86-64-v3"
 #define VL 8
 #define ROWS 4
+#define COLUMN_ROWS 4
 #define VECS 2
 #pragma clang attribute push(__attribute__((target("arch=x86-64-v3"))), apply_to = function)
 

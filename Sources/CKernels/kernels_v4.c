@@ -6,7 +6,8 @@
 #define KERNELS aumd_kernels_v4
 #define KERNELS_NAME "x86-64-v4"
 #define VL 16
-#define ROWS 8
+#define ROWS 12
+#define COLUMN_ROWS 8
 #define VECS 2
 #pragma clang attribute push(__attribute__((target("arch=x86-64-v4"), min_vector_width(512))), apply_to = function)
 
