@@ -26,10 +26,10 @@ final class Blocks {
     private let eRow: Int
     private let parameterRow: Int
     // Of one piece.
-    private let normed: AlignedBuffer  // (piece, D)
     private let dt: AlignedBuffer  // (piece, E)
     private let z: AlignedBuffer  // the gate, (piece, E)
     // Of the whole sequence where a backward direction comes after, else of one piece.
+    private let scale: AlignedBuffer  // of the norm, (T)
     private let y: AlignedBuffer  // (T, E)
     private let x: AlignedBuffer  // before the convolution: (T, E) in Bi-Bi, else (piece, E)
     private let u: AlignedBuffer  // after convolution and SiLU: (T, E) in Fo-Bi, else (piece, E)
@@ -50,9 +50,9 @@ final class Blocks {
         piece = min(capacity, threads * Self.tokensPerThread)
         let shared = bidirectional && c.variant == .foBi ? capacity : piece
         hidden = AlignedBuffer(count: capacity * dRow)
-        normed = AlignedBuffer(count: piece * dRow)
         dt = AlignedBuffer(count: piece * eRow)
         z = AlignedBuffer(count: piece * eRow)
+        scale = AlignedBuffer(count: bidirectional ? capacity : piece)
         y = AlignedBuffer(count: (bidirectional ? capacity : piece) * eRow)
         x = AlignedBuffer(count: (bidirectional && c.variant == .biBi ? capacity : piece) * eRow)
         u = AlignedBuffer(count: shared * eRow)
@@ -88,8 +88,8 @@ final class Blocks {
         var first = 0
         while first < tokens {
             let end = min(first + piece, first < cut ? cut : tokens)
-            forward(layer, index, first..<end, states)
-            if backward == nil { finish(layer, first..<end, isNormalised: true) }
+            forward(layer, index, first..<end, states, isLast: backward == nil)
+            if backward == nil { finish(layer, first..<end) }
             if let checkpoint, end == cut { checkpoint.state.copy(index, from: states) }
             first = end
         }
@@ -99,29 +99,36 @@ final class Blocks {
         var end = tokens
         while end > 0 {
             let range = max(0, end - piece)..<end
-            self.backward(backward, range)
-            finish(layer, range, isNormalised: false)
+            self.backward(layer, backward, range)
+            finish(layer, range)
             end = range.lowerBound
         }
     }
 
     /// y = the forward direction's scan over a piece; leaves behind what the backward direction needs.
-    private func forward(_ layer: LayerWeights, _ index: Int, _ piece: Range<Int>, _ states: LayerStates) {
+    ///
+    /// - Parameter isLast: no backward direction follows, so y is gated.
+    private func forward(
+        _ layer: LayerWeights, _ index: Int, _ piece: Range<Int>, _ states: LayerStates, isLast: Bool
+    ) {
+        let c = model.configuration
         team.split(piece) { tokens in
-            normalise(layer, tokens, of: piece)
+            let hidden = hidden.pointer + tokens.lowerBound * dRow
+            let scale = row(of: scale, tokens, of: piece, 1)
+            model.kernels.table.pointee.inverse_rms(scale, hidden, dRow, tokens.count, c.modelWidth, c.normEpsilon)
             layer.xInput.apply(
-                model.kernels, from: row(of: normed, tokens, of: piece, dRow), to: row(of: x, tokens, of: piece, eRow),
-                tokens: tokens.count)
+                model.kernels, from: hidden, scale: scale, to: row(of: x, tokens, of: piece, eRow), tokens: tokens.count)
         }
         convolve(layer.forward, piece, states.tail(index), Int32(AUMD_FORWARD))
-        scan(layer.forward, piece, states.ssm(index), Int32(AUMD_FORWARD), selects: true)
+        scan(
+            layer.forward, piece, states.ssm(index), Int32(AUMD_FORWARD), selects: true, gate: isLast ? layer.zInput : nil)
     }
 
-    /// y += the backward direction's scan over a piece, the pieces taken from the last to the first.
-    private func backward(_ weights: DirectionWeights, _ piece: Range<Int>) {
+    /// y = (y + the backward direction's scan over a piece), gated, the pieces taken from the last to the first.
+    private func backward(_ layer: LayerWeights, _ weights: DirectionWeights, _ piece: Range<Int>) {
         let isOwn = model.configuration.variant == .biBi
         if isOwn { convolve(weights, piece, backwardTail.pointer, Int32(AUMD_BACKWARD)) }
-        scan(weights, piece, backwardState.pointer, Int32(AUMD_BACKWARD), selects: isOwn)
+        scan(weights, piece, backwardState.pointer, Int32(AUMD_BACKWARD), selects: isOwn, gate: layer.zInput)
     }
 
     /// u = silu(conv(x)) over a piece.
@@ -141,10 +148,12 @@ final class Blocks {
     /// Δ = softplus(dt_proj(dt)), then the selective scan of one direction. Δ is made anew for each direction: that costs
     /// a fiftieth of the layer, keeping it a third of the memory.
     ///
-    /// - Parameter selects: dt, B and C are made of u first; otherwise they are the other direction's.
+    /// - Parameters:
+    ///   - selects: dt, B and C are made of u first; otherwise they are the other direction's.
+    ///   - gate: what makes z for the last direction to be scanned, which multiplies y by silu(z).
     private func scan(
         _ weights: DirectionWeights, _ piece: Range<Int>, _ state: UnsafeMutablePointer<Float>, _ direction: Int32,
-        selects: Bool
+        selects: Bool, gate: Linear?
     ) {
         let c = model.configuration
         let k = model.kernels.table.pointee
@@ -158,39 +167,28 @@ final class Blocks {
             weights.timeStepProjection.apply(
                 model.kernels, from: parameters, inputRow: parameterRow, to: dt, tokens: tokens.count)
             k.softplus(dt, eRow, tokens.count, c.innerWidth)
+            gate?.apply(
+                model.kernels, from: hidden.pointer + tokens.lowerBound * dRow, scale: row(of: scale, tokens, of: piece, 1),
+                to: row(of: z, tokens, of: piece, eRow), tokens: tokens.count)
         }
         let selection = row(of: parameters, piece, of: piece, parameterRow) + c.timeStepRank
         team.split(0..<c.innerWidth, unit: Int(AUMD_LANES)) { channels in
             let e = channels.lowerBound
             k.scan(
                 row(of: y, piece, of: piece, eRow) + e, row(of: u, piece, of: piece, eRow) + e,
-                row(of: dt, piece, of: piece, eRow) + e, eRow,
+                row(of: dt, piece, of: piece, eRow) + e, gate == nil ? nil : row(of: z, piece, of: piece, eRow) + e, eRow,
                 weights.a2.pointer + e * c.stateCount, selection, parameterRow, weights.skip.pointer + e,
                 state + e * c.stateCount, piece.count, channels.count, c.stateCount, direction,
-                direction == Int32(AUMD_FORWARD) ? 0 : 1)
+                direction == Int32(AUMD_FORWARD) ? 0 : 1, c.variant == .biBi ? 0.5 : 1)
         }
     }
 
-    /// normed = the layer's norm of some tokens of a piece of h.
-    private func normalise(_ layer: LayerWeights, _ tokens: Range<Int>, of piece: Range<Int>) {
-        let c = model.configuration
-        model.kernels.table.pointee.rms_norm(
-            row(of: normed, tokens, of: piece, dRow), hidden.pointer + tokens.lowerBound * dRow, dRow, layer.norm.pointer,
-            tokens.count, c.modelWidth, c.normEpsilon)
-    }
-
-    /// h += out_proj(y ⊙ silu(z)) over a piece. Where `normed` does not hold the piece any more, it is made again.
-    private func finish(_ layer: LayerWeights, _ piece: Range<Int>, isNormalised: Bool) {
-        let c = model.configuration
+    /// h += out_proj(y) over a piece.
+    private func finish(_ layer: LayerWeights, _ piece: Range<Int>) {
         team.split(piece) { tokens in
-            let y = row(of: y, tokens, of: piece, eRow), z = row(of: z, tokens, of: piece, eRow)
-            if !isNormalised { normalise(layer, tokens, of: piece) }
-            layer.zInput.apply(
-                model.kernels, from: row(of: normed, tokens, of: piece, dRow), to: z, tokens: tokens.count)
-            model.kernels.table.pointee.gate(y, z, eRow, tokens.count, c.innerWidth, c.variant == .biBi ? 0.5 : 1)
             layer.output.apply(
-                model.kernels, from: y, to: hidden.pointer + tokens.lowerBound * dRow, tokens: tokens.count,
-                accumulate: true)
+                model.kernels, from: row(of: y, tokens, of: piece, eRow),
+                to: hidden.pointer + tokens.lowerBound * dRow, tokens: tokens.count, accumulate: true)
         }
     }
 

@@ -64,7 +64,7 @@ final class Embedding {
 final class Readout {
     private let model: Model
     private let capacity: Int
-    private let normed: AlignedBuffer  // (bands, D)
+    private let scale: AlignedBuffer  // of the final norm, (bands)
     private let pooled: AlignedBuffer  // (capacity, D)
     private let logits: AlignedBuffer  // (capacity, C)
 
@@ -73,7 +73,7 @@ final class Readout {
         let c = model.configuration
         self.model = model
         self.capacity = capacity
-        normed = AlignedBuffer(count: c.bands * padded(c.modelWidth))
+        scale = AlignedBuffer(count: c.bands)
         pooled = AlignedBuffer(count: capacity * padded(c.modelWidth))
         logits = AlignedBuffer(count: capacity * padded(c.labels.count))
     }
@@ -86,13 +86,7 @@ final class Readout {
         let c = model.configuration
         let row = padded(c.modelWidth)
         for column in 0..<columns {
-            norm(hidden.pointer + column * c.bands * row, tokens: c.bands)
-            let mean = pooled.pointer + column * row
-            for d in 0..<c.modelWidth {
-                var sum: Float = 0
-                for band in 0..<c.bands { sum += normed.pointer[band * row + d] }
-                mean[d] = sum / Float(c.bands)
-            }
+            pool(hidden.pointer + column * c.bands * row, tokens: c.bands, into: pooled.pointer + column * row)
         }
         applyHead(columns, into: &output)
     }
@@ -101,16 +95,20 @@ final class Readout {
     ///
     /// - Parameter output: (C).
     func token(_ token: Int, of hidden: AlignedBuffer, into output: inout MutableSpan<Float>) {
-        let row = padded(model.configuration.modelWidth)
-        norm(hidden.pointer + token * row, tokens: 1)
-        pooled.pointer.update(from: normed.pointer, count: row)
+        pool(hidden.pointer + token * padded(model.configuration.modelWidth), tokens: 1, into: pooled.pointer)
         applyHead(1, into: &output)
     }
 
-    private func norm(_ rows: UnsafeMutablePointer<Float>, tokens: Int) {
+    /// The mean of some normed tokens, without the norm's weights, which are in the head.
+    private func pool(_ rows: UnsafePointer<Float>, tokens: Int, into mean: UnsafeMutablePointer<Float>) {
         let c = model.configuration
-        model.kernels.table.pointee.rms_norm(
-            normed.pointer, rows, padded(c.modelWidth), model.weights.norm.pointer, tokens, c.modelWidth, c.normEpsilon)
+        let row = padded(c.modelWidth)
+        model.kernels.table.pointee.inverse_rms(scale.pointer, rows, row, tokens, c.modelWidth, c.normEpsilon)
+        for d in 0..<c.modelWidth {
+            var sum: Float = 0
+            for token in 0..<tokens { sum += rows[token * row + d] * scale.pointer[token] }
+            mean[d] = sum / Float(tokens)
+        }
     }
 
     private func applyHead(_ rows: Int, into output: inout MutableSpan<Float>) {

@@ -32,17 +32,22 @@ final class Linear: @unchecked Sendable {
     private let bias: AlignedBuffer?
     private let matrix: UnsafeMutablePointer<aumd_matrix>
 
-    /// - Parameter weights: (out, in), row-major.
+    /// - Parameters:
+    ///   - weights: (out, in), row-major.
+    ///   - gain: what each input is multiplied with before, (in); 1 unless told.
     init(
-        _ weights: ArraySlice<Float>, outputs: Int, inputs: Int, bias: [Float]? = nil, storage: WeightStorage = .float32
+        _ weights: ArraySlice<Float>, outputs: Int, inputs: Int, gain: [Float]? = nil, bias: [Float]? = nil,
+        storage: WeightStorage = .float32
     ) {
+        precondition(weights.count == outputs * inputs && gain?.count ?? inputs == inputs)
+        let gain = gain.map { AlignedBuffer($0, padding: inputs) }
         let rows = padded(outputs)
         let kind: Int32
         switch storage {
         case .float32, .bfloat16:
             let packed = AlignedBuffer.allocate(bytes: rows * inputs * 4)
             let floats = packed.bindMemory(to: Float.self, capacity: rows * inputs)
-            weights.withUnsafeBufferPointer { aumd_pack_matrix(floats, $0.baseAddress, outputs, inputs) }
+            weights.withUnsafeBufferPointer { aumd_pack_matrix(floats, $0.baseAddress, gain?.pointer, outputs, inputs) }
             (scale, totals) = (nil, nil)
             if storage == .float32 {
                 (kind, values) = (Int32(AUMD_FLOAT32), packed)
@@ -58,7 +63,8 @@ final class Linear: @unchecked Sendable {
             let packed = AlignedBuffer.allocate(bytes: rows * ((inputs + 3) / 4 * 4))
             weights.withUnsafeBufferPointer {
                 aumd_pack_int8(
-                    packed.assumingMemoryBound(to: Int8.self), scale.pointer, totals, $0.baseAddress, outputs, inputs)
+                    packed.assumingMemoryBound(to: Int8.self), scale.pointer, totals, $0.baseAddress, gain?.pointer, outputs,
+                    inputs)
             }
             (kind, values) = (Int32(AUMD_INT8), packed)
             (self.scale, self.totals) = (scale, totals)
@@ -74,9 +80,10 @@ final class Linear: @unchecked Sendable {
     }
 
     convenience init(
-        _ weights: [Float], outputs: Int, inputs: Int, bias: [Float]? = nil, storage: WeightStorage = .float32
+        _ weights: [Float], outputs: Int, inputs: Int, gain: [Float]? = nil, bias: [Float]? = nil,
+        storage: WeightStorage = .float32
     ) {
-        self.init(weights[...], outputs: outputs, inputs: inputs, bias: bias, storage: storage)
+        self.init(weights[...], outputs: outputs, inputs: inputs, gain: gain, bias: bias, storage: storage)
     }
 
     deinit {
@@ -85,14 +92,16 @@ final class Linear: @unchecked Sendable {
         totals?.deallocate()
     }
 
-    /// output (tokens, out) = input (tokens, in) Wᵀ + bias, or += where `accumulate`.
+    /// output (tokens, out) = scale (tokens) · input (tokens, in) Wᵀ + bias, or += where `accumulate`.
     ///
-    /// - Parameter inputRow: distance of two rows of the input, padded(in) unless told; the output's is padded(out).
+    /// - Parameters:
+    ///   - inputRow: distance of two rows of the input, padded(in) unless told; the output's is padded(out).
+    ///   - scale: 1 unless told.
     func apply(
-        _ kernels: Kernels, from input: UnsafePointer<Float>, inputRow: Int? = nil,
+        _ kernels: Kernels, from input: UnsafePointer<Float>, inputRow: Int? = nil, scale: UnsafePointer<Float>? = nil,
         to output: UnsafeMutablePointer<Float>, tokens: Int, accumulate: Bool = false
     ) {
         kernels.table.pointee.linear(
-            output, padded(outputs), input, inputRow ?? padded(inputs), matrix, tokens, accumulate ? 1 : 0)
+            output, padded(outputs), input, inputRow ?? padded(inputs), scale, matrix, tokens, accumulate ? 1 : 0)
     }
 }

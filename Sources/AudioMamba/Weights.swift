@@ -60,11 +60,9 @@ struct DirectionWeights: Sendable {
 
 /// The weights of one block.
 struct LayerWeights: Sendable {
-    /// (D).
-    let norm: AlignedBuffer
-    /// The half of in_proj that makes x (E, D).
+    /// The half of in_proj that makes x (E, D), with the norm's weights in its columns.
     let xInput: Linear
-    /// The half of in_proj that makes the gate z (E, D).
+    /// The half of in_proj that makes the gate z (E, D), with the norm's weights in its columns.
     let zInput: Linear
     let forward: DirectionWeights
     /// nil in Fo-Fo.
@@ -75,10 +73,10 @@ struct LayerWeights: Sendable {
     init(_ source: some TensorSource, _ c: Configuration, layer: Int, storage: WeightStorage) throws(ModelError) {
         let (D, E) = (c.modelWidth, c.innerWidth)
         let prefix = "layers.\(layer).mixer."
-        norm = AlignedBuffer(try source.tensor("layers.\(layer).norm.weight", shape: [D]), padding: padded(D))
+        let norm = try source.tensor("layers.\(layer).norm.weight", shape: [D])
         let input = try source.tensor("\(prefix)in_proj.weight", shape: [2 * E, D])
-        xInput = Linear(input[..<(E * D)], outputs: E, inputs: D, storage: storage)
-        zInput = Linear(input[(E * D)...], outputs: E, inputs: D, storage: storage)
+        xInput = Linear(input[..<(E * D)], outputs: E, inputs: D, gain: norm, storage: storage)
+        zInput = Linear(input[(E * D)...], outputs: E, inputs: D, gain: norm, storage: storage)
         let forward = try DirectionWeights(source, c, prefix: prefix, suffix: "", storage: storage)
         self.forward = forward
         switch c.variant {
@@ -102,9 +100,7 @@ struct Weights: Sendable {
     /// (D), nil with column pooling.
     let classToken: [Float]?
     let layers: [LayerWeights]
-    /// (D).
-    let norm: AlignedBuffer
-    /// (C, D) and bias.
+    /// (C, D), with the final norm's weights in its columns, and bias.
     let head: Linear
 
     /// - Throws: ``ModelError`` for the first tensor that is absent, of another shape or type, or not finite.
@@ -121,9 +117,9 @@ struct Weights: Sendable {
         var layers: [LayerWeights] = []
         for layer in 0..<c.layerCount { layers.append(try LayerWeights(source, c, layer: layer, storage: storage)) }
         self.layers = layers
-        norm = AlignedBuffer(try source.tensor("norm_f.weight", shape: [D]), padding: padded(D))
+        let norm = try source.tensor("norm_f.weight", shape: [D])
         head = Linear(
-            try source.tensor("head.weight", shape: [c.labels.count, D]), outputs: c.labels.count, inputs: D,
+            try source.tensor("head.weight", shape: [c.labels.count, D]), outputs: c.labels.count, inputs: D, gain: norm,
             bias: try source.tensor("head.bias", shape: [c.labels.count]))
     }
 }

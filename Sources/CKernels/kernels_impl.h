@@ -117,8 +117,9 @@ typedef struct {
 
 /* R tokens by V vectors of outputs from `lane` on; R, V and storage are constants where this is inlined. `panel` holds the
  * weights of the outputs from `first` on, a multiple of AUMD_LANES. */
-INLINE void linear_tile(float *y, size_t ldy, const float *x, size_t ldx, const aumd_matrix *w, const void *panel,
-                        size_t first, size_t lane, int accumulate, fetch next, const int R, const int V, const int storage) {
+INLINE void linear_tile(float *y, size_t ldy, const float *x, size_t ldx, const float *scale, const aumd_matrix *w,
+                        const void *panel, size_t first, size_t lane, int accumulate, fetch next, const int R, const int V,
+                        const int storage) {
     vf sum[ROWS][VECS];
     size_t column[VECS];
 #pragma clang loop unroll(full)
@@ -150,7 +151,7 @@ INLINE void linear_tile(float *y, size_t ldy, const float *x, size_t ldx, const 
 #pragma clang loop unroll(full)
         for (int r = 0; r < R; r++) {
             float *to = y + (size_t)r * ldy + at;
-            vf result = sum[r][v] + bias;
+            vf result = (scale ? sum[r][v] * scale[r] : sum[r][v]) + bias;
             if (accumulate) result += LOAD(to);
             STORE(to, result);
         }
@@ -160,8 +161,9 @@ INLINE void linear_tile(float *y, size_t ldy, const float *x, size_t ldx, const 
 /* Weights come from beyond the caches. A recurrent step has one tile that reads each once, and fetches it a little ahead: the
  * processor's own prefetching ends at a page. Where many tiles read the same weights, the first would wait for all of them,
  * so the tiles before share the fetching. */
-INLINE void linear_rows(float *y, size_t ldy, const float *x, size_t ldx, const aumd_matrix *w, const void *panel,
-                        size_t first, size_t lane, size_t T, int accumulate, const int V, const int storage) {
+INLINE void linear_rows(float *y, size_t ldy, const float *x, size_t ldx, const float *scale, const aumd_matrix *w,
+                        const void *panel, size_t first, size_t lane, size_t T, int accumulate, const int V,
+                        const int storage) {
     const size_t line = AUMD_LANES * (storage == AUMD_BFLOAT16 ? 2 : 4), block = w->in * line, tiles = T / ROWS;
     const size_t blocks = ((size_t)V * VL + AUMD_LANES - 1) / AUMD_LANES;
     const char *from = (const char *)panel + (lane - first) / AUMD_LANES * block;
@@ -173,7 +175,8 @@ INLINE void linear_rows(float *y, size_t ldy, const float *x, size_t ldx, const 
     size_t t = 0;
 #define TILES(rows)                                                                                                         \
     for (; t + (rows) <= T; t += (rows)) {                                                                                  \
-        linear_tile(y + t * ldy, ldy, x + t * ldx, ldx, w, panel, first, lane, accumulate, next, rows, V, storage);         \
+        linear_tile(y + t * ldy, ldy, x + t * ldx, ldx, scale ? scale + t : NULL, w, panel, first, lane, accumulate, next,  \
+                    rows, V, storage);                                                                                      \
         if (tiles > 1) next.from += blocks * next.apart;                                                                    \
     }
     TILES(ROWS)
@@ -189,16 +192,16 @@ INLINE void linear_rows(float *y, size_t ldy, const float *x, size_t ldx, const 
 #define WIDEN_TOKENS (4 * ROWS)
 #define WIDEN_FLOATS 65536
 
-INLINE void linear_panel(float *y, size_t ldy, const float *x, size_t ldx, const aumd_matrix *w, const void *panel,
-                         size_t first, size_t end, size_t T, int accumulate, const int storage) {
+INLINE void linear_panel(float *y, size_t ldy, const float *x, size_t ldx, const float *scale, const aumd_matrix *w,
+                         const void *panel, size_t first, size_t end, size_t T, int accumulate, const int storage) {
     size_t lane = first;
     for (; lane + VECS * VL <= end; lane += VECS * VL)
-        linear_rows(y, ldy, x, ldx, w, panel, first, lane, T, accumulate, VECS, storage);
-    for (; lane < end; lane += VL) linear_rows(y, ldy, x, ldx, w, panel, first, lane, T, accumulate, 1, storage);
+        linear_rows(y, ldy, x, ldx, scale, w, panel, first, lane, T, accumulate, VECS, storage);
+    for (; lane < end; lane += VL) linear_rows(y, ldy, x, ldx, scale, w, panel, first, lane, T, accumulate, 1, storage);
 }
 
-INLINE void linear_stored(float *y, size_t ldy, const float *x, size_t ldx, const aumd_matrix *w, size_t T,
-                          int accumulate, const int storage) {
+INLINE void linear_stored(float *y, size_t ldy, const float *x, size_t ldx, const float *scale, const aumd_matrix *w,
+                          size_t T, int accumulate, const int storage) {
     const size_t size = storage == AUMD_BFLOAT16 ? 2 : 4;
     const size_t lanes = (w->out + AUMD_LANES - 1) / AUMD_LANES * AUMD_LANES;
     const int widens = storage == AUMD_BFLOAT16 && T >= WIDEN_TOKENS && PANEL * w->in <= WIDEN_FLOATS;
@@ -208,9 +211,9 @@ INLINE void linear_stored(float *y, size_t ldy, const float *x, size_t ldx, cons
         if (widens) {
             __attribute__((aligned(64))) float wide[WIDEN_FLOATS];
             for (size_t i = 0; i < (end - first) * w->in; i += VL) STORE(wide + i, weights_at(panel, i, storage));
-            linear_panel(y, ldy, x, ldx, w, wide, first, end, T, accumulate, AUMD_FLOAT32);
+            linear_panel(y, ldy, x, ldx, scale, w, wide, first, end, T, accumulate, AUMD_FLOAT32);
         } else {
-            linear_panel(y, ldy, x, ldx, w, panel, first, end, T, accumulate, storage);
+            linear_panel(y, ldy, x, ldx, scale, w, panel, first, end, T, accumulate, storage);
         }
     }
 }
@@ -219,24 +222,24 @@ INLINE void linear_stored(float *y, size_t ldy, const float *x, size_t ldx, cons
 
 #include "linear_int8.h"
 
-static void linear(float *y, size_t ldy, const float *x, size_t ldx, const aumd_matrix *w, size_t T, int accumulate) {
+static void linear(float *y, size_t ldy, const float *x, size_t ldx, const float *scale, const aumd_matrix *w, size_t T,
+                   int accumulate) {
     switch (w->storage) {
-    case AUMD_BFLOAT16: linear_stored(y, ldy, x, ldx, w, T, accumulate, AUMD_BFLOAT16); break;
-    case AUMD_INT8: linear_int8(y, ldy, x, ldx, w, T, accumulate); break;
-    default: linear_stored(y, ldy, x, ldx, w, T, accumulate, AUMD_FLOAT32);
+    case AUMD_BFLOAT16: linear_stored(y, ldy, x, ldx, scale, w, T, accumulate, AUMD_BFLOAT16); break;
+    case AUMD_INT8: linear_int8(y, ldy, x, ldx, scale, w, T, accumulate); break;
+    default: linear_stored(y, ldy, x, ldx, scale, w, T, accumulate, AUMD_FLOAT32);
     }
 }
 
-static void rms_norm(float *y, const float *x, size_t ld, const float *weight, size_t T, size_t width, float eps) {
-    for (size_t t = 0; t < T; t++, x += ld, y += ld) {
+static void inverse_rms(float *scale, const float *x, size_t ld, size_t T, size_t width, float eps) {
+    for (size_t t = 0; t < T; t++, x += ld) {
         vf squares = SPLAT(0.0f);
         size_t i = 0;
         for (; i + VL <= width; i += VL) squares += LOAD(x + i) * LOAD(x + i);
         float sum = 0.0f;
         for (int lane = 0; lane < VL; lane++) sum += squares[lane];
         for (; i < width; i++) sum += x[i] * x[i];
-        float inverse = 1.0f / sqrtf(sum / (float)width + eps);
-        for (i = 0; i < width; i++) y[i] = x[i] * inverse * weight[i];
+        scale[t] = 1.0f / sqrtf(sum / (float)width + eps);
     }
 }
 
@@ -272,9 +275,9 @@ static void softplus(float *x, size_t ld, size_t T, size_t width) {
 }
 
 /* One vector of channels over all tokens; the N states stay in registers where N is a constant. */
-INLINE void scan_channels(float *y, const float *x, const float *dt, size_t ld, const float *a2, const float *bc,
-                          size_t ldbc, const float *d_skip, float *state, size_t T, const size_t N, int direction,
-                          int accumulate, vf *s) {
+INLINE void scan_channels(float *y, const float *x, const float *dt, const float *z, size_t ld, const float *a2,
+                          const float *bc, size_t ldbc, const float *d_skip, float *state, size_t T, const size_t N,
+                          int direction, int accumulate, float gain, vf *s) {
     vf skip = LOAD(d_skip);
     for (size_t n = 0; n < N; n++) s[n] = LOAD(state + n * AUMD_LANES);
     for (size_t step = 0; step < T; step++) {
@@ -285,6 +288,7 @@ INLINE void scan_channels(float *y, const float *x, const float *dt, size_t ld, 
          * the processor's own prefetching. */
         __builtin_prefetch(x + t * ld + AUMD_LANES);
         __builtin_prefetch(y + t * ld + AUMD_LANES, 1);
+        if (z) __builtin_prefetch(z + t * ld + AUMD_LANES);
         for (size_t n = 0; n < N; n++) {
             vf decay = dtt * LOAD(a2 + n * AUMD_LANES);
             EXP2_IN_RANGE(decay, AT_LEAST_EXP2_MIN(decay));
@@ -293,35 +297,32 @@ INLINE void scan_channels(float *y, const float *x, const float *dt, size_t ld, 
         }
         sum += skip * xt;
         if (accumulate) sum += LOAD(y + t * ld);
+        if (z) {
+            vf gate;
+            SILU(gate, LOAD(z + t * ld));
+            sum *= gain * gate;
+        }
         STORE(y + t * ld, sum);
     }
     for (size_t n = 0; n < N; n++) STORE(state + n * AUMD_LANES, s[n]);
 }
 
-static void scan(float *y, const float *x, const float *dt, size_t ld, const float *a2, const float *bc, size_t ldbc,
-                 const float *d_skip, float *state, size_t T, size_t E, size_t N, int direction, int accumulate) {
+static void scan(float *y, const float *x, const float *dt, const float *z, size_t ld, const float *a2, const float *bc,
+                 size_t ldbc, const float *d_skip, float *state, size_t T, size_t E, size_t N, int direction, int accumulate,
+                 float gain) {
     for (size_t e = 0; e < E; e += VL) {
         size_t at = e / AUMD_LANES * N * AUMD_LANES + e % AUMD_LANES;
 #define SCAN(states)                                                                                         \
     do {                                                                                                     \
         vf s[states];                                                                                        \
-        scan_channels(y + e, x + e, dt + e, ld, a2 + at, bc, ldbc, d_skip + e, state + at, T, states,        \
-                      direction, accumulate, s);                                                             \
+        scan_channels(y + e, x + e, dt + e, z ? z + e : NULL, ld, a2 + at, bc, ldbc, d_skip + e, state + at, \
+                      T, states, direction, accumulate, gain, s);                                            \
     } while (0)
         if (N == 16) SCAN(16);
         else if (N == 8) SCAN(8);
         else SCAN(N);
 #undef SCAN
     }
-}
-
-static void gate(float *y, const float *z, size_t ld, size_t T, size_t width, float scale) {
-    for (size_t t = 0; t < T; t++, y += ld, z += ld)
-        for (size_t i = 0; i < width; i += VL) {
-            vf g;
-            SILU(g, LOAD(z + i));
-            STORE(y + i, LOAD(y + i) * (scale * g));
-        }
 }
 
 static void sigmoid(float *x, size_t n) {
@@ -373,5 +374,5 @@ static float limit_read(const float *x, size_t n) {
     return sum_of(v);
 }
 
-const aumd_kernels KERNELS = {KERNELS_NAME, linear, rms_norm, conv_silu, softplus, scan, gate, sigmoid,
+const aumd_kernels KERNELS = {KERNELS_NAME, linear, inverse_rms, conv_silu, softplus, scan, sigmoid,
                               limit_multiply_adds, limit_dot_products, limit_exponentials, limit_read};

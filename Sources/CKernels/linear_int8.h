@@ -108,7 +108,8 @@ INLINE void dot_rows(float *y, size_t ldy, const dot_input *q, size_t ldq, const
         dot_tile(y + t * ldy, ldy, q + t * ldq, ldq, scales + t, w, values, totals, group, steps, accumulate, biased, 1, G);
 }
 
-static void linear_int8(float *y, size_t ldy, const float *x, size_t ldx, const aumd_matrix *w, size_t T, int accumulate) {
+static void linear_int8(float *y, size_t ldy, const float *x, size_t ldx, const float *scale, const aumd_matrix *w, size_t T,
+                        int accumulate) {
     const size_t groups = (w->out + AUMD_LANES - 1) / AUMD_LANES, stride = (w->in + 3) / 4 * 64;
     for (size_t first = 0; first < T; first += DOT_TOKENS) {
         const size_t tokens = T - first < DOT_TOKENS ? T - first : DOT_TOKENS;
@@ -117,8 +118,10 @@ static void linear_int8(float *y, size_t ldy, const float *x, size_t ldx, const 
             float scales[DOT_TOKENS];
             const size_t from = segment * AUMD_SEGMENT;
             const size_t in = w->in - from < AUMD_SEGMENT ? w->in - from : AUMD_SEGMENT, steps = (in + 3) / 4;
-            for (size_t t = 0; t < tokens; t++)
+            for (size_t t = 0; t < tokens; t++) {
                 scales[t] = round_token(q + t * steps * 4, x + (first + t) * ldx + from, in);
+                if (scale) scales[t] *= scale[first + t];
+            }
             const int8_t *values = (const int8_t *)w->values + from / 4 * 64;
             const int32_t *totals = w->totals + segment * groups * AUMD_LANES;
             const int adds = accumulate || segment > 0, biased = w->bias && segment == 0;

@@ -4,12 +4,12 @@
 #include <stdint.h>
 #include <string.h>
 
-void aumd_pack_matrix(float *packed, const float *w, size_t out, size_t in) {
+void aumd_pack_matrix(float *packed, const float *w, const float *gain, size_t out, size_t in) {
     size_t blocks = (out + AUMD_LANES - 1) / AUMD_LANES;
     memset(packed, 0, blocks * AUMD_LANES * in * sizeof *packed);
     for (size_t o = 0; o < out; o++)
         for (size_t i = 0; i < in; i++)
-            packed[(o / AUMD_LANES * in + i) * AUMD_LANES + o % AUMD_LANES] = w[o * in + i];
+            packed[(o / AUMD_LANES * in + i) * AUMD_LANES + o % AUMD_LANES] = w[o * in + i] * (gain ? gain[i] : 1.0f);
 }
 
 void aumd_to_bf16(uint16_t *to, const float *from, size_t n) {
@@ -20,7 +20,7 @@ void aumd_to_bf16(uint16_t *to, const float *from, size_t n) {
     }
 }
 
-void aumd_pack_int8(int8_t *to, float *scale, int32_t *totals, const float *w, size_t out, size_t in) {
+void aumd_pack_int8(int8_t *to, float *scale, int32_t *totals, const float *w, const float *gain, size_t out, size_t in) {
     size_t rows = (out + AUMD_LANES - 1) / AUMD_LANES * AUMD_LANES, steps = (in + 3) / 4;
     size_t segments = (in + AUMD_SEGMENT - 1) / AUMD_SEGMENT;
     memset(to, 0, rows * steps * 4);
@@ -28,11 +28,11 @@ void aumd_pack_int8(int8_t *to, float *scale, int32_t *totals, const float *w, s
     memset(totals, 0, segments * rows * sizeof *totals);
     for (size_t o = 0; o < out; o++) {
         float largest = 0.0f;
-        for (size_t i = 0; i < in; i++) largest = fmaxf(largest, fabsf(w[o * in + i]));
+        for (size_t i = 0; i < in; i++) largest = fmaxf(largest, fabsf(w[o * in + i] * (gain ? gain[i] : 1.0f)));
         scale[o] = largest / 127.0f;
         float inverse = largest > AUMD_SMALLEST ? 127.0f / largest : 0.0f;
         for (size_t i = 0; i < in; i++) {
-            int8_t value = (int8_t)lrintf(w[o * in + i] * inverse);
+            int8_t value = (int8_t)lrintf(w[o * in + i] * (gain ? gain[i] : 1.0f) * inverse);
             to[((o / AUMD_LANES * steps + i / 4) * AUMD_LANES + o % AUMD_LANES) * 4 + i % 4] = value;
             totals[i / AUMD_SEGMENT * rows + o] += value;
         }
@@ -40,7 +40,7 @@ void aumd_pack_int8(int8_t *to, float *scale, int32_t *totals, const float *w, s
 }
 
 void aumd_pack_channels(float *packed, const float *a, size_t E, size_t N) {
-    aumd_pack_matrix(packed, a, E, N);
+    aumd_pack_matrix(packed, a, NULL, E, N);
 }
 
 void aumd_patches(float *out, size_t ldo, const float *frames, size_t bands, size_t patch_mel, size_t patch_frames,

@@ -31,25 +31,27 @@ static size_t token(size_t step, size_t T, int direction) {
 
 static float silu(float x) { return x / (1.0f + expf(-x)); }
 
-static void linear(float *y, size_t ldy, const float *x, size_t ldx, const aumd_matrix *w, size_t T, int accumulate) {
+static void linear(float *y, size_t ldy, const float *x, size_t ldx, const float *scale, const aumd_matrix *w, size_t T,
+                   int accumulate) {
     for (size_t t = 0; t < T; t++)
         for (size_t o = 0; o < w->out; o++) {
-            float sum = w->bias ? w->bias[o] : 0.0f;
+            float sum = 0.0f;
             if (w->storage == AUMD_INT8)
                 for (size_t i = 0; i < w->in; i += AUMD_SEGMENT)
                     sum += segment_product(x + t * ldx, w, o, i, w->in - i < AUMD_SEGMENT ? w->in : i + AUMD_SEGMENT);
             else
                 for (size_t i = 0; i < w->in; i++) sum += x[t * ldx + i] * value(w, o, i);
+            if (scale) sum *= scale[t];
+            if (w->bias) sum += w->bias[o];
             y[t * ldy + o] = accumulate ? y[t * ldy + o] + sum : sum;
         }
 }
 
-static void rms_norm(float *y, const float *x, size_t ld, const float *weight, size_t T, size_t width, float eps) {
+static void inverse_rms(float *scale, const float *x, size_t ld, size_t T, size_t width, float eps) {
     for (size_t t = 0; t < T; t++) {
         float sum = 0.0f;
         for (size_t i = 0; i < width; i++) sum += x[t * ld + i] * x[t * ld + i];
-        float inverse = 1.0f / sqrtf(sum / (float)width + eps);
-        for (size_t i = 0; i < width; i++) y[t * ld + i] = x[t * ld + i] * inverse * weight[i];
+        scale[t] = 1.0f / sqrtf(sum / (float)width + eps);
     }
 }
 
@@ -76,8 +78,9 @@ static void softplus(float *x, size_t ld, size_t T, size_t width) {
         }
 }
 
-static void scan(float *y, const float *x, const float *dt, size_t ld, const float *a2, const float *bc, size_t ldbc,
-                 const float *d_skip, float *state, size_t T, size_t E, size_t N, int direction, int accumulate) {
+static void scan(float *y, const float *x, const float *dt, const float *z, size_t ld, const float *a2, const float *bc,
+                 size_t ldbc, const float *d_skip, float *state, size_t T, size_t E, size_t N, int direction, int accumulate,
+                 float gain) {
     for (size_t step = 0; step < T; step++) {
         size_t t = token(step, T, direction);
         const float *B = bc + t * ldbc, *C = B + N;
@@ -89,14 +92,10 @@ static void scan(float *y, const float *x, const float *dt, size_t ld, const flo
                 sum += *s * C[n];
             }
             sum += d_skip[e] * xt;
-            y[t * ld + e] = accumulate ? y[t * ld + e] + sum : sum;
+            if (accumulate) sum += y[t * ld + e];
+            y[t * ld + e] = z ? sum * gain * silu(z[t * ld + e]) : sum;
         }
     }
-}
-
-static void gate(float *y, const float *z, size_t ld, size_t T, size_t width, float scale) {
-    for (size_t t = 0; t < T; t++)
-        for (size_t i = 0; i < width; i++) y[t * ld + i] *= scale * silu(z[t * ld + i]);
 }
 
 static void sigmoid(float *x, size_t n) {
@@ -129,6 +128,6 @@ static float limit_read(const float *x, size_t n) {
 }
 
 const aumd_kernels aumd_kernels_reference = {
-    "reference", linear, rms_norm, conv_silu, softplus, scan, gate, sigmoid,
+    "reference", linear, inverse_rms, conv_silu, softplus, scan, sigmoid,
     limit_multiply_adds, limit_dot_products, limit_exponentials, limit_read,
 };

@@ -16,21 +16,24 @@ struct KernelTests {
     private func kernels(_ name: String) -> aumd_kernels { Self.versions[Self.names.firstIndex(of: name)!].pointee }
     private var reference: aumd_kernels { kernels("reference") }
 
-    @Test("Matrix products agree for every number of tokens, inputs and outputs, and every storage", arguments: names)
+    @Test("Matrix products agree for every number of tokens, inputs and outputs, every storage, scaled or not", arguments: names)
     func linear(_ name: String) {
         let k = kernels(name)
         var random = SplitMix64(state: 1)
         for tokens in [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 24, 35, 41] {
             for (inputs, outputs) in [(1, 1), (3, 16), (40, 17), (48, 31), (64, 32), (5, 33), (128, 112), (2049, 18)] {
                 let row = (outputs + 15) / 16 * 16
-                let x = random.floats(tokens * inputs)
+                let x = random.floats(tokens * inputs), scale = random.floats(tokens)
                 for storage in [AUMD_FLOAT32, AUMD_BFLOAT16, AUMD_INT8] {
                     let w = Matrix(random.floats(outputs * inputs), outputs, inputs, random.floats(row), storage)
-                    for accumulate: Int32 in [0, 1] {
+                    for (accumulate, isScaled) in [(Int32(0), false), (0, true), (1, false), (1, true)] {
                         let start = random.floats(tokens * row)
                         var (found, expected) = (start, start)
-                        w.with { k.linear(&found, row, x, inputs, $0, tokens, accumulate) }
-                        w.with { reference.linear(&expected, row, x, inputs, $0, tokens, accumulate) }
+                        scale.withUnsafeBufferPointer { scale in
+                            let scale = isScaled ? scale.baseAddress : nil
+                            w.with { k.linear(&found, row, x, inputs, scale, $0, tokens, accumulate) }
+                            w.with { reference.linear(&expected, row, x, inputs, scale, $0, tokens, accumulate) }
+                        }
                         #expect(worst(found, expected, row, outputs) < 2e-5 * max(1, Float(inputs) / 128))
                     }
                 }
@@ -43,20 +46,20 @@ struct KernelTests {
         let k = kernels(name)
         var random = SplitMix64(state: 2)
         let (tokens, inputs, outputs) = (37, 48, 64)
-        let x = random.floats(tokens * inputs)
+        let x = random.floats(tokens * inputs), scale = random.floats(tokens)
         for storage in [AUMD_FLOAT32, AUMD_BFLOAT16, AUMD_INT8] {
             let w = Matrix(random.floats(outputs * inputs), outputs, inputs, random.floats(outputs), storage)
             var whole = [Float](repeating: 0, count: tokens * outputs)
-            w.with { k.linear(&whole, outputs, x, inputs, $0, tokens, 0) }
+            w.with { k.linear(&whole, outputs, x, inputs, scale, $0, tokens, 0) }
             for size in 1...tokens {
                 var split = [Float](repeating: 0, count: tokens * outputs)
                 split.withUnsafeMutableBufferPointer { y in
-                    x.withUnsafeBufferPointer { x in
+                    (x + scale).withUnsafeBufferPointer { x in
                         for start in stride(from: 0, to: tokens, by: size) {
                             w.with {
                                 k.linear(
-                                    y.baseAddress! + start * outputs, outputs, x.baseAddress! + start * inputs, inputs, $0,
-                                    min(size, tokens - start), 0)
+                                    y.baseAddress! + start * outputs, outputs, x.baseAddress! + start * inputs, inputs,
+                                    x.baseAddress! + tokens * inputs + start, $0, min(size, tokens - start), 0)
                             }
                         }
                     }
@@ -79,7 +82,7 @@ struct KernelTests {
                 for (i, value) in row.enumerated() {
                     var one = [Float](repeating: 0, count: inputs), y = [Float](repeating: 0, count: 32)
                     one[i] = 1
-                    w.with { reference.linear(&y, 32, one, inputs, $0, 1, 0) }
+                    w.with { reference.linear(&y, 32, one, inputs, nil, $0, 1, 0) }
                     let half = steps == 0 ? abs(value) / 256 : largest / steps / 2
                     #expect(abs(y[o] - value) <= half * 1.0001)
                 }
@@ -87,7 +90,7 @@ struct KernelTests {
         }
     }
 
-    @Test("The scan agrees in both directions for every number of states", arguments: names)
+    @Test("The scan agrees in both directions for every number of states, gated or not", arguments: names)
     func scan(_ name: String) {
         let k = kernels(name)
         var random = SplitMix64(state: 3)
@@ -95,16 +98,22 @@ struct KernelTests {
             for (tokens, E) in [(1, 16), (9, 48), (24, 40)] {
                 let row = (E + 15) / 16 * 16, parameters = 2 * N
                 let x = random.floats(tokens * row), bc = random.floats(tokens * parameters), skip = random.floats(row)
-                let dt = random.floats(tokens * row).map { abs($0) }
+                let dt = random.floats(tokens * row).map { abs($0) }, z = random.floats(tokens * row)
                 var a2 = [Float](repeating: 0, count: row * N), start = a2
                 aumd_pack_channels(&a2, (0..<E * N).map { -1.44 * Float($0 % N + 1) }, E, N)
                 aumd_pack_channels(&start, random.floats(E * N), E, N)
                 for direction in [Int32(AUMD_FORWARD), Int32(AUMD_BACKWARD)] {
-                    for accumulate: Int32 in [0, 1] {
+                    for (accumulate, isGated) in [(Int32(0), false), (0, true), (1, false), (1, true)] {
                         let before = random.floats(tokens * row)
                         var (found, expected) = (before, before), (s, t) = (start, start)
-                        k.scan(&found, x, dt, row, a2, bc, parameters, skip, &s, tokens, E, N, direction, accumulate)
-                        reference.scan(&expected, x, dt, row, a2, bc, parameters, skip, &t, tokens, E, N, direction, accumulate)
+                        z.withUnsafeBufferPointer { z in
+                            let z = isGated ? z.baseAddress : nil
+                            k.scan(
+                                &found, x, dt, z, row, a2, bc, parameters, skip, &s, tokens, E, N, direction, accumulate, 0.5)
+                            reference.scan(
+                                &expected, x, dt, z, row, a2, bc, parameters, skip, &t, tokens, E, N, direction, accumulate,
+                                0.5)
+                        }
                         #expect(worst(found, expected, row, E) < 1e-5)
                         // Padding channels are nobody's: a packed index holds channel 16 block + lane.
                         #expect(!s.indices.contains { $0 / (16 * N) * 16 + $0 % 16 < E && abs(s[$0] - t[$0]) >= 1e-5 })
@@ -156,24 +165,45 @@ struct KernelTests {
         k.sigmoid(&a, range.count)
         reference.sigmoid(&b, range.count)
         #expect(agree(a, b))
-        (a, b) = ([Float](repeating: 1.5, count: count), [Float](repeating: 1.5, count: count))
-        k.gate(&a, range, count, 1, count, 0.5)
-        reference.gate(&b, range, count, 1, count, 0.5)
+        // A scan of one token that passes its input on shows the gate alone.
+        let x = [Float](repeating: 1.5, count: count), zeros = [Float](repeating: 0, count: count)
+        let one = [Float](repeating: 1, count: count)
+        (a, b) = (zeros, zeros)
+        var (s, t) = (zeros, zeros)
+        k.scan(&a, x, zeros, range, count, zeros, zeros, 2, one, &s, 1, count, 1, Int32(AUMD_FORWARD), 0, 0.5)
+        reference.scan(&b, x, zeros, range, count, zeros, zeros, 2, one, &t, 1, count, 1, Int32(AUMD_FORWARD), 0, 0.5)
         #expect(agree(a, b))
     }
 
-    @Test("RMS norm agrees for every width", arguments: names)
-    func norm(_ name: String) {
+    @Test("The inverse root mean square agrees for every width", arguments: names)
+    func inverseRMS(_ name: String) {
         let k = kernels(name)
         var random = SplitMix64(state: 6)
         for width in 1...70 {
             let row = (width + 15) / 16 * 16
-            let x = random.floats(3 * row), weight = random.floats(row)
-            var (a, b) = ([Float](repeating: 0, count: 3 * row), [Float](repeating: 0, count: 3 * row))
-            k.rms_norm(&a, x, row, weight, 3, width, 1e-5)
-            reference.rms_norm(&b, x, row, weight, 3, width, 1e-5)
-            #expect(worst(a, b, row, width) < 1e-5)
+            let x = random.floats(3 * row)
+            var (a, b) = ([Float](repeating: 0, count: 3), [Float](repeating: 0, count: 3))
+            k.inverse_rms(&a, x, row, 3, width, 1e-5)
+            reference.inverse_rms(&b, x, row, 3, width, 1e-5)
+            for t in 0..<3 { #expect(abs(a[t] - b[t]) < 1e-6 * b[t]) }
         }
+    }
+
+    @Test("Weights packed with a gain are those of the product")
+    func gain() {
+        var random = SplitMix64(state: 7)
+        let (outputs, inputs) = (20, 33)
+        let w = random.floats(outputs * inputs), gain = random.floats(inputs)
+        let product = w.indices.map { w[$0] * gain[$0 % inputs] }
+        var (a, b) = ([Float](repeating: 1, count: 32 * inputs), [Float](repeating: 2, count: 32 * inputs))
+        aumd_pack_matrix(&a, w, gain, outputs, inputs)
+        aumd_pack_matrix(&b, product, nil, outputs, inputs)
+        #expect(a == b)
+        var (m, n) = ([Int8](repeating: 1, count: 32 * 36), [Int8](repeating: 2, count: 32 * 36))
+        var totals = [Int32](repeating: 0, count: 32), others = totals
+        aumd_pack_int8(&m, &a, &totals, w, gain, outputs, inputs)
+        aumd_pack_int8(&n, &b, &others, product, nil, outputs, inputs)
+        #expect(m == n && a == b && totals == others)
     }
 
     @Test("Half-precision weights widen exactly, every bit pattern")
@@ -219,12 +249,12 @@ private struct Matrix {
         totals = [Int32](repeating: 0, count: rows * segments)
         if storage == AUMD_INT8 {
             var integers = [Int8](repeating: 0, count: rows * ((inputs + 3) / 4) * 4)
-            aumd_pack_int8(&integers, &scale, &totals, weights, outputs, inputs)
+            aumd_pack_int8(&integers, &scale, &totals, weights, nil, outputs, inputs)
             values = integers.map(UInt8.init(bitPattern:))
             return
         }
         var floats = [Float](repeating: 0, count: rows * inputs)
-        aumd_pack_matrix(&floats, weights, outputs, inputs)
+        aumd_pack_matrix(&floats, weights, nil, outputs, inputs)
         var brains = [UInt16](repeating: 0, count: floats.count)
         aumd_to_bf16(&brains, floats, floats.count)
         values = storage == AUMD_FLOAT32 ? floats.withUnsafeBytes { [UInt8]($0) } : brains.withUnsafeBytes { [UInt8]($0) }

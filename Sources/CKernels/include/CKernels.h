@@ -51,11 +51,13 @@ typedef struct aumd_kernels {
     /* For messages and benchmarks: "reference", "baseline", "x86-64-v3", "x86-64-v4", "x86-64-v4+vnni", "neon". */
     const char *name;
 
-    /* y (T, out) = x (T, in) W^T + bias, or += where accumulate is not 0. */
-    void (*linear)(float *y, size_t ldy, const float *x, size_t ldx, const aumd_matrix *w, size_t T, int accumulate);
+    /* y (T, out) = scale (T) x (T, in) W^T + bias, or += where accumulate is not 0; scale is 1 where it is NULL. */
+    void (*linear)(float *y, size_t ldy, const float *x, size_t ldx, const float *scale, const aumd_matrix *w, size_t T,
+                   int accumulate);
 
-    /* y (T, width) = x / sqrt(mean(x^2) + eps) * weight (width). Zhang and Sennrich 2019, equation 4. */
-    void (*rms_norm)(float *y, const float *x, size_t ld, const float *weight, size_t T, size_t width, float eps);
+    /* scale (T) = 1 / sqrt(mean(x^2) + eps) of each row of x (T, width): with the norm's weights in the columns of W, what
+     * makes `linear` the projection of the normed x. Zhang and Sennrich 2019, equation 4. */
+    void (*inverse_rms)(float *scale, const float *x, size_t ld, size_t T, size_t width, float eps);
 
     /* Depthwise convolution over time, then SiLU. y, x (T, E); w [K][ld], tap K-1 is the token itself; bias (ld).
      * tail [K-1][ld] holds the K-1 inputs before this call, oldest first, and is moved on. */
@@ -66,13 +68,12 @@ typedef struct aumd_kernels {
     void (*softplus)(float *x, size_t ld, size_t T, size_t width);
 
     /* Selective scan (Gu and Dao 2023, Algorithm 2; zero-order hold for A, Euler for B):
-     *   s = exp(dt A) s + dt x B,   y = (C . s) + d_skip x     added to y where accumulate is not 0
-     * y, x, dt (T, E); a2 = A log2(e), state in channel layout; bc rows hold B at 0 and C at N, ldbc apart. */
-    void (*scan)(float *y, const float *x, const float *dt, size_t ld, const float *a2, const float *bc, size_t ldbc,
-                 const float *d_skip, float *state, size_t T, size_t E, size_t N, int direction, int accumulate);
-
-    /* y (T, width) = scale y SiLU(z), in place. */
-    void (*gate)(float *y, const float *z, size_t ld, size_t T, size_t width, float scale);
+     *   s = exp(dt A) s + dt x B,   y = (C . s) + d_skip x     added to y where accumulate is not 0,
+     * then multiplied by gain SiLU(z) where z is not NULL.
+     * y, x, dt, z (T, E); a2 = A log2(e), state in channel layout; bc rows hold B at 0 and C at N, ldbc apart. */
+    void (*scan)(float *y, const float *x, const float *dt, const float *z, size_t ld, const float *a2, const float *bc,
+                 size_t ldbc, const float *d_skip, float *state, size_t T, size_t E, size_t N, int direction,
+                 int accumulate, float gain);
 
     /* x (n) = 1 / (1 + e^-x), in place. */
     void (*sigmoid)(float *x, size_t n);
@@ -92,15 +93,16 @@ extern const aumd_kernels aumd_kernels_reference;
 #define AUMD_MAX_KERNELS 5
 size_t aumd_kernels_available(const aumd_kernels *list[AUMD_MAX_KERNELS]);
 
-/* Writes w (out, in), row-major, into the packed layout; packed holds ceil(out/16)*16*in floats. */
-void aumd_pack_matrix(float *packed, const float *w, size_t out, size_t in);
+/* Writes w (out, in), row-major, into the packed layout, an input's values times gain (in), or 1 where that is NULL; packed
+ * holds ceil(out/16)*16*in floats. */
+void aumd_pack_matrix(float *packed, const float *w, const float *gain, size_t out, size_t in);
 
 /* Rounds n values to bfloat16, to nearest even. */
 void aumd_to_bf16(uint16_t *to, const float *from, size_t n);
 
-/* Rounds w (out, in), row-major, to int8, symmetric, with one scale an output: value = scale * int8. `to` holds
- * ceil(out/16)*ceil(in/4)*64 values in the int8 layout; scale and totals as in aumd_matrix. */
-void aumd_pack_int8(int8_t *to, float *scale, int32_t *totals, const float *w, size_t out, size_t in);
+/* Rounds w (out, in), row-major, times gain as above, to int8, symmetric, with one scale an output: value = scale * int8.
+ * `to` holds ceil(out/16)*ceil(in/4)*64 values in the int8 layout; scale and totals as in aumd_matrix. */
+void aumd_pack_int8(int8_t *to, float *scale, int32_t *totals, const float *w, const float *gain, size_t out, size_t in);
 
 /* Writes a (E, N), row-major, into the channel layout; packed holds ceil(E/16)*16*N floats. */
 void aumd_pack_channels(float *packed, const float *a, size_t E, size_t N);
