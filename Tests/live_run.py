@@ -65,9 +65,9 @@ def threads(pid: int) -> dict[str, float]:
     return used
 
 
-def resident(pid: int) -> float:
-    """Resident memory in MB, without what is shared with files."""
-    return int(re.search(r"RssAnon:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1]) / 1024
+def resident(pid: int, kind: str) -> float:
+    """Resident memory in MiB: "VmRSS" all of it, "RssAnon" what is the process' own and no file's."""
+    return int(re.search(rf"{kind}:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1]) / 1024
 
 
 def main() -> None:
@@ -97,7 +97,8 @@ def measure(options: argparse.Namespace, sounds: list[tuple[float, set[str]]], e
     end = time.time() + 60 * options.minutes
     while time.time() < end:
         time.sleep(min(30, max(0, end - time.time())))
-        memory.append(round(resident(program.pid), 1))
+        memory.append(round(resident(program.pid, "RssAnon"), 1))
+        whole = resident(program.pid, "VmRSS")
         used = threads(program.pid)
     program.send_signal(signal.SIGINT)
     program.wait()
@@ -109,7 +110,9 @@ def measure(options: argparse.Namespace, sounds: list[tuple[float, set[str]]], e
     print(f"lost samples {sum(gap['samples'] for gap in gaps)}, xruns {status['xruns']}, records dropped or samples "
           f"overwritten {status['dropped']}, late window passes {status['late_windows']}, "
           f"latest wake-up of the capture thread {status['worst_wake_up_ms']} ms after a full period")
-    print(f"resident memory (anonymous) every 30 s, MB: {memory}")
+    scene = options.minutes * 60 * RATE * 2 / 2**20
+    print(f"memory of its own every 30 s, MiB: {memory}; resident with program and libraries at the end {whole:.1f}; "
+          f"the scripted device's scene is {scene:.1f} of both")
     for name, cpu in sorted(used.items(), key=lambda entry: -entry[1]):
         print(f"CPU of {name}: {100 * cpu / (60 * options.minutes):.2f} % of a core")
 
