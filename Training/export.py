@@ -30,10 +30,10 @@ def main() -> None:
     labels = read_labels(Path(settings["corpus"]) / "labels.csv")
     config = modelfolder.describe(
         tensors, labels, name=arguments.name, license="cc-by-nc-4.0", dual_mode=True,
-        parents=ontology.ancestors([label.name for label in labels]),
+        parents=ontology.ancestors([label.name for label in labels]), training=modelfolder.runs(checkpoint),
     )
     parameters = sum(t.numel() for t in tensors.values())
-    modelfolder.write(arguments.outdir, config, tensors, card.write(config, parameters, card.runs(checkpoint), {}))
+    modelfolder.write(arguments.outdir, config, tensors, card.write(config, parameters, {}))
     print(f"Wrote {arguments.outdir}; now calibrate.py chooses its thresholds")
 
 

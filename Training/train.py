@@ -10,20 +10,25 @@ import argparse
 import json
 import math
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from aumd_training import card, losses, metrics, probe
+from aumd_training import losses, metrics, modelfolder, probe
 from aumd_training.corpus import AudioCache, TeacherCache, read_labels, read_manifest, targets
 from aumd_training.data import Mixtures, colour
 from aumd_training.features import MEAN, STD, LogMel
 from aumd_training.inference import column_logits
 from aumd_training.model import AudioMamba, ModelConfig, grow
 from aumd_training.teacher import EMBEDDING
+
+#: Batches from which the teacher's head is fitted where there is none yet.
+FIT_BATCHES = 60
 
 
 @dataclass
@@ -34,9 +39,10 @@ class TrainConfig:
     cache: str
     run: str
     minutes: float
-    start: str = ""  # a checkpoint to start from, of as many layers or fewer
+    start: str = ""  # a run's checkpoint or a model folder to start from, of as many layers or fewer
     columns: int = 30
     batch: int = 16
+    joined: list[int] = field(default_factory=lambda: [1])  # how many mixtures follow each other as one stream, drawn evenly
     learning_rate: float = 1.5e-3
     weight_decay: float = 0.05
     warmup_steps: int = 300
@@ -44,6 +50,7 @@ class TrainConfig:
     teacher_weight: float = 4.0
     probe_weight: float = 1.0
     clip_weight: float = 1.0
+    onset_weight: float = 1.0  # of a sound's first columns where the backward direction is absent
     validate_minutes: float = 12
     save_minutes: float = 4
     workers: int = 1
@@ -64,10 +71,10 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.model = AudioMamba(sizes, EMBEDDING).to(self.device)
         self.before: list[dict] = []  # the runs that this one grew from
-        if config.start and not (self.run / "checkpoint.pth").exists():
-            start = torch.load(config.start, map_location=self.device, weights_only=True)
-            grow(self.model, start["averaged"])
-            self.before = card.runs(start)
+        starts = config.start and not (self.run / "checkpoint.pth").exists()
+        if starts:
+            weights, self.before = modelfolder.trained(Path(config.start))
+            grow(self.model, weights)
         self.averaged = AudioMamba(sizes, EMBEDDING).to(self.device)
         self.averaged.load_state_dict(self.model.state_dict())
         decayed = [p for p in self.model.parameters() if p.ndim > 1 and p.shape[-1] != sizes.d_state]
@@ -80,6 +87,34 @@ class Trainer:
         members = [i for i, clip in enumerate(self.clips) if clip.split == "train"]
         truth = torch.from_numpy(targets(self.clips, self.labels)[members])
         self.probe = probe.fit(probe.clip_means(TeacherCache(self.cache), members), truth).to(self.device)
+        if starts and "teacher.weight" not in weights:
+            self.fit_teacher()
+
+    def batches(self) -> Iterator[list[torch.Tensor]]:
+        """Endless batches of mixtures."""
+        config = self.config
+        mixtures = Mixtures(
+            self.cache, Path(config.corpus) / "teacher", self.clips, self.labels, config.columns, config.seed + self.step
+        )
+        return iter(DataLoader(mixtures, config.batch, num_workers=config.workers, prefetch_factor=6))
+
+    @torch.no_grad()
+    def fit_teacher(self) -> None:
+        """The teacher's head as the features have it: a model folder holds no weights for it."""
+        rows = (
+            (self.model.features(self.normalised(samples.to(self.device))), embedding.to(self.device), weight.to(self.device))
+            for samples, _, _, embedding, weight in islice(self.batches(), FIT_BATCHES)
+        )
+        weight, bias = probe.linear_head(rows)
+        for model in (self.model, self.averaged):
+            model.teacher.weight.copy_(weight)
+            model.teacher.bias.copy_(bias)
+
+    def normalised(self, samples: torch.Tensor, joined: int = 1) -> torch.Tensor:
+        """Normalised log-mel (B / joined, joined * T * 16, 128) of mixtures (B, n), heard through random microphones."""
+        logmel = self.log_mel(samples)
+        logmel = logmel.reshape(len(logmel) // joined, -1, logmel.shape[-1])
+        return (colour(logmel.cpu(), self.random).to(self.device) - MEAN) / (2 * STD)
 
     def save(self) -> None:
         """Writes the checkpoint in one rename."""
@@ -107,16 +142,16 @@ class Trainer:
         warm = min(1.0, (self.step + 1) / self.config.warmup_steps)
         return self.config.learning_rate * warm * max(0.01, 0.5 + 0.5 * math.cos(math.pi * progress))
 
-    def draw_mode(self) -> tuple[bool, torch.Tensor | None]:
+    def draw_mode(self, columns: int) -> tuple[bool, torch.Tensor | None]:
         """Dual mode: backward direction absent, cut at random right edges, or full."""
         draw = torch.rand((), generator=self.random).item()
         if draw < 0.4:
             return False, None
         if draw < 0.75:
-            edges, at = torch.zeros(self.config.columns, dtype=torch.uint8), 0
+            edges, at = torch.zeros(columns, dtype=torch.uint8), 0
             while True:
                 at += int(torch.randint(8, 26, (), generator=self.random))
-                if at >= self.config.columns:
+                if at >= columns:
                     return True, edges
                 edges[at - 1] = 1
         return True, None
@@ -124,14 +159,17 @@ class Trainer:
     def train_step(self, batch: list[torch.Tensor]) -> dict[str, float]:
         """One update; returns the losses."""
         samples, target, known, embedding, weight = (x.to(self.device) for x in batch)
-        logmel = (colour(self.log_mel(samples).cpu(), self.random).to(self.device) - MEAN) / (2 * STD)
-        backward, edges = self.draw_mode()
+        joined = self.config.joined[int(torch.randint(len(self.config.joined), (), generator=self.random))]
+        backward, edges = self.draw_mode(joined * self.config.columns)
         self.model.train()
-        features = self.model.features(logmel, backward, edges)
+        logmel = self.normalised(samples, joined)
+        with torch.autocast(self.device.type, torch.bfloat16):  # matrix products only; the scan and the residual stay float32
+            features = self.model.features(logmel, backward, edges)
+        features = features.float().reshape(len(samples), self.config.columns, -1)
         logits = self.model.head(features)
         predicted, embedding = self.model.teacher(features), embedding.float()
         parts = {
-            "column": losses.column_loss(logits, target, known),
+            "column": losses.column_loss(logits, target, known, 1.0 if backward else self.config.onset_weight),
             "clip": self.config.clip_weight * losses.clip_loss(logits, target, known),
             "teacher": self.config.teacher_weight * losses.teacher_loss(predicted, embedding, weight),
             "probe": self.config.probe_weight * losses.probe_loss(predicted, embedding, weight, self.probe),
@@ -164,11 +202,7 @@ class Trainer:
 
     def train(self) -> None:
         """Runs until the wall-clock budget is spent."""
-        config = self.config
-        mixtures = Mixtures(
-            self.cache, Path(config.corpus) / "teacher", self.clips, self.labels, config.columns, config.seed + self.step
-        )
-        loader = iter(DataLoader(mixtures, config.batch, num_workers=config.workers, prefetch_factor=6))
+        config, loader = self.config, self.batches()
         total: dict[str, float] = {}
         count, clock, saved, validated, told = 0, time.monotonic(), time.monotonic(), time.monotonic(), time.monotonic()
         while self.seconds < 60 * config.minutes:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes the model card of a folder, with what was measured of it.
 
-python3 Training/write_card.py MODEL --checkpoint RUN/checkpoint.pth [--clips F] [--streams F] [--robustness F] [--esc50 F]
+python3 Training/write_card.py MODEL [--clips F] [--streams F] [--robustness F] [--esc50 F]
 
 Each F is what evaluate.py, evaluate_streams.py and the others wrote with --json; a part without one is left out.
 """
@@ -12,7 +12,6 @@ import argparse
 import json
 from pathlib import Path
 
-import torch
 from safetensors import safe_open
 
 from aumd_training import card
@@ -21,17 +20,15 @@ from aumd_training import card
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path, metavar="MODEL")
-    parser.add_argument("--checkpoint", type=Path, required=True)
     for part in card.PARTS:
         parser.add_argument(f"--{part}", type=Path, metavar="FILE")
     arguments = parser.parse_args()
     config = json.loads((arguments.model / "config.json").read_text(encoding="utf-8"))
     with safe_open(arguments.model / "model.safetensors", "pt") as file:
         parameters = sum(file.get_tensor(name).numel() for name in file.keys())
-    checkpoint = torch.load(arguments.checkpoint, map_location="cpu", weights_only=True)
     paths = {part: getattr(arguments, part) for part in card.PARTS}
     figures = {part: json.loads(path.read_text()) for part, path in paths.items() if path}
-    text = card.write(config, parameters, card.runs(checkpoint), figures)
+    text = card.write(config, parameters, figures)
     (arguments.model / "README.md").write_text(text, encoding="utf-8")
 
 

@@ -74,12 +74,6 @@ def duration(seconds: float) -> str:
     return f"{minutes} minutes" if minutes < 90 else f"{minutes / 60:.1f} hours"
 
 
-def runs(checkpoint: Mapping) -> list[dict]:
-    """The runs behind a checkpoint, first to last: layers, steps and seconds of each."""
-    own = {"n_layer": checkpoint["sizes"]["n_layer"], "steps": checkpoint["step"], "seconds": checkpoint["seconds"]}
-    return [*checkpoint.get("before", []), own]
-
-
 def _clips(figures: Mapping) -> list[str]:
     lines = [
         "### Clips\n",
@@ -172,14 +166,10 @@ def _measured(figures: Mapping[str, Mapping]) -> str:
     return "\n\n".join(["## Measured", *parts, end]) + "\n"
 
 
-def write(
-    config: Mapping[str, object], parameters: int, history: Sequence[Mapping], figures: Mapping[str, Mapping]
-) -> str:
-    """The card as Markdown. `history` is that of ``runs``; `figures` holds what was measured, by part."""
-    hours = duration(sum(float(run["seconds"]) for run in history))
-    told = [
-        f"{run['steps']} steps of 16 mixtures of 4.8 s with {run['n_layer']} layers" for run in history
-    ]
+def write(config: Mapping[str, object], parameters: int, figures: Mapping[str, Mapping]) -> str:
+    """The card as Markdown, of config.json's content; `figures` holds what was measured, by part."""
+    hours = duration(sum(float(run["seconds"]) for run in config["training"]))
+    told = [f"{run['steps']} steps of 16 mixtures of 4.8 s with {run['n_layer']} layers" for run in config["training"]]
     head = _HEADER.format(**config | {"parameters": parameters / 1e6, "hours": hours})
     data = _DATA.format(runs=", then ".join(told) + ".")
     weaknesses = _WEAKNESSES.format(poorest=_poorest(figures))

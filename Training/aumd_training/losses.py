@@ -14,10 +14,24 @@ def clip_scores(probability: Tensor) -> Tensor:
     return probability.square().sum(-2) / probability.sum(-2).clamp_min(1e-6)
 
 
-def column_loss(logits: Tensor, target: Tensor, known: Tensor) -> Tensor:
-    """Binary cross-entropy a column, over the labels whose state is known; all (B, T, C)."""
-    loss = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
-    return (loss * known).sum(-1).mean()
+#: Columns of a sound in which a stream has to tell it early.
+ONSET_COLUMNS = 3
+
+
+def onsets(target: Tensor) -> Tensor:
+    """(B, T): 1 in the first columns after any label came on; target (B, T, C)."""
+    before = F.pad(target[:, :-1], (0, 0, 1, 0))
+    began = (target > before).any(-1).to(target.dtype)
+    return F.max_pool1d(F.pad(began, (ONSET_COLUMNS - 1, 0)), ONSET_COLUMNS, 1)
+
+
+def column_loss(logits: Tensor, target: Tensor, known: Tensor, onset_weight: float = 1.0) -> Tensor:
+    """Binary cross-entropy a column, over the labels whose state is known; all (B, T, C).
+
+    The first columns of a sound count `onset_weight` times, for all labels, so that scores there stay probabilities.
+    """
+    loss = (F.binary_cross_entropy_with_logits(logits, target, reduction="none") * known).sum(-1)
+    return (loss * (1 + (onset_weight - 1) * onsets(target))).mean()
 
 
 def clip_loss(logits: Tensor, target: Tensor, known: Tensor) -> Tensor:

@@ -201,7 +201,7 @@ class AudioMamba(nn.Module):
 def grow(model: AudioMamba, trained: dict[str, Tensor]) -> None:
     """Loads the weights of a trained model with as many layers or fewer; layers it lacks begin as the identity.
 
-    The trained ones are spread evenly, so that the function is the trained one at first.
+    The trained ones are spread evenly, so that the function is the trained one at first. The teacher's head may be missing.
     """
     count = 1 + max(int(name.split(".")[1]) for name in trained if name.startswith("layers."))
     place = [(i + 1) * len(model.layers) // count - 1 for i in range(count)]
@@ -212,7 +212,7 @@ def grow(model: AudioMamba, trained: dict[str, Tensor]) -> None:
             name = f"layers.{place[int(i)]}.{rest}"
         moved[name] = tensor
     missing, unexpected = model.load_state_dict(moved, strict=False)
-    if unexpected or not all(name.startswith("layers.") for name in missing):
+    if unexpected or not all(name.startswith(("layers.", "teacher.")) for name in missing):
         raise ValueError(f"the start checkpoint is of another shape: {(list(missing) + list(unexpected))[0]}")
     for i in set(range(len(model.layers))) - set(place):
         model.layers[i].mixer.out_proj.weight.zero_()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from . import features
@@ -21,6 +22,21 @@ FRONTEND = {
 
 class CheckpointError(Exception):
     """What is wrong with a checkpoint or its labels, where, and what to do, in one sentence."""
+
+
+def runs(checkpoint: Mapping) -> list[dict]:
+    """The runs behind a checkpoint, first to last: layers, steps and seconds of each."""
+    own = {"n_layer": checkpoint["sizes"]["n_layer"], "steps": checkpoint["step"], "seconds": checkpoint["seconds"]}
+    return [*checkpoint.get("before", []), own]
+
+
+def trained(start: Path) -> tuple[dict[str, Tensor], list[dict]]:
+    """Weights to go on from and the runs behind them, of a run's checkpoint or of a model folder."""
+    if start.is_dir():
+        config = json.loads((start / "config.json").read_text(encoding="utf-8"))
+        return {name: t.float() for name, t in load_file(start / "model.safetensors").items()}, config["training"]
+    checkpoint = torch.load(start, map_location="cpu", weights_only=True)
+    return checkpoint["averaged"], runs(checkpoint)
 
 
 def layer_shapes(tensors: dict[str, Tensor], variant: str, layer: int) -> dict[str, tuple[int, ...]]:

@@ -6,6 +6,7 @@ directions among them matter, and what a mixture's embedding alone would say of 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -45,6 +46,19 @@ def clip_means(cache: TeacherCache, clips: list[int]) -> Tensor:
         embedding = torch.from_numpy(cache.embeddings[cache.offsets[clip] : cache.offsets[clip + 1]].copy()).float()
         rows.append(((embedding - mean) / std).clamp(-5, 5).mean(0))
     return torch.stack(rows)
+
+
+def linear_head(rows: Iterable[tuple[Tensor, Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Weight (M, D) and bias (M) of weighted least squares from features (…, D) to values (…, M); weights (…)."""
+    normal, right = None, None
+    for features, values, weight in rows:
+        x = torch.cat([features, torch.ones_like(features[..., :1])], -1).flatten(0, -2).double()
+        weighted = x * weight.flatten()[:, None]
+        new = weighted.T @ x, weighted.T @ values.flatten(0, -2).double()
+        normal, right = new if normal is None else (normal + new[0], right + new[1])
+    ridge = torch.eye(len(normal), dtype=normal.dtype, device=normal.device) * 1e-6 * normal.diagonal().mean()
+    solution = torch.linalg.solve(normal + ridge, right).float()
+    return solution[:-1].T.contiguous(), solution[-1]
 
 
 def fit(x: Tensor, truth: Tensor) -> Probe:

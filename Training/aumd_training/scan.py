@@ -60,7 +60,7 @@ def conv_silu(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     if x.is_cuda:
         padded = F.pad(x.transpose(1, 2), (weight.shape[-1] - 1, 0))
         return F.silu(F.conv1d(padded, weight, bias, groups=weight.shape[0])).transpose(1, 2)
-    return _Conv.apply(x, weight[:, 0].T, bias)
+    return _Conv.apply(x.float(), weight[:, 0].T, bias)
 
 
 def scan_gated(
@@ -73,7 +73,7 @@ def scan_gated(
     """
     if u.is_cuda:
         return gpu_scan_gated(u, dt, z, a_f, a_b, b, c, d, edges)
-    return _Scan.apply(u, dt, z, a_f, a_b, b, c, d, edges)
+    return _Scan.apply(u, dt.float(), z.float(), a_f, a_b, b.float(), c.float(), d, edges)
 
 
 def gpu_scan_gated(

@@ -4,26 +4,28 @@ import pytest
 
 pytest.importorskip("sklearn", reason="needs scikit-learn")
 
-from aumd_training import card  # noqa: E402
+from aumd_training import card, modelfolder  # noqa: E402
 
-CONFIG = {"name": "aumd-test", "variant": "fo-bi", "n_layer": 3, "d_model": 48, "d_state": 8, "num_classes": 2}
 RUNS = [{"n_layer": 2, "steps": 10, "seconds": 3600}, {"n_layer": 3, "steps": 5, "seconds": 5400}]
+CONFIG = {
+    "name": "aumd-test", "variant": "fo-bi", "n_layer": 3, "d_model": 48, "d_state": 8, "num_classes": 2, "training": RUNS,
+}
 SCORES = {"ap": 0.5, "auc": 0.75, "d_prime": 0.95, "ap_recordings": 0.25, "auc_recordings": 0.5, "labels": {"Dog": 0.7, "Door": 0.3}}
 
 
 def test_runs_of_a_checkpoint_that_grew() -> None:
     checkpoint = {"sizes": {"n_layer": 3}, "step": 5, "seconds": 5400, "before": RUNS[:1]}
-    assert card.runs(checkpoint) == RUNS
+    assert modelfolder.runs(checkpoint) == RUNS
 
 
 def test_unmeasured() -> None:
-    text = card.write(CONFIG, 1_500_000, RUNS, {})
+    text = card.write(CONFIG, 1_500_000, {})
     assert "2.5 hours" in text and "1.50 M parameters" in text and "Not yet measured" in text
     assert "10 steps of 16 mixtures of 4.8 s with 2 layers, then 5 steps" in text
 
 
 def test_measured() -> None:
-    text = card.write(CONFIG, 1_500_000, RUNS, {
+    text = card.write(CONFIG, 1_500_000, {
         "clips": {"test": {"confirmed": SCORES, "YAMNet": SCORES}},
         "robustness": {"telephone": SCORES}, "esc50": {"aumd": {"fold 4": 0.81, "fold 5": 0.79}},
     })

@@ -1,10 +1,12 @@
 """The training model against the plain fp64 reference, and the stream's modes against each other."""
 
+from pathlib import Path
+
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs PyTorch")
 
-from aumd_training import features, reference  # noqa: E402
+from aumd_training import features, modelfolder, reference  # noqa: E402
 from aumd_training.model import AudioMamba, ModelConfig, grow  # noqa: E402
 
 SIZES = ModelConfig(d_model=48, n_layer=3, d_state=8, num_classes=5)
@@ -91,3 +93,19 @@ def test_only_the_same_shape_grows(model: AudioMamba) -> None:
         grow(AudioMamba(ModelConfig(d_model=64, n_layer=4, d_state=8, num_classes=5)), model.state_dict())
     with pytest.raises(ValueError, match="another shape"):
         grow(AudioMamba(SIZES), model.state_dict() | {"extra": torch.zeros(1)})
+
+
+def test_training_goes_on_from_what_a_folder_or_a_checkpoint_holds(model: AudioMamba, tmp_path: Path) -> None:
+    """A folder has the weights in F16 and no teacher's head; both tell the runs so far."""
+    runs = [{"n_layer": 2, "steps": 5, "seconds": 7.0}, {"n_layer": 3, "steps": 9, "seconds": 8.0}]
+    half = {name: tensor.half() for name, tensor in model.state_dict().items()}
+    modelfolder.write(tmp_path, {"training": runs}, half, "")
+    state = {"averaged": model.state_dict(), "sizes": {"n_layer": 3}, "step": 9, "seconds": 8.0, "before": runs[:1]}
+    torch.save(state, tmp_path / "checkpoint.pth")
+    for start, tolerance in ((tmp_path, 1e-2), (tmp_path / "checkpoint.pth", 1e-7)):
+        weights, before = modelfolder.trained(start)
+        again = AudioMamba(SIZES, teacher_size=6)
+        grow(again, weights)
+        assert before == runs
+        with torch.no_grad():
+            assert torch.allclose(again.eval()(logmel(6)), model(logmel(6)), atol=tolerance)

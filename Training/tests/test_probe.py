@@ -35,3 +35,14 @@ def test_loss_counts_what_tells_labels_and_weighted_columns_only(clips: tuple) -
 
     assert loss(3, 0) > 5 * loss(11, 0)
     assert loss(3, 2) == 0 and losses.probe_loss(embedding, embedding, weight, fitted) == 0
+
+
+def test_a_linear_head_is_found_where_there_is_one() -> None:
+    generator = torch.Generator().manual_seed(2)
+    weight, bias = torch.randn(6, 4, generator=generator), torch.randn(6, generator=generator)
+    x = torch.randn(3, 2, 25, 4, generator=generator)  # batches of two mixtures
+    values = x @ weight.T + bias
+    counts = (torch.rand(3, 2, 25, generator=generator) < 0.8).float()
+    values[counts == 0] = 100  # columns that do not count
+    found = probe.linear_head(zip(x, values, counts))
+    assert torch.allclose(found[0], weight, atol=1e-4) and torch.allclose(found[1], bias, atol=1e-4)
