@@ -112,9 +112,6 @@ typedef struct {
     size_t step, apart;
 } fetch;
 
-/* Bytes ahead that a tile fetches what it reads itself. */
-#define AHEAD 4096
-
 /* R tokens by V vectors of outputs from `lane` on; R, V and storage are constants where this is inlined. `panel` holds the
  * weights of the outputs from `first` on, a multiple of AUMD_LANES. */
 INLINE void linear_tile(float *y, size_t ldy, const float *x, size_t ldx, const float *scale, const aumd_matrix *w,
@@ -158,20 +155,17 @@ INLINE void linear_tile(float *y, size_t ldy, const float *x, size_t ldx, const 
     }
 }
 
-/* Weights come from beyond the caches. A recurrent step has one tile that reads each once, and fetches it a little ahead: the
- * processor's own prefetching ends at a page. Where many tiles read the same weights, the first would wait for all of them,
- * so the tiles before share the fetching. */
+/* Weights come from beyond the caches, and the processor's own prefetching ends at a page. So a tile asks for the weights of
+ * the next outputs, at the pace at which it reads its own; where many tiles of tokens read the same weights, they share the
+ * asking. */
 INLINE void linear_rows(float *y, size_t ldy, const float *x, size_t ldx, const float *scale, const aumd_matrix *w,
                         const void *panel, size_t first, size_t lane, size_t T, int accumulate, const int V,
                         const int storage) {
     const size_t line = AUMD_LANES * (storage == AUMD_BFLOAT16 ? 2 : 4), block = w->in * line, tiles = T / ROWS;
     const size_t blocks = ((size_t)V * VL + AUMD_LANES - 1) / AUMD_LANES;
     const char *from = (const char *)panel + (lane - first) / AUMD_LANES * block;
-    fetch next = {from + AHEAD, line, block};
-    if (tiles > 1) {
-        size_t step = (line + tiles - 1) / tiles;
-        next = (fetch){from + blocks * block, step, step * w->in};
-    }
+    const size_t step = tiles > 1 ? (line + tiles - 1) / tiles : line;
+    fetch next = {from + blocks * block, step, step * w->in};
     size_t t = 0;
 #define TILES(rows)                                                                                                         \
     for (; t + (rows) <= T; t += (rows)) {                                                                                  \

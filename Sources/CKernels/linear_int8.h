@@ -71,7 +71,7 @@ INLINE void dot_tile(float *y, size_t ldy, const dot_input *q, size_t ldq, const
 #pragma clang loop unroll(full)
         for (int g = 0; g < G; g++) {
             const int8_t *from = values + (size_t)g * stride + step * 64;
-            __builtin_prefetch(from + AHEAD);
+            __builtin_prefetch(from + G * stride); /* the next outputs', as in linear_rows */
 #pragma clang loop unroll(full)
             for (int p = 0; p < DOT_PARTS; p++) weights[g * DOT_PARTS + p] = dot_weights(from + p * DOT_BYTES);
         }
