@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Chooses a model folder's thresholds on validation streams: best event F1 at a stated rate of false alarms.
 
-python3 Training/calibrate.py MODEL --streams STREAMS --binary aumd [--rate 20] [--curve FILE] [--dry-run]
+python3 Training/calibrate.py MODEL --streams STREAMS --binary aumd [--rate 20] [--taken-back 0.35] [--curve FILE] [--dry-run]
 
 STREAMS is what make_streams.py wrote. Scores are those that the program confirms. Rewrites `thresholds` in
-MODEL/config.json. --curve keeps the operating points that none beats: F1 against false alarms an hour.
+MODEL/config.json. --curve keeps the operating points that none beats: F1 against false alarms an hour. Thresholds of provisional
+scores are as low as they can be for a stated share of events that are taken back.
 """
 
 from __future__ import annotations
@@ -15,14 +16,16 @@ from pathlib import Path
 
 import numpy as np
 
-from aumd_training import eventcalibration, streamset
+from aumd_training import eventcalibration, provisional, streamset
 from aumd_training.data import NOISE_LABELS
 
 #: False alarms an hour, all labels together, that thresholds are chosen for: in streams where a new clip begins every few
 #: seconds. Fewer cost more of the true events than they are worth; --curve has the trade-off.
 RATE = 20.0
-#: Log odds added to `on` for the provisional track: evaluate_streams.py tells what each does.
-PROVISIONAL = -0.5
+#: Share of provisional events, soundscapes and held-out streams together, that may be taken back.
+TAKEN_BACK = 0.35
+#: Shares of which the command tells what they would do.
+SHARES = (0.1, 0.2, 0.3, 0.35, 0.4, 0.5, 0.6)
 
 
 def main() -> None:
@@ -33,18 +36,19 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=RATE, help=f"false alarms an hour over all labels; {RATE:g} unless told")
     parser.add_argument("--curve", type=Path, help="write the curve here, as JSON")
     parser.add_argument(
-        "--provisional", type=float, default=PROVISIONAL, metavar="SHIFT",
-        help=f"log odds added to `on` for provisional scores; {PROVISIONAL:g} unless told",
+        "--taken-back", type=float, default=TAKEN_BACK, metavar="SHARE",
+        help=f"of provisional events that may be taken back; {TAKEN_BACK:g} unless told",
     )
     parser.add_argument("--dry-run", action="store_true", help="leave MODEL as it is")
     arguments = parser.parse_args()
     path = arguments.model / "config.json"
     config = json.loads(path.read_text(encoding="utf-8"))
     names, folder = list(config["id2label"].values()), arguments.streams / "validation"
-    lines = {}
+    lines, tracks = {}, []
     for part in ("soundscapes", "heldout"):
         runs = streamset.heard(arguments.binary, arguments.model, folder / part, names)
-        lines[part] = streamset.timeline(runs, folder / part, names)
+        tracks.append({track: streamset.timeline(runs, folder / part, names, track) for track in ("provisional", "confirmed")})
+        lines[part] = tracks[-1]["confirmed"]
     references = lines["soundscapes"].references(config["parents"], NOISE_LABELS)
     allowed = lines["heldout"].allowed(config["parents"])
     points = eventcalibration.operating_points(
@@ -56,7 +60,10 @@ def main() -> None:
         print(f"price {p['price']:g}, margin {p['margin']:g}: F1 {p['f1']:.3f}, {p['false_per_hour']:.1f} false alarms an hour")
     print(f"chosen: F1 {point['f1']:.3f} at {point['false_per_hour']:.2f} false alarms an hour on the validation split")
     on = np.array(point["on"])
-    early = eventcalibration.shifted(on, arguments.provisional)
+    for share in SHARES:
+        told = provisional.figures(tracks, references, on, provisional.choose(tracks, on, share))
+        print(f"taken back at most {share:g}: " + ", ".join(f"{name} {value:.3f}" for name, value in told.items()))
+    early = provisional.choose(tracks, on, arguments.taken_back)
     thresholds = {
         name: {"on": round(a, 4), "off": round(eventcalibration.HYSTERESIS * a, 4), "provisional_on": round(b, 4)}
         for name, a, b in zip(names, on.tolist(), early.tolist())

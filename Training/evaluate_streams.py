@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from aumd_training import eventcalibration, eventmetrics, program, provisional, streamset
+from aumd_training import eventcalibration, eventmetrics, program, streamset
 from aumd_training.annotation import Event, events_of
 from aumd_training.corpus import read_labels
 from aumd_training.data import NOISE_LABELS
@@ -72,10 +72,6 @@ def measure_program(arguments: argparse.Namespace, config: dict, names: list[str
     )
     out["false_labels"] = dict(Counter(told.label for _, told in closed).most_common(12))
     out["retractions_heldout"] = eventmetrics.retraction_rate(quiet)
-    on = np.array([config["thresholds"][name]["on"] for name in names])
-    both = {"confirmed": line, "provisional": streamset.timeline(scapes, test / "soundscapes", names, "provisional")}
-    early = streamset.timeline(quiet, test / "heldout", names, "provisional")
-    out["provisional"] = [provisional.figures(both, references, early, allowed, on, shift) for shift in provisional.SHIFTS]
     return out, lines
 
 

@@ -1,4 +1,4 @@
-"""What a threshold of its own would do for the provisional track: sooner, against more that is taken back."""
+"""A threshold of its own for each label's provisional scores: sooner, against more that is taken back."""
 
 from __future__ import annotations
 
@@ -7,57 +7,88 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from .annotation import Event
-from .eventcalibration import cut, is_false, shifted
+from .eventcalibration import HIGHEST, HYSTERESIS, shifted
 from .program import LATENCY
+from .segments import segments
 from .timeline import Timeline
 
-#: Added to the log odds of each label's `on`, for the provisional track alone.
-SHIFTS = (0.0, -0.5, -1.0, -1.5, -2.0, -3.0)
+#: Added to the log odds of a label's `on`, from the most careful to the hastiest.
+SHIFTS = np.arange(2.0, -8.25, -0.25)
+#: Events of a label assumed to be taken back as often as all labels' are, before any are seen.
+PRIOR = 4.0
 #: Seconds after the onset by which a provisional event should have opened.
 PROMPT = 0.35
 #: A score that was up before the sound is not its own, seconds.
 EARLY = 0.2
+#: Seconds that the onsets of the two tracks may lie apart, as in the program.
 NEAR = 1.0
 
 
-def openings(line: Timeline, c: int, on: float) -> tuple[np.ndarray, np.ndarray]:
-    """Segments of label `c`, (n, 3), and when each can be told: at the end of the column that reaches `on`; seconds."""
-    found = cut(line, c, on)
-    return found, found[:, 2] + line.column / 2 + LATENCY
+def openings(line: Timeline, c: int, early: float, on: float) -> np.ndarray:
+    """Provisional segments of label `c`, (n, 3): onset, offset, and when it can be told, at the end of the column that
+    reaches `early`; seconds. `on` is the label's threshold for confirmed scores, of which `off` is a share."""
+    found = segments(line.scores[:, c], early, min(early, HYSTERESIS * on), line.centres)
+    return np.column_stack([found[:, :2], found[:, 2] + line.column / 2 + LATENCY])
+
+
+def confirmed(line: Timeline, c: int, on: float) -> np.ndarray:
+    """Confirmed segments of label `c`, (n, 3)."""
+    return segments(line.scores[:, c], on, HYSTERESIS * on, line.centres)
+
+
+def is_taken_back(found: np.ndarray, sure: np.ndarray) -> np.ndarray:
+    """Which provisional segments have no confirmed one near; (n) bool."""
+    out = np.ones(len(found), bool)
+    for i, (start, end, _) in enumerate(found):
+        out[i] = not ((np.abs(sure[:, 0] - start) <= NEAR) | ((sure[:, 0] <= end) & (start <= sure[:, 1]))).any()
+    return out
+
+
+def choose(streams: Sequence[Mapping[str, Timeline]], on: np.ndarray, share: float) -> np.ndarray:
+    """For each label the lowest threshold down to which at most `share` of its provisional events are taken back, (C).
+
+    streams: timelines of both tracks, by name. A label with few events is judged by the others' too.
+    """
+    tried = np.stack([np.minimum(shifted(on, shift), HIGHEST) for shift in SHIFTS], 1)  # (C, shifts)
+    opened, taken = np.zeros(tried.shape), np.zeros(tried.shape)
+    for lines in streams:
+        for c in range(len(on)):
+            sure = confirmed(lines["confirmed"], c, on[c])
+            for i, early in enumerate(tried[c]):
+                found = openings(lines["provisional"], c, early, on[c])
+                opened[c, i] += len(found)
+                taken[c, i] += is_taken_back(found, sure).sum()
+    usual = taken.sum(0) / np.maximum(1, opened.sum(0))
+    judged = (taken + PRIOR * usual) / (opened + PRIOR)
+    too_many = judged > share
+    last = np.where(too_many.any(1), np.maximum(too_many.argmax(1) - 1, 0), len(SHIFTS) - 1)
+    return tried[np.arange(len(on)), last]
 
 
 def figures(
-    scapes: Mapping[str, Timeline], references: Sequence[Event], heldout: Timeline, allowed: np.ndarray, on: np.ndarray,
-    shift: float,
+    streams: Sequence[Mapping[str, Timeline]], references: Sequence[Event], on: np.ndarray, early: np.ndarray
 ) -> dict[str, float]:
-    """Of the sounds that the confirmed track finds: when the provisional one opens. And how much of it is not confirmed.
+    """Of the sounds that the confirmed track finds in the first of the streams: when the provisional one opens, seconds.
 
-    scapes: timelines of both tracks; heldout: the provisional track; on (C).
+    And of all that it opens in any of them, the share that is taken back. on, early (C).
     """
-    own, delays, missed, opened, unconfirmed, alarms = shifted(on, shift), [], 0, 0, 0, 0
-    for c, name in enumerate(heldout.names):
-        onsets = np.array([e.onset for e in references if e.label == name])
-        found, told = openings(scapes["provisional"], c, own[c])
-        sure = cut(scapes["confirmed"], c, on[c])
-        for onset in onsets:
-            if not len(sure) or np.abs(sure[:, 0] - onset).min() > NEAR:
-                continue
-            ours = told[(found[:, 0] >= onset - EARLY) & (found[:, 0] <= onset + NEAR)]
-            if len(ours):
-                delays.append(float(ours[0] - onset))
-            else:
-                missed += 1
-        opened += len(found)
-        for start, end, _ in found:
-            near = (np.abs(sure[:, 0] - start) <= NEAR) | ((sure[:, 0] <= end) & (start <= sure[:, 1]))
-            unconfirmed += not near.any()
-        noise, _ = openings(heldout, c, own[c])
-        if len(noise):
-            alarms += int(is_false(noise, allowed[:, c], heldout.centres).sum())
-    heard = len(delays) + missed
+    delays, missed, opened, taken = [], 0, 0, 0
+    for place, lines in enumerate(streams):
+        for c, name in enumerate(lines["confirmed"].names):
+            found = openings(lines["provisional"], c, early[c], on[c])
+            sure = confirmed(lines["confirmed"], c, on[c])
+            opened += len(found)
+            taken += int(is_taken_back(found, sure).sum())
+            for onset in (e.onset for e in references if place == 0 and e.label == name):
+                if not len(sure) or np.abs(sure[:, 0] - onset).min() > NEAR:
+                    continue
+                ours = found[(found[:, 0] >= onset - EARLY) & (found[:, 0] <= onset + NEAR), 2]
+                if len(ours):
+                    delays.append(float(ours[0] - onset))
+                else:
+                    missed += 1
+    heard = max(1, len(delays) + missed)
     return {
-        "shift": shift, "confirmed_sounds": heard, "announced": len(delays) / max(1, heard),
-        "delay_median": float(np.median(delays)) if delays else float("nan"),
-        "within_0.35_s": float(np.sum(np.array(delays) <= PROMPT) / max(1, heard)),
-        "not_confirmed": unconfirmed / max(1, opened), "false_per_hour": alarms / (heldout.seconds / 3600),
+        "announced": len(delays) / heard, "within_0.35_s": float(np.sum(np.array(delays) <= PROMPT) / heard),
+        "delay_median": float(np.median(delays)) if delays else float("nan"), "taken_back": taken / max(1, opened),
     }

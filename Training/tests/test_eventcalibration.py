@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from aumd_training import eventcalibration as ec
+from aumd_training import provisional
 from aumd_training.annotation import Event, Sound
-from aumd_training.program import COLUMN, Heard, Told
+from aumd_training.program import COLUMN, LATENCY, Heard, Told
 from aumd_training.timeline import join
 
 NAMES = ["Dog", "Speech"]
@@ -96,3 +97,30 @@ def test_f1_by_sed_eval() -> None:
     found = eventmetrics.event_f1(references, [Event(1.1, 3.0, "Dog"), Event(3.1, 4.1, "Speech"), Event(8.0, 9.0, "Dog")])
     assert found["onset_f_measure"] == pytest.approx(0.75)
     assert found["onset_offset_f_measure"] == pytest.approx(0.5)
+
+
+def both_tracks(provisional: np.ndarray, confirmed: np.ndarray) -> dict:
+    return {name: join([scores], [[]], NAMES, COLUMN) for name, scores in (("provisional", provisional), ("confirmed", confirmed))}
+
+
+def test_provisional_thresholds_are_as_low_as_what_is_taken_back_allows() -> None:
+    """Provisional scores of 0.3 and of 0.98 are confirmed, lower ones are not; those of the other label never are."""
+    sure, unsure = [(at, 0.9) for at in range(20, 380, 40)], [(at, 0.1) for at in range(40, 380, 40)]
+    early = trace(*((at, 0.3 if at % 80 == 20 else 0.98) for at, _ in sure), *unsure)
+    early[100:105, 1] = early[200:205, 1] = early[300:305, 1] = 0.9
+    streams, on = [both_tracks(early, trace(*sure))], np.array([0.8, 0.5])
+    for share in (0.25, 0.4):
+        dog, speech = provisional.choose(streams, on, share)
+        assert 0.1 < dog <= 0.3
+        assert speech > 0.8  # the most careful that is tried
+    careless = provisional.choose(streams, on, 0.99)
+    assert careless[0] < 0.1
+
+
+def test_what_provisional_thresholds_do() -> None:
+    """Of two sounds one is told at once, one never; of two events one is taken back."""
+    streams = [both_tracks(trace((50, 0.9), (300, 0.9)), trace((50, 0.9), (150, 0.9)))]
+    references = [Event(at * COLUMN, (at + 5) * COLUMN, "Dog") for at in (50, 150)]
+    told = provisional.figures(streams, references, np.array([0.5, 0.5]), np.array([0.5, 0.5]))
+    assert (told["announced"], told["within_0.35_s"], told["taken_back"]) == (0.5, 0.5, 0.5)
+    assert told["delay_median"] == pytest.approx(COLUMN + LATENCY)
