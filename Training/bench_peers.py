@@ -81,11 +81,12 @@ def milliseconds(body: Callable[[], object]) -> float:
     return 1000 * (time.perf_counter() - start)
 
 
-def aumd(program: str, shape: str, tokens: int, weights: str) -> float:
-    """Milliseconds of the offline clip, as the program says."""
-    command = [program, "bench", "--shape", shape, "--weights", weights, "--tokens", str(tokens), "--runs", "3", "--json"]
+def aumd(program: str, shape: str, weights: str, stage: str, tokens: int, runs: int) -> float:
+    """Milliseconds of one stage, by the beginning of its name, as the program says; median of `runs`."""
+    sizes = ["--shape", shape, "--weights", weights, "--tokens", str(tokens)]
+    command = [program, "bench", *sizes, "--runs", str(runs), "--json"]
     report = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    return next(s["milliseconds"] for s in report["stages"] if s["name"].startswith("offline"))
+    return next(s["milliseconds"] for s in report["stages"] if s["name"].startswith(stage))
 
 
 @torch.inference_mode()
@@ -102,7 +103,7 @@ def compare(program: str, shape: str, tokens: int, weights: str, runs: int) -> d
     for run in range(runs + 1):
         for name, body in peers.items():
             times[name].append(milliseconds(body))
-        times["aumd"].append(aumd(program, shape, tokens, weights))
+        times["aumd"].append(aumd(program, shape, weights, "offline", tokens, 3))
         if run == 0:
             for values in times.values():
                 values.clear()
