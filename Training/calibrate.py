@@ -60,10 +60,11 @@ def main() -> None:
         print(f"price {p['price']:g}, margin {p['margin']:g}: F1 {p['f1']:.3f}, {p['false_per_hour']:.1f} false alarms an hour")
     print(f"chosen: F1 {point['f1']:.3f} at {point['false_per_hour']:.2f} false alarms an hour on the validation split")
     on = np.array(point["on"])
+    trials = provisional.trials(tracks, on)
     for share in SHARES:
-        told = provisional.figures(tracks, references, on, provisional.choose(tracks, on, share))
+        told = provisional.figures(tracks, references, on, trials.choose(share))
         print(f"taken back at most {share:g}: " + ", ".join(f"{name} {value:.3f}" for name, value in told.items()))
-    early = provisional.choose(tracks, on, arguments.taken_back)
+    early = trials.choose(arguments.taken_back)
     thresholds = {
         name: {"on": round(a, 4), "off": round(eventcalibration.HYSTERESIS * a, 4), "provisional_on": round(b, 4)}
         for name, a, b in zip(names, on.tolist(), early.tolist())

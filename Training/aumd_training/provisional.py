@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -38,31 +39,42 @@ def confirmed(line: Timeline, c: int, on: float) -> np.ndarray:
 
 def is_taken_back(found: np.ndarray, sure: np.ndarray) -> np.ndarray:
     """Which provisional segments have no confirmed one near; (n) bool."""
-    out = np.ones(len(found), bool)
-    for i, (start, end, _) in enumerate(found):
-        out[i] = not ((np.abs(sure[:, 0] - start) <= NEAR) | ((sure[:, 0] <= end) & (start <= sure[:, 1]))).any()
-    return out
+    near = np.abs(sure[:, 0] - found[:, :1]) <= NEAR
+    together = (sure[:, 0] <= found[:, 1:2]) & (found[:, :1] <= sure[:, 1])
+    return ~(near | together).any(1)
 
 
-def choose(streams: Sequence[Mapping[str, Timeline]], on: np.ndarray, share: float) -> np.ndarray:
-    """For each label the lowest threshold down to which at most `share` of its provisional events are taken back, (C).
+@dataclass
+class Trials:
+    """What each threshold that is tried would open and take back."""
 
-    streams: timelines of both tracks, by name. A label with few events is judged by the others' too.
-    """
-    tried = np.stack([np.minimum(shifted(on, shift), HIGHEST) for shift in SHIFTS], 1)  # (C, shifts)
-    opened, taken = np.zeros(tried.shape), np.zeros(tried.shape)
+    tried: np.ndarray  # (C, shifts)
+    opened: np.ndarray  # (C, shifts), events
+    taken: np.ndarray  # (C, shifts), of them taken back
+
+    def choose(self, share: float) -> np.ndarray:
+        """For each label the lowest threshold down to which at most `share` of its provisional events are taken back, (C).
+
+        A label with few events is judged by the others' too.
+        """
+        usual = self.taken.sum(0) / np.maximum(1, self.opened.sum(0))
+        too_many = (self.taken + PRIOR * usual) / (self.opened + PRIOR) > share
+        last = np.where(too_many.any(1), np.maximum(too_many.argmax(1) - 1, 0), len(SHIFTS) - 1)
+        return self.tried[np.arange(len(last)), last]
+
+
+def trials(streams: Sequence[Mapping[str, Timeline]], on: np.ndarray) -> Trials:
+    """streams: timelines of both tracks, by name; on (C): thresholds of the confirmed one."""
+    tried = np.stack([np.minimum(shifted(on, shift), HIGHEST) for shift in SHIFTS], 1)
+    out = Trials(tried, np.zeros(tried.shape), np.zeros(tried.shape))
     for lines in streams:
         for c in range(len(on)):
             sure = confirmed(lines["confirmed"], c, on[c])
             for i, early in enumerate(tried[c]):
                 found = openings(lines["provisional"], c, early, on[c])
-                opened[c, i] += len(found)
-                taken[c, i] += is_taken_back(found, sure).sum()
-    usual = taken.sum(0) / np.maximum(1, opened.sum(0))
-    judged = (taken + PRIOR * usual) / (opened + PRIOR)
-    too_many = judged > share
-    last = np.where(too_many.any(1), np.maximum(too_many.argmax(1) - 1, 0), len(SHIFTS) - 1)
-    return tried[np.arange(len(on)), last]
+                out.opened[c, i] += len(found)
+                out.taken[c, i] += is_taken_back(found, sure).sum()
+    return out
 
 
 def figures(

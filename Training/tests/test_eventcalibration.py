@@ -108,13 +108,12 @@ def test_provisional_thresholds_are_as_low_as_what_is_taken_back_allows() -> Non
     sure, unsure = [(at, 0.9) for at in range(20, 380, 40)], [(at, 0.1) for at in range(40, 380, 40)]
     early = trace(*((at, 0.3 if at % 80 == 20 else 0.98) for at, _ in sure), *unsure)
     early[100:105, 1] = early[200:205, 1] = early[300:305, 1] = 0.9
-    streams, on = [both_tracks(early, trace(*sure))], np.array([0.8, 0.5])
+    trials = provisional.trials([both_tracks(early, trace(*sure))], np.array([0.8, 0.5]))
     for share in (0.25, 0.4):
-        dog, speech = provisional.choose(streams, on, share)
+        dog, speech = trials.choose(share)
         assert 0.1 < dog <= 0.3
         assert speech > 0.8  # the most careful that is tried
-    careless = provisional.choose(streams, on, 0.99)
-    assert careless[0] < 0.1
+    assert trials.choose(0.99)[0] < 0.1
 
 
 def test_what_provisional_thresholds_do() -> None:
