@@ -41,8 +41,9 @@ Mixtures of one to four clips at random times and levels, made while training: s
 responses, lost bands, hiss and hum, 8-bit samples, peaks from -50 to 0 dBFS, and noise or silence alone. Targets a column:
 the labels of the clips that stand out there; labels that cannot be known there do not count. Losses: binary cross-entropy a
 column and a clip, and the squared error to YAMNet's embedding, both over all of it and over the directions in which a linear
-probe finds our labels. Each batch runs with the backward direction absent, cut at random right edges, or full. AdamW,
-learning rate annealed by a half cosine; the weights are an exponential average.
+probe finds our labels. Each batch runs with the backward direction absent, cut at random right edges, or full; in the last run
+mixtures also followed each other as streams of up to eight. AdamW, learning rate annealed by a half cosine; the weights are an
+exponential average.
 {runs}
 `Training/README.md` has the commands.
 """
@@ -51,7 +52,8 @@ _THRESHOLDS = """## Thresholds
 
 `on`, `off` and `provisional_on` in `config.json` were chosen by `Training/calibrate.py` on streams of the validation split:
 for each label the `on` that is best for events at a stated number of false alarms an hour (20 unless it is told another),
-measured on halves of the streams that the choice had not heard. They were not chosen on the test split.
+measured on halves of the streams that the choice had not heard; and the `provisional_on` that is lowest while no more than a
+fifth of the label's provisional events is taken back there. They were not chosen on the test split.
 """
 
 _WEAKNESSES = """## Known weaknesses
@@ -60,7 +62,6 @@ _WEAKNESSES = """## Known weaknesses
 - Labels that rest on General MIDI or generated clips (most single instruments, white and pink noise, mains hum, silence,
   tubular bells) have flattering figures; expect less from real instruments. The same soundfont is in all splits.
 - Steady broadband noise near -60 to -45 dBFS may be called Silence and Noise at once; a faint 50 Hz hum at -50 dBFS is Silence.
-- It was trained on 4.8 s at a time. In a long stream, what went before colours the provisional scores of what follows.
 - Short sounds in noise and far sounds are often missed. Sounds outside its labels are taken for the nearest label it knows.
 - Mechanisms, Clicking, and Burst, pop stand for a washing machine, mouse clicks and an opening can only.
 - A score says to the 160 ms column when a sound is there. aumd moves the onset to the steepest rise of the spectrum nearby, which
