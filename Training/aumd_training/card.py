@@ -43,7 +43,7 @@ the labels of the clips that stand out there; labels that cannot be known there 
 column and a clip, and the squared error to YAMNet's embedding, both over all of it and over the directions in which a linear
 probe finds our labels. Each batch runs with the backward direction absent, cut at random right edges, or full; in the last run
 mixtures also followed each other as streams of up to eight. AdamW, learning rate annealed by a half cosine; the weights are an
-exponential average.
+exponential average, mixed with three tenths of those that the last run started from.
 {runs}
 `Training/README.md` has the commands.
 """
