@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .annotation import Event
-from .eventcalibration import HIGHEST, HYSTERESIS, shifted
+from .eventcalibration import HIGHEST, HYSTERESIS, cut, shifted
 from .program import LATENCY
 from .segments import segments
 from .timeline import Timeline
@@ -30,11 +30,6 @@ def openings(line: Timeline, c: int, early: float, on: float) -> np.ndarray:
     reaches `early`; seconds. `on` is the label's threshold for confirmed scores, of which `off` is a share."""
     found = segments(line.scores[:, c], early, min(early, HYSTERESIS * on), line.centres)
     return np.column_stack([found[:, :2], found[:, 2] + line.column / 2 + LATENCY])
-
-
-def confirmed(line: Timeline, c: int, on: float) -> np.ndarray:
-    """Confirmed segments of label `c`, (n, 3)."""
-    return segments(line.scores[:, c], on, HYSTERESIS * on, line.centres)
 
 
 def is_taken_back(found: np.ndarray, sure: np.ndarray) -> np.ndarray:
@@ -69,7 +64,7 @@ def trials(streams: Sequence[Mapping[str, Timeline]], on: np.ndarray) -> Trials:
     out = Trials(tried, np.zeros(tried.shape), np.zeros(tried.shape))
     for lines in streams:
         for c in range(len(on)):
-            sure = confirmed(lines["confirmed"], c, on[c])
+            sure = cut(lines["confirmed"], c, on[c])
             for i, early in enumerate(tried[c]):
                 found = openings(lines["provisional"], c, early, on[c])
                 out.opened[c, i] += len(found)
@@ -88,7 +83,7 @@ def figures(
     for place, lines in enumerate(streams):
         for c, name in enumerate(lines["confirmed"].names):
             found = openings(lines["provisional"], c, early[c], on[c])
-            sure = confirmed(lines["confirmed"], c, on[c])
+            sure = cut(lines["confirmed"], c, on[c])
             opened += len(found)
             taken += int(is_taken_back(found, sure).sum())
             for onset in (e.onset for e in references if place == 0 and e.label == name):
