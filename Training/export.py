@@ -35,12 +35,15 @@ def main() -> None:
     if arguments.average:
         other, _ = modelfolder.trained(arguments.average)
         weights = {n: torch.lerp(t, other[n], arguments.share) for n, t in weights.items()}
+    history = modelfolder.runs(checkpoint)
+    if arguments.average:
+        history[-1]["mixed"] = arguments.share
     torch.save({"averaged": weights}, run / "exported.pth")
     tensors = {n: t.half() for n, t in weights.items()}
     labels = read_labels(Path(settings["corpus"]) / "labels.csv")
     config = modelfolder.describe(
         tensors, labels, name=arguments.name, license="cc-by-nc-4.0", dual_mode=True,
-        parents=ontology.ancestors([label.name for label in labels]), training=modelfolder.runs(checkpoint),
+        parents=ontology.ancestors([label.name for label in labels]), training=history,
     )
     parameters = sum(t.numel() for t in tensors.values())
     modelfolder.write(arguments.outdir, config, tensors, card.write(config, parameters, {}))

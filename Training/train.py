@@ -121,7 +121,7 @@ class Trainer:
         state = {
             "model": self.model.state_dict(), "averaged": self.averaged.state_dict(),
             "optimizer": self.optimizer.state_dict(), "step": self.step, "seconds": self.seconds,
-            "sizes": asdict(self.sizes), "before": self.before,
+            "sizes": asdict(self.sizes), "before": self.before, "joined": max(self.config.joined),
         }
         torch.save(state, self.run / "checkpoint.new")
         (self.run / "checkpoint.new").replace(self.run / "checkpoint.pth")

@@ -25,8 +25,11 @@ class CheckpointError(Exception):
 
 
 def runs(checkpoint: Mapping) -> list[dict]:
-    """The runs behind a checkpoint, first to last: layers, steps and seconds of each."""
-    own = {"n_layer": checkpoint["sizes"]["n_layer"], "steps": checkpoint["step"], "seconds": checkpoint["seconds"]}
+    """The runs behind a checkpoint, first to last: layers, steps, seconds and the longest stream, in mixtures, of each."""
+    own = {
+        "n_layer": checkpoint["sizes"]["n_layer"], "steps": checkpoint["step"], "seconds": checkpoint["seconds"],
+        "joined": checkpoint.get("joined", 1),
+    }
     return [*checkpoint.get("before", []), own]
 
 

@@ -97,10 +97,10 @@ def test_only_the_same_shape_grows(model: AudioMamba) -> None:
 
 def test_training_goes_on_from_what_a_folder_or_a_checkpoint_holds(model: AudioMamba, tmp_path: Path) -> None:
     """A folder has the weights in F16 and no teacher's head; both tell the runs so far."""
-    runs = [{"n_layer": 2, "steps": 5, "seconds": 7.0}, {"n_layer": 3, "steps": 9, "seconds": 8.0}]
+    runs = [{"n_layer": 2, "steps": 5, "seconds": 7.0}, {"n_layer": 3, "steps": 9, "seconds": 8.0, "joined": 4}]
     half = {name: tensor.half() for name, tensor in model.state_dict().items()}
     modelfolder.write(tmp_path, {"training": runs}, half, "")
-    state = {"averaged": model.state_dict(), "sizes": {"n_layer": 3}, "step": 9, "seconds": 8.0, "before": runs[:1]}
+    state = {"averaged": model.state_dict(), "sizes": {"n_layer": 3}, "step": 9, "seconds": 8.0, "joined": 4, "before": runs[:1]}
     torch.save(state, tmp_path / "checkpoint.pth")
     for start, tolerance in ((tmp_path, 1e-2), (tmp_path / "checkpoint.pth", 1e-7)):
         weights, before = modelfolder.trained(start)
