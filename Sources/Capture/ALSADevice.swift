@@ -240,7 +240,7 @@ struct ALSADevice: ~Copyable {
                 least = end - start
                 best = (Int(waiting), start + least / 2 + slept)
             }
-            if least < 50_000 { break }
+            if least < 10_000 { break }
         }
         return best
     }
