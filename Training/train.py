@@ -29,6 +29,8 @@ from aumd_training.teacher import EMBEDDING
 
 #: Batches from which the teacher's head is fitted where there is none yet.
 FIT_BATCHES = 60
+#: Share of the batches in which the backward direction is cut at right edges.
+EDGES = 0.35
 
 
 @dataclass
@@ -50,6 +52,8 @@ class TrainConfig:
     teacher_weight: float = 4.0
     probe_weight: float = 1.0
     clip_weight: float = 1.0
+    scenes: float = 0.0  # share of the mixtures that are single sounds in a room's noise
+    provisional: float = 0.4  # share of the batches in which the backward direction is absent
     onset_weight: float = 1.0  # of a sound's first columns where the backward direction is absent
     validate_minutes: float = 12
     save_minutes: float = 4
@@ -84,9 +88,7 @@ class Trainer:
         self.step, self.seconds = 0, 0.0
         self.log_mel = LogMel().to(self.device)
         self.random = torch.Generator().manual_seed(config.seed)
-        members = [i for i, clip in enumerate(self.clips) if clip.split == "train"]
-        truth = torch.from_numpy(targets(self.clips, self.labels)[members])
-        self.probe = probe.fit(probe.clip_means(TeacherCache(self.cache), members), truth).to(self.device)
+        self.probe = probe.of_training(TeacherCache(self.cache), self.clips, self.labels).to(self.device)
         if starts and "teacher.weight" not in weights:
             self.fit_teacher()
 
@@ -94,7 +96,8 @@ class Trainer:
         """Endless batches of mixtures."""
         config = self.config
         mixtures = Mixtures(
-            self.cache, Path(config.corpus) / "teacher", self.clips, self.labels, config.columns, config.seed + self.step
+            self.cache, Path(config.corpus) / "teacher", self.clips, self.labels, config.columns, config.seed + self.step,
+            config.scenes,
         )
         return iter(DataLoader(mixtures, config.batch, num_workers=config.workers, prefetch_factor=6))
 
@@ -122,6 +125,7 @@ class Trainer:
             "model": self.model.state_dict(), "averaged": self.averaged.state_dict(),
             "optimizer": self.optimizer.state_dict(), "step": self.step, "seconds": self.seconds,
             "sizes": asdict(self.sizes), "before": self.before, "joined": max(self.config.joined),
+            "scenes": self.config.scenes,
         }
         torch.save(state, self.run / "checkpoint.new")
         (self.run / "checkpoint.new").replace(self.run / "checkpoint.pth")
@@ -145,9 +149,9 @@ class Trainer:
     def draw_mode(self, columns: int) -> tuple[bool, torch.Tensor | None]:
         """Dual mode: backward direction absent, cut at random right edges, or full."""
         draw = torch.rand((), generator=self.random).item()
-        if draw < 0.4:
+        if draw < self.config.provisional:
             return False, None
-        if draw < 0.75:
+        if draw < self.config.provisional + EDGES:
             edges, at = torch.zeros(columns, dtype=torch.uint8), 0
             while True:
                 at += int(torch.randint(8, 26, (), generator=self.random))

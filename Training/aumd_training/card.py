@@ -38,11 +38,13 @@ code of aumd is not affected. A second target was the embedding of YAMNet (Tenso
 ## Training
 
 Mixtures of one to four clips at random times and levels, made while training: speed and pitch, synthetic rooms, microphone
-responses, lost bands, hiss and hum, 8-bit samples, peaks from -50 to 0 dBFS, and noise or silence alone. Targets a column:
+responses, lost bands, hiss and hum, 8-bit samples, peaks from -50 to 0 dBFS, and noise or silence alone; or scenes, in which each clip's loudest sound stands 4 to 34 dB
+above a room's noise, much as the soundscapes below are made of other clips. Targets a column:
 the labels of the clips that stand out there; labels that cannot be known there do not count. Losses: binary cross-entropy a
 column and a clip, and the squared error to YAMNet's embedding, both over all of it and over the directions in which a linear
 probe finds our labels. Each batch runs with the backward direction absent, cut at random right edges, or full. AdamW,
-learning rate annealed by a half cosine; the weights are an exponential average.
+learning rate annealed by a half cosine; the weights are an exponential average. The probe's logits, as the predicted embedding
+has them, are a share of the shipped head's: both are linear in the encoder's output.
 {runs}
 `Training/README.md` has the commands.
 """
@@ -78,8 +80,10 @@ def duration(seconds: float) -> str:
 def _told(run: Mapping) -> str:
     """One run, as modelfolder.runs has it."""
     streams = f", in streams of up to {run['joined']}" if run.get("joined", 1) > 1 else ""
+    scenes = f", {run['scenes']:.0%} of them scenes" if run.get("scenes") else ""
+    probe = f", {run['probe']:.0%} of its logits from the probe" if run.get("probe") else ""
     mixed = f", its weights mixed with {run['mixed']:.0%} of those it started from" if "mixed" in run else ""
-    return f"{run['steps']} steps of 16 mixtures of 4.8 s with {run['n_layer']} layers{streams}{mixed}"
+    return f"{run['steps']} steps of 16 mixtures of 4.8 s with {run['n_layer']} layers{streams}{scenes}{probe}{mixed}"
 
 
 def _clips(figures: Mapping) -> list[str]:

@@ -15,6 +15,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 from . import synthesis
 from .corpus import AudioCache, Clip, Label, TeacherCache, targets
 from .features import COLUMN_SAMPLES, samples_for
+from .foreground import faded, sounding_part
 from .teacher import EMBEDDING, Teacher
 
 #: A column of a clip counts as sounding above this share of the clip's loudest column (-30 dB).
@@ -25,6 +26,9 @@ AUDIBLE = 0.16
 TEACHER_HEARS = 0.25
 #: Share of the mixtures that the teacher hears as a whole; in the others its target is the dominant clip, heard clean.
 HEARD = 0.75
+#: How far a scene's sounds, in their loudest column, stand above the room's noise, and the noise's rms; dB, dBFS.
+SCENE_SNR = (4.0, 34.0)
+SCENE_NOISE = (-66.0, -42.0)
 #: Labels that noise makes true or doubtful.
 NOISE_LABELS = ("Silence", "Noise", "White noise", "Pink noise", "Mains hum")
 
@@ -41,13 +45,15 @@ class Placed:
 class Mixtures(IterableDataset):
     """Endless examples (samples (n), target (T, C), known (T, C), embedding (T, 1024) float16, its weight (T)).
 
-    The embedding is the teacher's, standardised over the training split.
+    The embedding is the teacher's, standardised over the training split. A share `scenes` of the mixtures is single sounds in a
+    room's noise, as a microphone mostly hears them.
     """
 
     def __init__(
-        self, cache: Path, teacher: Path, clips: list[Clip], labels: list[Label], columns: int, seed: int
+        self, cache: Path, teacher: Path, clips: list[Clip], labels: list[Label], columns: int, seed: int,
+        scenes: float = 0.0,
     ) -> None:
-        self.cache, self.columns, self.count, self.seed = cache, columns, samples_for(columns), seed
+        self.cache, self.columns, self.count, self.seed, self.scenes = cache, columns, samples_for(columns), seed, scenes
         self.teacher_folder, self.label_set = teacher, labels
         self.labels = targets(clips, labels)  # (clips, C)
         names = [label.name for label in labels]
@@ -76,10 +82,17 @@ class Mixtures(IterableDataset):
         """Clips of silence keep their level and are mixed with nothing."""
         return self.silence is not None and self.labels[clip, self.silence] > 0
 
-    def place(self, clip: int) -> Placed:
-        """Cuts, distorts and places one clip at a random time; its loudest column has rms 0.1 (silence: as found)."""
+    def place(self, clip: int, single: bool = False) -> Placed:
+        """Cuts, distorts and places one clip at a random time; its loudest column has rms 0.1 (silence: as found).
+
+        `single`: only the clip's loudest sound, where it has one that pauses bound.
+        """
         r = self.random
         source = self.audio.clip(clip).astype(np.float32) / 32768
+        part = sounding_part(source) if single and not self.is_quiet(clip) else None
+        first = part[0] if part else 0
+        if part:
+            source = faded(source[part[0] : part[1]])
         speed = float(np.exp(r.uniform(-0.16, 0.16))) if r.random() < 0.4 else 1.0
         if speed != 1.0:
             source = synthesis.change_speed(source, speed)
@@ -98,36 +111,27 @@ class Mixtures(IterableDataset):
                 samples = synthesis.reverberate(samples, r)
             samples *= 0.1 / max(np.sqrt(energy.max()), 1e-4)
         centre = (np.arange(self.columns) * COLUMN_SAMPLES + COLUMN_SAMPLES // 2 - start) * speed
-        first, end = self.teacher.offsets[clip : clip + 2]
-        window = np.clip(np.rint(centre / TeacherCache.HOP - 1), 0, end - first - 1).astype(np.int64) + first
         present = (centre >= 0) & (centre < len(source) * speed)
+        row, end = self.teacher.offsets[clip : clip + 2]
+        window = np.clip(np.rint((first + centre) / TeacherCache.HOP - 1), 0, end - row - 1).astype(np.int64) + row
         return Placed(clip, samples, np.where(present, window, -1))
 
     def example(self) -> tuple[np.ndarray, ...]:
         """One mixture."""
         r = self.random
         placed: list[Placed] = []
+        scene = r.random() < self.scenes
         if r.random() > 0.06:
-            placed.append(self.place(self.draw_clip()))
+            placed.append(self.place(self.draw_clip(), scene))
             wanted = r.choice([1, 2, 3, 4], p=[0.45, 0.33, 0.15, 0.07])
             while len(placed) < wanted and not self.is_quiet(placed[0].clip):
                 extra = self.draw_clip()
                 if not self.is_quiet(extra):
-                    placed.append(self.place(extra))
+                    placed.append(self.place(extra, scene))
                     placed[-1].samples *= synthesis.decibels(r.uniform(-14, 8))
         quiet = not placed or self.is_quiet(placed[0].clip)
-        noise_rms = 0.0
         mixture = sum((p.samples for p in placed), np.zeros(self.count, np.float32))
-        if quiet:
-            gain = synthesis.decibels(r.uniform(-12, 0))
-            noise_rms = 0.0 if placed and r.random() < 0.6 else synthesis.decibels(r.uniform(-100, -30))
-        else:
-            peak = np.abs(mixture).max() + 1e-9
-            gain = synthesis.decibels(r.uniform(-14, -0.5) if r.random() < 0.5 else r.uniform(-50, -0.5)) / peak
-            if r.random() < 0.4:
-                noise_rms = synthesis.decibels(r.uniform(-90, -50))
-            if r.random() < 0.3:
-                noise_rms = max(noise_rms, 0.1 * gain * synthesis.decibels(-r.uniform(0, 30)))
+        gain, noise_rms = self.levels(float(np.abs(mixture).max()), bool(placed), quiet, scene)
         for p in placed:
             p.samples *= gain
         noise = synthesis.noise(self.bank, self.count, r) * noise_rms if noise_rms else np.zeros(self.count, np.float32)
@@ -141,6 +145,23 @@ class Mixtures(IterableDataset):
             embedding, weight = self.hear(mixture)
         embedding = np.clip((embedding - self.teacher.mean) / self.teacher.std, -5, 5)
         return mixture, target, known, embedding.astype(np.float16), weight
+
+    def levels(self, peak: float, sounds: bool, quiet: bool, scene: bool) -> tuple[float, float]:
+        """Gain of the clips, whose sum has `peak`, and rms of the noise (0: none)."""
+        r, noise_rms = self.random, 0.0
+        if quiet:
+            noise_rms = 0.0 if sounds and r.random() < 0.6 else synthesis.decibels(r.uniform(-100, -30))
+            return synthesis.decibels(r.uniform(-12, 0)), noise_rms
+        highest = synthesis.decibels(-0.5) / (peak + 1e-9)
+        if scene:
+            noise_rms = synthesis.decibels(r.uniform(*SCENE_NOISE))
+            return min(highest, noise_rms / 0.1 * synthesis.decibels(r.uniform(*SCENE_SNR))), noise_rms
+        gain = highest * synthesis.decibels(r.uniform(-13.5, 0) if r.random() < 0.5 else r.uniform(-49.5, 0))
+        if r.random() < 0.4:
+            noise_rms = synthesis.decibels(r.uniform(-90, -50))
+        if r.random() < 0.3:
+            noise_rms = max(noise_rms, 0.1 * gain * synthesis.decibels(-r.uniform(0, 30)))
+        return gain, noise_rms
 
     def hear(self, mixture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The teacher's embedding of the mixture itself, at a level that suits it: (T, 1024), weight (T).

@@ -53,14 +53,20 @@ def sounding_part(samples: np.ndarray) -> tuple[int, int] | None:
     return (start, end) if end - start >= SHORTEST * RATE else None
 
 
+def faded(samples: np.ndarray) -> np.ndarray:
+    """A copy with a short fade at both ends; samples (n), longer than both."""
+    out = samples.copy()
+    out[:FADE_IN] *= np.linspace(0, 1, FADE_IN, dtype=np.float32)
+    out[-FADE_OUT:] *= np.linspace(1, 0, FADE_OUT, dtype=np.float32)
+    return out
+
+
 def cut(samples: np.ndarray) -> np.ndarray | None:
     """The sounding part with short fades, peak 0.5; None where there is none."""
     part = sounding_part(samples)
     if part is None:
         return None
-    sound = samples[part[0] : part[1]].copy()
-    sound[:FADE_IN] *= np.linspace(0, 1, FADE_IN, dtype=np.float32)
-    sound[-FADE_OUT:] *= np.linspace(1, 0, FADE_OUT, dtype=np.float32)
+    sound = faded(samples[part[0] : part[1]])
     return sound * np.float32(0.5 / max(float(np.abs(sound).max()), 1e-4))
 
 

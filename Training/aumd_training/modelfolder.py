@@ -25,10 +25,10 @@ class CheckpointError(Exception):
 
 
 def runs(checkpoint: Mapping) -> list[dict]:
-    """The runs behind a checkpoint, first to last: layers, steps, seconds and the longest stream, in mixtures, of each."""
+    """The runs behind a checkpoint, first to last: layers, steps, seconds, the longest stream, in mixtures, and the share of scenes."""
     own = {
         "n_layer": checkpoint["sizes"]["n_layer"], "steps": checkpoint["step"], "seconds": checkpoint["seconds"],
-        "joined": checkpoint.get("joined", 1),
+        "joined": checkpoint.get("joined", 1), "scenes": checkpoint.get("scenes", 0.0),
     }
     return [*checkpoint.get("before", []), own]
 

@@ -6,14 +6,14 @@ directions among them matter, and what a mixture's embedding alone would say of 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .corpus import TeacherCache
+from .corpus import Clip, Label, TeacherCache, targets
 
 STEPS = 400
 LEARNING_RATE = 3e-3
@@ -46,6 +46,21 @@ def clip_means(cache: TeacherCache, clips: list[int]) -> Tensor:
         embedding = torch.from_numpy(cache.embeddings[cache.offsets[clip] : cache.offsets[clip + 1]].copy()).float()
         rows.append(((embedding - mean) / std).clamp(-5, 5).mean(0))
     return torch.stack(rows)
+
+
+def of_training(cache: TeacherCache, clips: Sequence[Clip], labels: Sequence[Label]) -> Probe:
+    """The probe of the training split."""
+    members = [i for i, clip in enumerate(clips) if clip.split == "train"]
+    return fit(clip_means(cache, members), torch.from_numpy(targets(clips, labels)[members]))
+
+
+def folded(head: tuple[Tensor, Tensor], teacher: tuple[Tensor, Tensor], probe: Probe, share: float) -> tuple[Tensor, Tensor]:
+    """Weight (C, D) and bias (C) of a head whose logits come to `share` from the probe on the predicted embedding.
+
+    head (C, D), (C) and teacher (1024, D), (1024): weight and bias. Both ways are linear in the features, so one head does.
+    """
+    through = probe.weight @ teacher[0], probe.logits(teacher[1])
+    return torch.lerp(head[0], through[0], share), torch.lerp(head[1], through[1], share)
 
 
 def linear_head(rows: Iterable[tuple[Tensor, Tensor, Tensor]]) -> tuple[Tensor, Tensor]:

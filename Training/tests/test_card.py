@@ -6,7 +6,7 @@ pytest.importorskip("sklearn", reason="needs scikit-learn")
 
 from aumd_training import card, modelfolder  # noqa: E402
 
-RUNS = [{"n_layer": 2, "steps": 10, "seconds": 3600}, {"n_layer": 3, "steps": 5, "seconds": 5400, "joined": 8}]
+RUNS = [{"n_layer": 2, "steps": 10, "seconds": 3600}, {"n_layer": 3, "steps": 5, "seconds": 5400, "joined": 8, "scenes": 0.0}]
 CONFIG = {
     "name": "aumd-test", "variant": "fo-bi", "n_layer": 3, "d_model": 48, "d_state": 8, "num_classes": 2, "training": RUNS,
 }
@@ -23,8 +23,8 @@ def test_unmeasured() -> None:
     assert "2.5 hours" in text and "1.50 M parameters" in text and "Not yet measured" in text
     assert "10 steps of 16 mixtures of 4.8 s with 2 layers, then 5 steps" in text
     assert "with 3 layers, in streams of up to 8." in text
-    mixed = CONFIG | {"training": [RUNS[1] | {"mixed": 0.3}]}
-    assert "up to 8, its weights mixed with 30% of those it started from." in card.write(mixed, 1_500_000, {})
+    mixed = CONFIG | {"training": [RUNS[1] | {"mixed": 0.3, "scenes": 0.4, "probe": 0.35}]}
+    assert "up to 8, 40% of them scenes, 35% of its logits from the probe, its weights mixed with 30% of those it started from." in card.write(mixed, 1_500_000, {})
 
 
 def test_measured() -> None:

@@ -44,7 +44,9 @@ def mixtures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mixtures:
     return Mixtures(tmp_path, tmp_path, clips, [Label(f"/m/{i}", name) for i, name in enumerate(NAMES)], 20, seed=3)
 
 
-def test_labels_are_on_only_where_their_clip_sounds(mixtures: Mixtures) -> None:
+@pytest.mark.parametrize("scenes", [0.0, 1.0])
+def test_labels_are_on_only_where_their_clip_sounds(mixtures: Mixtures, scenes: float) -> None:
+    mixtures.scenes = scenes
     examples = iter(mixtures)
     seen = np.zeros(3)
     for _ in range(150):
@@ -62,6 +64,22 @@ def test_labels_are_on_only_where_their_clip_sounds(mixtures: Mixtures) -> None:
         assert not (target[tones, 0] > 0).any()  # a tone is not silence
         assert target[:, 1:].max(1).sum() <= 4 * 11  # at most four clips of at most 1.2 s
     assert (seen > 10).all()
+
+
+def test_a_scene_has_a_clips_loudest_sound_alone(mixtures: Mixtures) -> None:
+    next(iter(mixtures))
+    clip = np.zeros(3 * 16000, np.int16)
+    clip[:8000], clip[40000:44000] = 1000, 16000  # two seconds apart
+
+    class Audio:
+        def clip(self, number: int) -> np.ndarray:
+            return clip
+
+    mixtures.audio = Audio()
+    for _ in range(50):
+        placed = mixtures.place(1, single=True)
+        assert (np.abs(placed.samples) > 0.03).sum() < 8000  # a room's tail aside, the quarter of a second at its fastest and slowest
+        assert (placed.teacher_row >= 0).sum() <= 3
 
 
 def test_teacher_hears_the_mixture_itself(mixtures: Mixtures) -> None:

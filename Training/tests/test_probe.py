@@ -46,3 +46,15 @@ def test_a_linear_head_is_found_where_there_is_one() -> None:
     values[counts == 0] = 100  # columns that do not count
     found = probe.linear_head(zip(x, values, counts))
     assert torch.allclose(found[0], weight, atol=1e-4) and torch.allclose(found[1], bias, atol=1e-4)
+
+
+def test_a_folded_head_is_the_two_ways_mixed(clips: tuple) -> None:
+    fitted = probe.fit(*clips)
+    generator = torch.Generator().manual_seed(3)
+    head = torch.randn(2, 6, generator=generator), torch.randn(2, generator=generator)
+    teacher = torch.randn(20, 6, generator=generator), torch.randn(20, generator=generator)
+    features = torch.randn(50, 6, generator=generator)
+    own, through = features @ head[0].T + head[1], fitted.logits(features @ teacher[0].T + teacher[1])
+    for share in (0.0, 0.35, 1.0):
+        weight, bias = probe.folded(head, teacher, fitted, share)
+        assert torch.allclose(features @ weight.T + bias, (1 - share) * own + share * through, atol=1e-4)
