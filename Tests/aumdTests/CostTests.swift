@@ -26,6 +26,17 @@ struct CostTests {
         #expect(try #require(counts[1]["analysis"]) - #require(counts[0]["analysis"]) < 3, "\(counts)")
     }
 
+    @Test("aumd bench measures what it was asked for, beside the machine's limits, in the order of the data flow")
+    func bench() throws {
+        let result = try Program.run("bench", "--runs", "1", "--only", "window", "--only", "recurrent", "--json")
+        #expect(result.status == 0, "\(result.errors)")
+        let report = try #require(try Line.all(result.output).first).fields
+        let stages = try #require(report["stages"] as? [[String: Any]])
+        #expect(stages.compactMap { $0["name"] as? String } == ["recurrent step", "window pass, 192 tokens"])
+        #expect(stages.compactMap { $0["share_of_limit"] as? Double }.filter { $0 > 0 }.count == 2)
+        #expect(try Program.run("bench", "--only", "kitchen").status == 64)
+    }
+
     @Test("The capture thread allocates nothing once the device is open")
     func captureAllocations() throws {
         try folder.makeScriptedDevice("formats \"S16_LE\"")

@@ -46,12 +46,28 @@ struct Stages {
     /// Of a window pass and an offline clip.
     let threads: Int
 
+    /// What can be measured, in the order of the report.
+    enum Kind: String, CaseIterable {
+        case frontend, recurrent, window, pipeline, offline
+    }
+
+    /// The stages of a kind that the model has; `tokens` are the lengths of offline clips, where it does not fix its own.
+    func measure(_ kind: Kind, tokens: [Int]) throws -> [Stage] {
+        switch kind {
+        case .frontend: [try frontend()]
+        case .recurrent: [try recurrentStep()].compactMap(\.self)
+        case .window: [try windowPass()].compactMap(\.self)
+        case .pipeline: [try pipeline()]
+        case .offline: (model.configuration.clipColumns == nil ? tokens : [0]).map(offline)
+        }
+    }
+
     private var columnSeconds: Double {
         Double(model.configuration.columnSamples) / Double(model.configuration.frontend.sampleRate)
     }
 
     /// One second of noise through the STFT.
-    func frontend() throws -> Stage {
+    private func frontend() throws -> Stage {
         let c = model.configuration
         let sound = noise(count: c.frontend.sampleRate)
         let frontend = try Frontend(
@@ -60,7 +76,7 @@ struct Stages {
     }
 
     /// One column; nil for a model without a recurrent mode.
-    func recurrentStep() throws -> Stage? {
+    private func recurrentStep() throws -> Stage? {
         let c = model.configuration
         guard c.recurrentObstacle == nil else { return nil }
         let encoder = try StreamingEncoder(model: model)
@@ -73,7 +89,7 @@ struct Stages {
     }
 
     /// One window of the model's own chunk and lookahead; nil for a model that reads clips of its own length.
-    func windowPass() throws -> Stage? {
+    private func windowPass() throws -> Stage? {
         let c = model.configuration
         guard c.clipColumns == nil else { return nil }
         let count = c.chunk + c.lookahead
@@ -88,7 +104,7 @@ struct Stages {
     }
 
     /// One clip of `tokens` tokens, or of the model's own length, both directions.
-    func offline(tokens: Int) -> Stage {
+    private func offline(tokens: Int) -> Stage {
         let c = model.configuration
         let columns = c.clipColumns ?? max(1, tokens / c.bands)
         let clip = noise(count: columns * c.columnSize)
@@ -100,7 +116,7 @@ struct Stages {
     }
 
     /// Ten seconds of noise from samples to events: frontend, both directions, tagger.
-    func pipeline() throws -> Stage {
+    private func pipeline() throws -> Stage {
         let c = model.configuration
         let sound = noise(count: 10 * c.frontend.sampleRate)
         let frontend = try Frontend(

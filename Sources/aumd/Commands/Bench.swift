@@ -12,6 +12,7 @@ struct Bench: ParsableCommand {
 
             Example:
               aumd bench --shape small --weights bfloat16 --tokens 512,4096
+              aumd bench --shape base --only recurrent --only window
             """)
 
     @OptionGroup var modelOptions: ModelOptions
@@ -19,6 +20,8 @@ struct Bench: ParsableCommand {
     var shape: Shape?
     @Option(help: ArgumentHelp("Lengths of the offline clips, in tokens.", valueName: "n,n…"))
     var tokens = TokenCounts(values: [512, 1024, 2048, 4096, 8192])
+    @Option(help: "Measure this stage only; may be given again for another.")
+    var only: [Stages.Kind] = []
     @Option(help: ArgumentHelp("Runs of each measurement; the median counts.", valueName: "n"))
     var runs = 15
     @Option(help: ArgumentHelp("Threads that window passes and offline clips take.", valueName: "n"))
@@ -59,13 +62,8 @@ struct Bench: ParsableCommand {
         let weightBytes = model.cost(tokens: 1, bidirectional: true).weightBytes
         let limits = MachineLimits(model.kernels, working: weightBytes)
         let stages = Stages(model: model, limits: limits, runs: runs, threads: threads)
-        var measured = [try stages.frontend(), try stages.recurrentStep(), try stages.windowPass(), try stages.pipeline()]
-        if model.configuration.clipColumns == nil {
-            measured += tokens.values.map { stages.offline(tokens: $0) }
-        } else {
-            measured.append(stages.offline(tokens: 0))
-        }
-        let all = measured.compactMap(\.self)
+        let kinds = only.isEmpty ? Stages.Kind.allCases : only
+        let all = try Stages.Kind.allCases.filter(kinds.contains).flatMap { try stages.measure($0, tokens: tokens.values) }
         let report = Report(
             model: model.identifier, kernels: "\(model.kernels)", weights: model.storage.rawValue, runs: runs, threads: threads,
             limits: [
@@ -113,6 +111,8 @@ struct Bench: ParsableCommand {
         return Double(usage.ru_maxrss) / 1024
     }
 }
+
+extension Stages.Kind: ExpressibleByArgument {}
 
 /// A list such as `512,1024`.
 struct TokenCounts: ExpressibleByArgument, CustomStringConvertible {
