@@ -82,7 +82,7 @@ def _told(run: Mapping) -> str:
     streams = f", in streams of up to {run['joined']}" if run.get("joined", 1) > 1 else ""
     scenes = f", {run['scenes']:.0%} of them scenes" if run.get("scenes") else ""
     probe = f", {run['probe']:.0%} of its logits from the probe" if run.get("probe") else ""
-    mixed = f", its weights mixed with {run['mixed']:.0%} of those it started from" if "mixed" in run else ""
+    mixed = f", its weights mixed with {run['mixed']:.0%} of those it started from" if run.get("mixed") else ""
     return f"{run['steps']} steps of 16 mixtures of 4.8 s with {run['n_layer']} layers{streams}{scenes}{probe}{mixed}"
 
 
