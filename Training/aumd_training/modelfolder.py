@@ -25,11 +25,9 @@ class CheckpointError(Exception):
 
 
 def runs(checkpoint: Mapping) -> list[dict]:
-    """The runs behind a checkpoint, first to last: layers, steps, seconds, the longest stream, in mixtures, and the share of scenes."""
-    own = {
-        "n_layer": checkpoint["sizes"]["n_layer"], "steps": checkpoint["step"], "seconds": checkpoint["seconds"],
-        "joined": checkpoint.get("joined", 1), "scenes": checkpoint.get("scenes", 0.0),
-    }
+    """The runs behind a checkpoint, first to last: layers, steps, seconds; where known, the longest stream in mixtures, the share of scenes."""
+    own = {"n_layer": checkpoint["sizes"]["n_layer"], "steps": checkpoint["step"], "seconds": checkpoint["seconds"]}
+    own |= {name: checkpoint[name] for name in ("joined", "scenes") if name in checkpoint}
     return [*checkpoint.get("before", []), own]
 
 

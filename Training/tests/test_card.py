@@ -6,7 +6,7 @@ pytest.importorskip("sklearn", reason="needs scikit-learn")
 
 from aumd_training import card, modelfolder  # noqa: E402
 
-RUNS = [{"n_layer": 2, "steps": 10, "seconds": 3600}, {"n_layer": 3, "steps": 5, "seconds": 5400, "joined": 8, "scenes": 0.0}]
+RUNS = [{"n_layer": 2, "steps": 10, "seconds": 3600}, {"n_layer": 3, "steps": 5, "seconds": 5400, "joined": 8}]
 CONFIG = {
     "name": "aumd-test", "variant": "fo-bi", "n_layer": 3, "d_model": 48, "d_state": 8, "num_classes": 2, "training": RUNS,
 }
