@@ -26,7 +26,7 @@ AUDIBLE = 0.16
 TEACHER_HEARS = 0.25
 #: Share of the mixtures that the teacher hears as a whole; in the others its target is the dominant clip, heard clean.
 HEARD = 0.75
-#: How far a scene's sounds, in their loudest column, stand above the room's noise, and the noise's rms; dB, dBFS.
+#: How far a scene's first sound, in its loudest column, stands above the room's noise, in dB, and the noise's rms, in dBFS.
 SCENE_SNR = (4.0, 34.0)
 SCENE_NOISE = (-66.0, -42.0)
 #: Labels that noise makes true or doubtful.
