@@ -9,15 +9,19 @@ final class AlignedBuffer: @unchecked Sendable {
 
     let count: Int
     let pointer: UnsafeMutablePointer<Float>
+    /// What the floats are a part of; nil where they are on their own.
+    private let memory: WeightMemory?
 
-    init(count: Int) {
+    init(count: Int, in memory: WeightMemory? = nil) {
         self.count = count
-        pointer = Self.allocate(bytes: count * MemoryLayout<Float>.stride).bindMemory(to: Float.self, capacity: count)
+        self.memory = memory
+        let bytes = count * MemoryLayout<Float>.stride
+        pointer = (memory?.allocate(bytes: bytes) ?? Self.allocate(bytes: bytes)).bindMemory(to: Float.self, capacity: count)
         pointer.initialize(repeating: 0, count: count)
     }
 
-    convenience init(_ values: [Float], padding: Int) {
-        self.init(count: padding)
+    convenience init(_ values: [Float], padding: Int, in memory: WeightMemory? = nil) {
+        self.init(count: padding, in: memory)
         for (i, value) in values.enumerated() { pointer[i] = value }
     }
 
@@ -29,5 +33,5 @@ final class AlignedBuffer: @unchecked Sendable {
         return raw
     }
 
-    deinit { pointer.deallocate() }
+    deinit { if memory == nil { pointer.deallocate() } }
 }

@@ -121,14 +121,16 @@ final class Blocks {
         }
         convolve(layer.forward, piece, states.tail(index), Int32(AUMD_FORWARD))
         scan(
-            layer.forward, piece, states.ssm(index), Int32(AUMD_FORWARD), selects: true, gate: isLast ? layer.zInput : nil)
+            layer.forward, piece, states.ssm(index), Int32(AUMD_FORWARD), selects: true, gate: isLast ? layer.zInput : nil,
+            next: isLast ? layer.output : nil)
     }
 
     /// y = (y + the backward direction's scan over a piece), gated, the pieces taken from the last to the first.
     private func backward(_ layer: LayerWeights, _ weights: DirectionWeights, _ piece: Range<Int>) {
         let isOwn = model.configuration.variant == .biBi
         if isOwn { convolve(weights, piece, backwardTail.pointer, Int32(AUMD_BACKWARD)) }
-        scan(weights, piece, backwardState.pointer, Int32(AUMD_BACKWARD), selects: isOwn, gate: layer.zInput)
+        scan(
+            weights, piece, backwardState.pointer, Int32(AUMD_BACKWARD), selects: isOwn, gate: layer.zInput, next: layer.output)
     }
 
     /// u = silu(conv(x)) over a piece.
@@ -151,9 +153,10 @@ final class Blocks {
     /// - Parameters:
     ///   - selects: dt, B and C are made of u first; otherwise they are the other direction's.
     ///   - gate: what makes z for the last direction to be scanned, which multiplies y by silu(z).
+    ///   - next: what is applied after it.
     private func scan(
         _ weights: DirectionWeights, _ piece: Range<Int>, _ state: UnsafeMutablePointer<Float>, _ direction: Int32,
-        selects: Bool, gate: Linear?
+        selects: Bool, gate: Linear?, next: Linear?
     ) {
         let c = model.configuration
         let k = model.kernels.table.pointee
@@ -179,7 +182,7 @@ final class Blocks {
                 row(of: dt, piece, of: piece, eRow) + e, gate == nil ? nil : row(of: z, piece, of: piece, eRow) + e, eRow,
                 weights.a2.pointer + e * c.stateCount, selection, parameterRow, weights.skip.pointer + e,
                 state + e * c.stateCount, piece.count, channels.count, c.stateCount, direction,
-                direction == Int32(AUMD_FORWARD) ? 0 : 1, c.variant == .biBi ? 0.5 : 1)
+                direction == Int32(AUMD_FORWARD) ? 0 : 1, c.variant == .biBi ? 0.5 : 1, next?.matrix)
         }
     }
 

@@ -30,37 +30,44 @@ final class Linear: @unchecked Sendable {
     private let scale: AlignedBuffer?
     private let totals: UnsafeMutablePointer<Int32>?
     private let bias: AlignedBuffer?
-    private let matrix: UnsafeMutablePointer<aumd_matrix>
+    private let memory: WeightMemory?
+    let matrix: UnsafeMutablePointer<aumd_matrix>
 
     /// - Parameters:
     ///   - weights: (out, in), row-major.
     ///   - gain: what each input is multiplied with before, (in); 1 unless told.
+    ///   - memory: where the packed weights go; memory of their own unless told.
     init(
         _ weights: ArraySlice<Float>, outputs: Int, inputs: Int, gain: [Float]? = nil, bias: [Float]? = nil,
-        storage: WeightStorage = .float32
+        storage: WeightStorage = .float32, in memory: WeightMemory? = nil
     ) {
+        func allocate(_ bytes: Int) -> UnsafeMutableRawPointer {
+            memory?.allocate(bytes: bytes) ?? AlignedBuffer.allocate(bytes: bytes)
+        }
+        func size(_ kind: Int) -> Int { aumd_matrix_size(outputs, inputs, Int32(kind)) }
         precondition(weights.count == outputs * inputs && gain?.count ?? inputs == inputs)
         let gain = gain.map { AlignedBuffer($0, padding: inputs) }
         let rows = padded(outputs)
         let kind: Int32
         switch storage {
         case .float32, .bfloat16:
-            let packed = AlignedBuffer.allocate(bytes: rows * inputs * 4)
+            let packed =
+                storage == .float32 ? allocate(size(AUMD_FLOAT32)) : AlignedBuffer.allocate(bytes: size(AUMD_FLOAT32))
             let floats = packed.bindMemory(to: Float.self, capacity: rows * inputs)
             weights.withUnsafeBufferPointer { aumd_pack_matrix(floats, $0.baseAddress, gain?.pointer, outputs, inputs) }
             (scale, totals) = (nil, nil)
             if storage == .float32 {
                 (kind, values) = (Int32(AUMD_FLOAT32), packed)
             } else {
-                (kind, values) = (Int32(AUMD_BFLOAT16), AlignedBuffer.allocate(bytes: rows * inputs * 2))
+                (kind, values) = (Int32(AUMD_BFLOAT16), allocate(size(AUMD_BFLOAT16)))
                 aumd_to_bf16(values.assumingMemoryBound(to: UInt16.self), floats, rows * inputs)
                 packed.deallocate()
             }
         case .int8:
             let segments = (inputs + Int(AUMD_SEGMENT) - 1) / Int(AUMD_SEGMENT)
-            let scale = AlignedBuffer(count: rows)
-            let totals = UnsafeMutablePointer<Int32>.allocate(capacity: segments * rows)
-            let packed = AlignedBuffer.allocate(bytes: rows * ((inputs + 3) / 4 * 4))
+            let packed = allocate(size(AUMD_INT8))
+            let scale = AlignedBuffer(count: rows, in: memory)
+            let totals = allocate(segments * rows * 4).bindMemory(to: Int32.self, capacity: segments * rows)
             weights.withUnsafeBufferPointer {
                 aumd_pack_int8(
                     packed.assumingMemoryBound(to: Int8.self), scale.pointer, totals, $0.baseAddress, gain?.pointer, outputs,
@@ -71,7 +78,8 @@ final class Linear: @unchecked Sendable {
         }
         self.inputs = inputs
         self.outputs = outputs
-        self.bias = bias.map { AlignedBuffer($0, padding: rows) }
+        self.memory = memory
+        self.bias = bias.map { AlignedBuffer($0, padding: rows, in: memory) }
         matrix = .allocate(capacity: 1)
         matrix.initialize(
             to: aumd_matrix(
@@ -81,13 +89,15 @@ final class Linear: @unchecked Sendable {
 
     convenience init(
         _ weights: [Float], outputs: Int, inputs: Int, gain: [Float]? = nil, bias: [Float]? = nil,
-        storage: WeightStorage = .float32
+        storage: WeightStorage = .float32, in memory: WeightMemory? = nil
     ) {
-        self.init(weights[...], outputs: outputs, inputs: inputs, gain: gain, bias: bias, storage: storage)
+        self.init(
+            weights[...], outputs: outputs, inputs: inputs, gain: gain, bias: bias, storage: storage, in: memory)
     }
 
     deinit {
         matrix.deallocate()
+        guard memory == nil else { return }
         values.deallocate()
         totals?.deallocate()
     }

@@ -18,24 +18,28 @@ struct DirectionWeights: Sendable {
     /// D (E).
     let skip: AlignedBuffer
 
-    /// - Parameter suffix: `""` for the forward direction, `"_b"` for the backward one.
+    /// - Parameters:
+    ///   - suffix: `""` for the forward direction, `"_b"` for the backward one.
+    ///   - memory: where they go; memory of their own unless told.
     init(
-        _ source: some TensorSource, _ c: Configuration, prefix: String, suffix: String, storage: WeightStorage
+        _ source: some TensorSource, _ c: Configuration, prefix: String, suffix: String, storage: WeightStorage,
+        in memory: WeightMemory? = nil
     ) throws(ModelError) {
         let (E, N, K, R) = (c.innerWidth, c.stateCount, c.convolutionWidth, c.timeStepRank)
         let row = padded(E)
         let taps = try source.tensor("\(prefix)conv1d\(suffix).weight", shape: [E, 1, K])
-        convolution = AlignedBuffer(count: K * row)
+        convolution = AlignedBuffer(count: K * row, in: memory)
         for e in 0..<E { for k in 0..<K { convolution.pointer[k * row + e] = taps[e * K + k] } }
-        convolutionBias = AlignedBuffer(try source.tensor("\(prefix)conv1d\(suffix).bias", shape: [E]), padding: row)
+        convolutionBias = AlignedBuffer(
+            try source.tensor("\(prefix)conv1d\(suffix).bias", shape: [E]), padding: row, in: memory)
+        a2 = try Self.decay(source, c, name: suffix.isEmpty ? "\(prefix)A_log" : "\(prefix)A_b_log", in: memory)
+        skip = AlignedBuffer(try source.tensor("\(prefix)D\(suffix)", shape: [E]), padding: row, in: memory)
         xProjection = Linear(
             try source.tensor("\(prefix)x_proj\(suffix).weight", shape: [R + 2 * N, E]), outputs: R + 2 * N, inputs: E,
-            storage: storage)
+            storage: storage, in: memory)
         timeStepProjection = Linear(
             try source.tensor("\(prefix)dt_proj\(suffix).weight", shape: [E, R]), outputs: E, inputs: R,
-            bias: try source.tensor("\(prefix)dt_proj\(suffix).bias", shape: [E]))
-        a2 = try Self.decay(source, c, name: suffix.isEmpty ? "\(prefix)A_log" : "\(prefix)A_b_log")
-        skip = AlignedBuffer(try source.tensor("\(prefix)D\(suffix)", shape: [E]), padding: row)
+            bias: try source.tensor("\(prefix)dt_proj\(suffix).bias", shape: [E]), in: memory)
     }
 
     /// Shares everything with `forward` but A (Fo-Bi).
@@ -48,11 +52,13 @@ struct DirectionWeights: Sendable {
         self.a2 = a2
     }
 
-    static func decay(_ source: some TensorSource, _ c: Configuration, name: String) throws(ModelError) -> AlignedBuffer {
+    static func decay(
+        _ source: some TensorSource, _ c: Configuration, name: String, in memory: WeightMemory? = nil
+    ) throws(ModelError) -> AlignedBuffer {
         let (E, N) = (c.innerWidth, c.stateCount)
         let values = try source.tensor(name, shape: [E, N]).map { Float(-exp(Double($0)) * log2e) }
         guard values.allSatisfy(\.isFinite) else { throw .tensorNotFinite(path: source.origin, name: name) }
-        let packed = AlignedBuffer(count: padded(E) * N)
+        let packed = AlignedBuffer(count: padded(E) * N, in: memory)
         aumd_pack_channels(packed.pointer, values, E, N)
         return packed
     }
@@ -70,15 +76,28 @@ struct LayerWeights: Sendable {
     /// (D, E).
     let output: Linear
 
-    init(_ source: some TensorSource, _ c: Configuration, layer: Int, storage: WeightStorage) throws(ModelError) {
+    /// Bytes that a block's weights take at most, however they are kept: padded to cache lines, with scales and biases.
+    static func largest(_ c: Configuration) -> Int {
+        let (D, E, S) = (padded(c.modelWidth), padded(c.innerWidth), padded(c.timeStepRank + 2 * c.stateCount))
+        let rows = 3 * D * E + 2 * S * E + (c.convolutionWidth + c.stateCount + 2) * E
+        return 4 * (rows + 4 * (3 * E + D + S)) + 4096
+    }
+
+    /// What the recurrent step reads goes to `memory`, in its order.
+    init(
+        _ source: some TensorSource, _ c: Configuration, layer: Int, storage: WeightStorage, in memory: WeightMemory
+    ) throws(ModelError) {
         let (D, E) = (c.modelWidth, c.innerWidth)
         let prefix = "layers.\(layer).mixer."
         let norm = try source.tensor("layers.\(layer).norm.weight", shape: [D])
         let input = try source.tensor("\(prefix)in_proj.weight", shape: [2 * E, D])
-        xInput = Linear(input[..<(E * D)], outputs: E, inputs: D, gain: norm, storage: storage)
-        zInput = Linear(input[(E * D)...], outputs: E, inputs: D, gain: norm, storage: storage)
-        let forward = try DirectionWeights(source, c, prefix: prefix, suffix: "", storage: storage)
+        xInput = Linear(input[..<(E * D)], outputs: E, inputs: D, gain: norm, storage: storage, in: memory)
+        let forward = try DirectionWeights(source, c, prefix: prefix, suffix: "", storage: storage, in: memory)
         self.forward = forward
+        zInput = Linear(input[(E * D)...], outputs: E, inputs: D, gain: norm, storage: storage, in: memory)
+        output = Linear(
+            try source.tensor("\(prefix)out_proj.weight", shape: [D, E]), outputs: D, inputs: E, storage: storage,
+            in: memory)
         switch c.variant {
         case .foFo: backward = nil
         case .foBi:
@@ -86,8 +105,6 @@ struct LayerWeights: Sendable {
                 sharing: forward, a2: try DirectionWeights.decay(source, c, name: "\(prefix)A_b_log"))
         case .biBi: backward = try DirectionWeights(source, c, prefix: prefix, suffix: "_b", storage: storage)
         }
-        output = Linear(
-            try source.tensor("\(prefix)out_proj.weight", shape: [D, E]), outputs: D, inputs: E, storage: storage)
     }
 }
 
@@ -115,7 +132,11 @@ struct Weights: Sendable {
         positions = try source.tensor("pos_embed.pos_embed", shape: [1, rows + classRows, D])
         classToken = classRows == 1 ? try source.tensor("cls_token", shape: [1, 1, D]) : nil
         var layers: [LayerWeights] = []
-        for layer in 0..<c.layerCount { layers.append(try LayerWeights(source, c, layer: layer, storage: storage)) }
+        let memory = WeightMemory(reserving: c.layerCount * LayerWeights.largest(c))
+        for layer in 0..<c.layerCount {
+            layers.append(try LayerWeights(source, c, layer: layer, storage: storage, in: memory))
+        }
+        memory.trim()
         self.layers = layers
         let norm = try source.tensor("norm_f.weight", shape: [D])
         head = Linear(

@@ -237,24 +237,35 @@ static void inverse_rms(float *scale, const float *x, size_t ld, size_t T, size_
     }
 }
 
+/* Tokens a convolution takes at a time: their rows are read side by side, the taps once for all. */
+#define CONV_TOKENS 8
+
+/* `count` tokens from `first` on; rows holds the K - 1 inputs before them, then their own. K is a constant where this is inlined. */
+INLINE void conv_rows(float *y, const float *const *rows, size_t ld, float *tail, const float *w, const float *bias, size_t first,
+                      size_t count, size_t T, size_t E, const size_t K, int direction) {
+    for (size_t e = 0; e < E; e += VL) {
+        for (size_t s = 0; s < count; s++) {
+            vf sum = LOAD(bias + e);
+            for (size_t k = 0; k < K; k++) sum += LOAD(w + k * ld + e) * LOAD(rows[s + k] + e);
+            SILU(sum, sum);
+            STORE(y + token(first + s, T, direction) * ld + e, sum);
+        }
+        if (first + count == T)
+            for (size_t k = 0; k + 1 < K; k++) STORE(tail + k * ld + e, LOAD(rows[count + k] + e));
+    }
+}
+
 static void conv_silu(float *y, const float *x, size_t ld, float *tail, const float *w, const float *bias,
                       size_t T, size_t E, size_t K, int direction) {
-    for (size_t step = 0; step < T; step++) {
-        float *out = y + token(step, T, direction) * ld;
-        for (size_t e = 0; e < E; e += VL) {
-            vf sum = LOAD(bias + e);
-            for (size_t k = 0; k < K; k++) {
-                const float *input = step + k < K - 1 ? tail + (step + k) * ld
-                                                      : x + token(step + k - (K - 1), T, direction) * ld;
-                sum += LOAD(w + k * ld + e) * LOAD(input + e);
-            }
-            SILU(sum, sum);
-            STORE(out + e, sum);
-        }
-    }
-    for (size_t k = 0; k + 1 < K; k++) {
-        const float *input = T + k < K - 1 ? tail + (T + k) * ld : x + token(T + k - (K - 1), T, direction) * ld;
-        for (size_t e = 0; e < E; e += VL) STORE(tail + k * ld + e, LOAD(input + e));
+    for (size_t first = 0; first < T; first += CONV_TOKENS) {
+        const size_t count = T - first < CONV_TOKENS ? T - first : CONV_TOKENS;
+        const float *rows[CONV_TOKENS + K - 1];
+        for (size_t s = 0; s < count + K - 1; s++)
+            rows[s] = first + s < K - 1 ? tail + (first + s) * ld : x + token(first + s - (K - 1), T, direction) * ld;
+        if (K == 4 && count == CONV_TOKENS)
+            conv_rows(y, rows, ld, tail, w, bias, first, CONV_TOKENS, T, E, 4, direction);
+        else
+            conv_rows(y, rows, ld, tail, w, bias, first, count, T, E, K, direction);
     }
 }
 
@@ -268,11 +279,27 @@ static void softplus(float *x, size_t ld, size_t T, size_t width) {
         }
 }
 
+/* Bytes of the next matrix that a scan asks for: as many as the second-level cache holds beside the rest. */
+#define AHEAD (512 << 10)
+
+/* Memory still to be asked for, and how many cache lines at each step. */
+typedef struct {
+    const char *from, *end;
+    size_t lines;
+} ahead;
+
+INLINE ahead ahead_of(const aumd_matrix *w, size_t steps) {
+    if (!w) return (ahead){NULL, NULL, 0};
+    const size_t size = aumd_matrix_size(w->out, w->in, w->storage), bytes = size < AHEAD ? size : AHEAD;
+    return (ahead){w->values, (const char *)w->values + bytes, (bytes / 64 + steps - 1) / steps};
+}
+
 /* One vector of channels over all tokens; the N states stay in registers where N is a constant. */
 INLINE void scan_channels(float *y, const float *x, const float *dt, const float *z, size_t ld, const float *a2,
                           const float *bc, size_t ldbc, const float *d_skip, float *state, size_t T, const size_t N,
-                          int direction, int accumulate, float gain, vf *s) {
+                          int direction, int accumulate, float gain, ahead *next, vf *s) {
     vf skip = LOAD(d_skip);
+#pragma clang loop unroll_count(16)
     for (size_t n = 0; n < N; n++) s[n] = LOAD(state + n * AUMD_LANES);
     for (size_t step = 0; step < T; step++) {
         size_t t = token(step, T, direction);
@@ -283,6 +310,9 @@ INLINE void scan_channels(float *y, const float *x, const float *dt, const float
         __builtin_prefetch(x + t * ld + AUMD_LANES);
         __builtin_prefetch(y + t * ld + AUMD_LANES, 1);
         if (z) __builtin_prefetch(z + t * ld + AUMD_LANES);
+        for (size_t line = 0; line < next->lines && next->from < next->end; line++, next->from += 64)
+            __builtin_prefetch(next->from, 0, 2);
+#pragma clang loop unroll_count(16)
         for (size_t n = 0; n < N; n++) {
             vf decay = dtt * LOAD(a2 + n * AUMD_LANES);
             EXP2_IN_RANGE(decay, AT_LEAST_EXP2_MIN(decay));
@@ -298,19 +328,21 @@ INLINE void scan_channels(float *y, const float *x, const float *dt, const float
         }
         STORE(y + t * ld, sum);
     }
+#pragma clang loop unroll_count(16)
     for (size_t n = 0; n < N; n++) STORE(state + n * AUMD_LANES, s[n]);
 }
 
 static void scan(float *y, const float *x, const float *dt, const float *z, size_t ld, const float *a2, const float *bc,
                  size_t ldbc, const float *d_skip, float *state, size_t T, size_t E, size_t N, int direction, int accumulate,
-                 float gain) {
+                 float gain, const aumd_matrix *next) {
+    ahead asked = ahead_of(next, T * ((E + VL - 1) / VL));
     for (size_t e = 0; e < E; e += VL) {
         size_t at = e / AUMD_LANES * N * AUMD_LANES + e % AUMD_LANES;
 #define SCAN(states)                                                                                         \
     do {                                                                                                     \
         vf s[states];                                                                                        \
         scan_channels(y + e, x + e, dt + e, z ? z + e : NULL, ld, a2 + at, bc, ldbc, d_skip + e, state + at, \
-                      T, states, direction, accumulate, gain, s);                                            \
+                      T, states, direction, accumulate, gain, &asked, s);                                            \
     } while (0)
         if (N == 16) SCAN(16);
         else if (N == 8) SCAN(8);

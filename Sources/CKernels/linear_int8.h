@@ -27,6 +27,11 @@
     (__builtin_shufflevector((sums)[2 * (v)], (sums)[2 * (v) + 1], EVERY_SECOND(0))                        \
      + __builtin_shufflevector((sums)[2 * (v)], (sums)[2 * (v) + 1], EVERY_SECOND(1)))
 #endif
+/* Bytes of four inputs of the outputs that lie side by side, and of so many inputs of one group. */
+#define DOT_STRIDE (4 * AUMD_INT8_LANES)
+#define DOT_GROUP (4 * AUMD_LANES)
+/* How far ahead of its weights a tile asks for more: far enough for memory, near enough for the first-level cache. */
+#define DOT_AHEAD 12288
 /* Tokens rounded at a time: enough to read the weights seldom, few enough to stay in the first-level cache's reach. */
 #define DOT_TOKENS 32
 
@@ -39,9 +44,12 @@ INLINE float round_token(dot_input *q, const float *x, size_t in) {
     float largest = 0.0f;
     size_t i = 0;
     if (in >= VL) {
-        vf peaks = SPLAT(0.0f);
-        for (; i + VL <= in; i += VL) peaks = MAX(peaks, __builtin_elementwise_abs(LOAD(x + i)));
-        for (int lane = 0; lane < VL; lane++) largest = peaks[lane] > largest ? peaks[lane] : largest;
+        vf peaks[4] = {SPLAT(0.0f), SPLAT(0.0f), SPLAT(0.0f), SPLAT(0.0f)}; /* Four, so that none waits for the one before. */
+        for (; i + 4 * VL <= in; i += 4 * VL)
+#pragma clang loop unroll(full)
+            for (size_t p = 0; p < 4; p++) peaks[p] = MAX(peaks[p], __builtin_elementwise_abs(LOAD(x + i + p * VL)));
+        for (; i + VL <= in; i += VL) peaks[0] = MAX(peaks[0], __builtin_elementwise_abs(LOAD(x + i)));
+        largest = __builtin_reduce_max(MAX(MAX(peaks[0], peaks[1]), MAX(peaks[2], peaks[3])));
     }
     for (; i < in; i++) largest = fabsf(x[i]) > largest ? fabsf(x[i]) : largest;
     float inverse = largest > AUMD_SMALLEST ? 127.0f / largest : 0.0f;
@@ -55,12 +63,11 @@ INLINE float round_token(dot_input *q, const float *x, size_t in) {
     return largest / 127.0f;
 }
 
-/* R tokens by G groups of outputs from `group` on; R and G are constants where this is inlined. `values` is the group's first
- * weight, `steps` the inputs / 4 that are summed. */
+/* R tokens by G groups of outputs from `group` on, side by side; R and G are constants where this is inlined. `values` is the
+ * group's first weight, `steps` the inputs / 4 that are summed. */
 INLINE void dot_tile(float *y, size_t ldy, const dot_input *q, size_t ldq, const float *scales, const aumd_matrix *w,
                      const int8_t *values, const int32_t *totals, size_t group, size_t steps, int accumulate, int biased,
                      const int R, const int G) {
-    const size_t stride = (w->in + 3) / 4 * 64;
     vi sum[DOT_ROWS][DOT_GROUPS * DOT_PARTS];
 #pragma clang loop unroll(full)
     for (int r = 0; r < R; r++)
@@ -70,8 +77,8 @@ INLINE void dot_tile(float *y, size_t ldy, const dot_input *q, size_t ldq, const
         dot_vector weights[DOT_GROUPS * DOT_PARTS];
 #pragma clang loop unroll(full)
         for (int g = 0; g < G; g++) {
-            const int8_t *from = values + (size_t)g * stride + step * 64;
-            __builtin_prefetch(from + G * stride); /* the next outputs', as in linear_rows */
+            const int8_t *from = values + step * DOT_STRIDE + (size_t)g * DOT_GROUP;
+            __builtin_prefetch(from + DOT_AHEAD);
 #pragma clang loop unroll(full)
             for (int p = 0; p < DOT_PARTS; p++) weights[g * DOT_PARTS + p] = dot_weights(from + p * DOT_BYTES);
         }
@@ -110,7 +117,7 @@ INLINE void dot_rows(float *y, size_t ldy, const dot_input *q, size_t ldq, const
 
 static void linear_int8(float *y, size_t ldy, const float *x, size_t ldx, const float *scale, const aumd_matrix *w, size_t T,
                         int accumulate) {
-    const size_t groups = (w->out + AUMD_LANES - 1) / AUMD_LANES, stride = (w->in + 3) / 4 * 64;
+    const size_t groups = (w->out + AUMD_LANES - 1) / AUMD_LANES, block = (w->in + 3) / 4 * DOT_STRIDE;
     for (size_t first = 0; first < T; first += DOT_TOKENS) {
         const size_t tokens = T - first < DOT_TOKENS ? T - first : DOT_TOKENS;
         for (size_t segment = 0; segment * AUMD_SEGMENT < w->in; segment++) {
@@ -122,17 +129,18 @@ static void linear_int8(float *y, size_t ldy, const float *x, size_t ldx, const 
                 scales[t] = round_token(q + t * steps * 4, x + (first + t) * ldx + from, in);
                 if (scale) scales[t] *= scale[first + t];
             }
-            const int8_t *values = (const int8_t *)w->values + from / 4 * 64;
+            const int8_t *values = (const int8_t *)w->values + from / 4 * DOT_STRIDE;
             const int32_t *totals = w->totals + segment * groups * AUMD_LANES;
             const int adds = accumulate || segment > 0, biased = w->bias && segment == 0;
             float *to = y + first * ldy;
             size_t group = 0;
-            for (; group + DOT_GROUPS <= groups; group += DOT_GROUPS)
-                dot_rows(to, ldy, q, steps * 4, scales, w, values + group * stride, totals, group, steps, tokens, adds,
-                         biased, DOT_GROUPS);
-            for (; group < groups; group++)
-                dot_rows(to, ldy, q, steps * 4, scales, w, values + group * stride, totals, group, steps, tokens, adds,
-                         biased, 1);
+#define GROUPS(count)                                                                                                       \
+    for (; group + (count) <= groups; group += (count))                                                                     \
+        dot_rows(to, ldy, q, steps * 4, scales, w, values + group / 2 * block + group % 2 * DOT_GROUP, totals, group, steps, \
+                 tokens, adds, biased, count);
+            GROUPS(DOT_GROUPS)
+            GROUPS(1)
+#undef GROUPS
         }
     }
 }

@@ -23,7 +23,7 @@ void aumd_to_bf16(uint16_t *to, const float *from, size_t n) {
 void aumd_pack_int8(int8_t *to, float *scale, int32_t *totals, const float *w, const float *gain, size_t out, size_t in) {
     size_t rows = (out + AUMD_LANES - 1) / AUMD_LANES * AUMD_LANES, steps = (in + 3) / 4;
     size_t segments = (in + AUMD_SEGMENT - 1) / AUMD_SEGMENT;
-    memset(to, 0, rows * steps * 4);
+    memset(to, 0, aumd_matrix_size(out, in, AUMD_INT8));
     memset(scale, 0, rows * sizeof *scale);
     memset(totals, 0, segments * rows * sizeof *totals);
     for (size_t o = 0; o < out; o++) {
@@ -33,7 +33,7 @@ void aumd_pack_int8(int8_t *to, float *scale, int32_t *totals, const float *w, c
         float inverse = largest > AUMD_SMALLEST ? 127.0f / largest : 0.0f;
         for (size_t i = 0; i < in; i++) {
             int8_t value = (int8_t)lrintf(w[o * in + i] * (gain ? gain[i] : 1.0f) * inverse);
-            to[((o / AUMD_LANES * steps + i / 4) * AUMD_LANES + o % AUMD_LANES) * 4 + i % 4] = value;
+            to[((o / AUMD_INT8_LANES * steps + i / 4) * AUMD_INT8_LANES + o % AUMD_INT8_LANES) * 4 + i % 4] = value;
             totals[i / AUMD_SEGMENT * rows + o] += value;
         }
     }

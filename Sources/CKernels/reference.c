@@ -21,7 +21,7 @@ static float segment_product(const float *x, const aumd_matrix *w, size_t o, siz
     int32_t sum = 0;
     for (size_t i = first; i < end; i++)
         sum += (int32_t)lrintf(x[i] * inverse)
-               * values[((o / AUMD_LANES * steps + i / 4) * AUMD_LANES + o % AUMD_LANES) * 4 + i % 4];
+               * values[((o / AUMD_INT8_LANES * steps + i / 4) * AUMD_INT8_LANES + o % AUMD_INT8_LANES) * 4 + i % 4];
     return (float)sum * (largest / 127.0f * w->scale[o]);
 }
 
@@ -80,7 +80,8 @@ static void softplus(float *x, size_t ld, size_t T, size_t width) {
 
 static void scan(float *y, const float *x, const float *dt, const float *z, size_t ld, const float *a2, const float *bc,
                  size_t ldbc, const float *d_skip, float *state, size_t T, size_t E, size_t N, int direction, int accumulate,
-                 float gain) {
+                 float gain, const aumd_matrix *next) {
+    (void)next;
     for (size_t step = 0; step < T; step++) {
         size_t t = token(step, T, direction);
         const float *B = bc + t * ldbc, *C = B + N;

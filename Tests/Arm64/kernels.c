@@ -50,12 +50,12 @@ static void linear(const aumd_kernels *k, uint64_t *digest) {
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
         for (size_t T = 1; T < 42; T += 1 + T / 4)
             for (int storage = AUMD_FLOAT32; storage <= AUMD_INT8; storage++) {
-                size_t in = shapes[s][0], out = shapes[s][1], rows = (out + 15) / 16 * 16, steps = (in + 3) / 4;
+                size_t in = shapes[s][0], out = shapes[s][1], rows = (out + 15) / 16 * 16;
                 float *w = floats(out * in), *x = floats(T * in), *bias = floats(rows), *found = floats(T * rows);
                 float *expected = copy(found, T * rows), *packed = floats(rows * in), *scale = floats(rows);
                 float *token_scale = floats(T);
                 uint16_t *brains = malloc(rows * in * sizeof *brains);
-                int8_t *integers = malloc(rows * steps * 4);
+                int8_t *integers = malloc(aumd_matrix_size(out, in, AUMD_INT8));
                 int32_t *totals = malloc((in / AUMD_SEGMENT + 1) * rows * sizeof *totals);
                 aumd_pack_matrix(packed, w, NULL, out, in);
                 aumd_to_bf16(brains, packed, rows * in);
@@ -92,9 +92,9 @@ static void scan(const aumd_kernels *k) {
                 for (size_t i = 0; i < E * N; i++) a[i] = -1.44f * (float)(i % N + 1);
                 aumd_pack_channels(a2, a, E, N);
                 float *expected_state = copy(state, row * N), *expected = copy(y, T * row);
-                k->scan(y, x, dt, z, row, a2, bc, 2 * N, skip, state, T, E, N, direction, accumulate, 0.5f);
+                k->scan(y, x, dt, z, row, a2, bc, 2 * N, skip, state, T, E, N, direction, accumulate, 0.5f, NULL);
                 aumd_kernels_reference.scan(expected, x, dt, z, row, a2, bc, 2 * N, skip, expected_state, T, E, N, direction,
-                                            accumulate, 0.5f);
+                                            accumulate, 0.5f, NULL);
                 agree("scan", k->name, y, expected, T * row, row, E, 1e-5f);
                 /* Two whole blocks of 16 channels: the third holds padding. */
                 agree("scan's state", k->name, state, expected_state, 32 * N, 1, 1, 1e-5f);

@@ -6,7 +6,7 @@
  *
  * Layouts
  *   matrix   (out, in)  packed as [ceil(out/16)][in][16]: 16 outputs side by side, zero-padded
- *   int8     (out, in)  packed as [ceil(out/16)][ceil(in/4)][16][4]: 4 inputs of 16 outputs side by side, zero-padded
+ *   int8     (out, in)  packed as [ceil(out/32)][ceil(in/4)][32][4]: 4 inputs of 32 outputs side by side, zero-padded
  *   channels (E, N)     packed as [ceil(E/16)][N][16]: 16 channels side by side, zero-padded
  *
  * Every output element is summed in one fixed order that does not depend on T, so any split of a sequence into calls
@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #define AUMD_LANES 16
+#define AUMD_INT8_LANES 32
 
 /* How a matrix' values are kept, and so how it is multiplied:
  *   AUMD_FLOAT32, AUMD_BFLOAT16   in fp32, values widened as they are read
@@ -70,10 +71,11 @@ typedef struct aumd_kernels {
     /* Selective scan (Gu and Dao 2023, Algorithm 2; zero-order hold for A, Euler for B):
      *   s = exp(dt A) s + dt x B,   y = (C . s) + d_skip x     added to y where accumulate is not 0,
      * then multiplied by gain SiLU(z) where z is not NULL.
-     * y, x, dt, z (T, E); a2 = A log2(e), state in channel layout; bc rows hold B at 0 and C at N, ldbc apart. */
+     * y, x, dt, z (T, E); a2 = A log2(e), state in channel layout; bc rows hold B at 0 and C at N, ldbc apart.
+     * next: the matrix that is read after it, asked for meanwhile, as exponentials leave the memory idle; may be NULL. */
     void (*scan)(float *y, const float *x, const float *dt, const float *z, size_t ld, const float *a2, const float *bc,
                  size_t ldbc, const float *d_skip, float *state, size_t T, size_t E, size_t N, int direction,
-                 int accumulate, float gain);
+                 int accumulate, float gain, const aumd_matrix *next);
 
     /* x (n) = 1 / (1 + e^-x), in place. */
     void (*sigmoid)(float *x, size_t n);
@@ -93,6 +95,13 @@ extern const aumd_kernels aumd_kernels_reference;
 #define AUMD_MAX_KERNELS 5
 size_t aumd_kernels_available(const aumd_kernels *list[AUMD_MAX_KERNELS]);
 
+/* Bytes of a matrix in the layout of its storage. */
+static inline size_t aumd_matrix_size(size_t out, size_t in, int storage) {
+    const size_t lanes = storage == AUMD_INT8 ? AUMD_INT8_LANES : AUMD_LANES;
+    const size_t row = storage == AUMD_INT8 ? (in + 3) / 4 * 4 : in * (storage == AUMD_BFLOAT16 ? 2 : 4);
+    return (out + lanes - 1) / lanes * lanes * row;
+}
+
 /* Writes w (out, in), row-major, into the packed layout, an input's values times gain (in), or 1 where that is NULL; packed
  * holds ceil(out/16)*16*in floats. */
 void aumd_pack_matrix(float *packed, const float *w, const float *gain, size_t out, size_t in);
@@ -101,7 +110,7 @@ void aumd_pack_matrix(float *packed, const float *w, const float *gain, size_t o
 void aumd_to_bf16(uint16_t *to, const float *from, size_t n);
 
 /* Rounds w (out, in), row-major, times gain as above, to int8, symmetric, with one scale an output: value = scale * int8.
- * `to` holds ceil(out/16)*ceil(in/4)*64 values in the int8 layout; scale and totals as in aumd_matrix. */
+ * `to` is in the int8 layout; scale and totals as in aumd_matrix. */
 void aumd_pack_int8(int8_t *to, float *scale, int32_t *totals, const float *w, const float *gain, size_t out, size_t in);
 
 /* Writes a (E, N), row-major, into the channel layout; packed holds ceil(E/16)*16*N floats. */
