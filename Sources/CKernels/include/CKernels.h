@@ -49,7 +49,8 @@ typedef struct aumd_matrix {
 enum { AUMD_FORWARD = 1, AUMD_BACKWARD = -1 };
 
 typedef struct aumd_kernels {
-    /* For messages and benchmarks: "reference", "baseline", "x86-64-v3", "x86-64-v4", "x86-64-v4+vnni", "neon". */
+    /* For messages and benchmarks: "reference", "baseline", "x86-64-v3", "x86-64-v3+vnni", "x86-64-v4",
+     * "x86-64-v4+vnni", "neon". */
     const char *name;
 
     /* y (T, out) = scale (T) x (T, in) W^T + bias, or += where accumulate is not 0; scale is 1 where it is NULL. */
@@ -92,7 +93,7 @@ typedef struct aumd_kernels {
 extern const aumd_kernels aumd_kernels_reference;
 
 /* Versions this processor can run, best first, the reference last; count is at most AUMD_MAX_KERNELS. */
-#define AUMD_MAX_KERNELS 5
+#define AUMD_MAX_KERNELS 6
 size_t aumd_kernels_available(const aumd_kernels *list[AUMD_MAX_KERNELS]);
 
 /* Bytes of a matrix in the layout of its storage. */
