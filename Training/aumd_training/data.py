@@ -29,6 +29,8 @@ HEARD = 0.75
 #: How far a scene's first sound, in its loudest column, stands above the room's noise, in dB, and the noise's rms, in dBFS.
 SCENE_SNR = (4.0, 34.0)
 SCENE_NOISE = (-66.0, -42.0)
+#: Share of the clips that are played faster or slower, and by how much at most, in natural logarithms: a third of an octave.
+RESPEED, SPEED = 0.6, 0.24
 #: Labels that noise makes true or doubtful.
 NOISE_LABELS = ("Silence", "Noise", "White noise", "Pink noise", "Mains hum")
 
@@ -93,7 +95,7 @@ class Mixtures(IterableDataset):
         first = part[0] if part else 0
         if part:
             source = faded(source[part[0] : part[1]])
-        speed = float(np.exp(r.uniform(-0.16, 0.16))) if r.random() < 0.4 else 1.0
+        speed = float(np.exp(r.uniform(-SPEED, SPEED))) if r.random() < RESPEED else 1.0
         if speed != 1.0:
             source = synthesis.change_speed(source, speed)
         blocks = max(1, len(source) // COLUMN_SAMPLES)

@@ -49,6 +49,11 @@ def teacher_loss(predicted: Tensor, embedding: Tensor, weight: Tensor) -> Tensor
 
 
 def probe_loss(predicted: Tensor, embedding: Tensor, weight: Tensor, probe: Probe) -> Tensor:
-    """Squared error in the probe's logits, each in units of its spread: the embedding's directions that tell labels."""
-    error = (F.linear(predicted - embedding, probe.weight) / probe.spread).square().mean(-1)
+    """Divergence of the probe's label probabilities from those it gives the teacher's embedding itself, summed over labels.
+
+    It counts where a label is likely or doubtful; the depth of a logit that says "not at all" is not worth following.
+    """
+    logits, wanted = probe.logits(predicted), torch.sigmoid(probe.logits(embedding))
+    entropy = F.binary_cross_entropy(wanted, wanted, reduction="none")
+    error = (F.binary_cross_entropy_with_logits(logits, wanted, reduction="none") - entropy).sum(-1)
     return (error * weight).sum() / weight.sum().clamp_min(1)

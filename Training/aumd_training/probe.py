@@ -1,7 +1,8 @@
 """A linear probe on the teacher's embedding: what of it tells our labels.
 
 The embedding has 1024 values, and a small model cannot follow them all. The probe says which
-directions among them matter, and what a mixture's embedding alone would say of each label.
+directions among them matter, and what a mixture's embedding alone would say of each label. It looks along the
+embedding's principal directions only: the others tell the labels of the clips it is fitted to, but hardly those of others.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from torch import Tensor
 
 from .corpus import Clip, Label, TeacherCache, targets
 
+#: Principal directions. Of 128, 256, 512 and 1024, 256 and 512 are best for clips of the validation split (macro AP 0.83; 0.81 with all).
+DIRECTIONS = 256
 STEPS = 400
 LEARNING_RATE = 3e-3
 #: Chosen on the validation split, of 0.3, 1 and 3.
@@ -27,7 +30,6 @@ class Probe:
 
     weight: Tensor  # (C, 1024)
     bias: Tensor  # (C)
-    spread: Tensor  # (C), standard deviation of each logit over the clips it was fitted to
 
     def logits(self, embedding: Tensor) -> Tensor:
         """(…, 1024) -> (…, C)."""
@@ -35,7 +37,7 @@ class Probe:
 
     def to(self, device: torch.device) -> Probe:
         """The same on a device."""
-        return Probe(self.weight.to(device), self.bias.to(device), self.spread.to(device))
+        return Probe(self.weight.to(device), self.bias.to(device))
 
 
 def clip_means(cache: TeacherCache, clips: list[int]) -> Tensor:
@@ -77,10 +79,13 @@ def linear_head(rows: Iterable[tuple[Tensor, Tensor, Tensor]]) -> tuple[Tensor, 
 
 
 def fit(x: Tensor, truth: Tensor) -> Probe:
-    """Logistic regression of labels (clips, C) on embeddings x (clips, 1024). The same input gives the same probe."""
-    centre, scale = x.mean(0), x.std(0) + 1e-3
-    scaled = (x - centre) / scale
-    weight = torch.zeros(truth.shape[1], x.shape[1], requires_grad=True)
+    """Logistic regression of labels (clips, C) on embeddings x (clips, M). The same input gives the same probe."""
+    _, vectors = torch.linalg.eigh(x.T @ x)
+    directions = vectors[:, -DIRECTIONS:]
+    projected = x @ directions
+    centre, scale = projected.mean(0), projected.std(0) + 1e-3
+    scaled = (projected - centre) / scale
+    weight = torch.zeros(truth.shape[1], scaled.shape[1], requires_grad=True)
     bias = torch.full((truth.shape[1],), -4.0, requires_grad=True)
     optimizer = torch.optim.AdamW([weight, bias], lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     for _ in range(STEPS):
@@ -90,6 +95,4 @@ def fit(x: Tensor, truth: Tensor) -> Probe:
         optimizer.step()
     with torch.no_grad():
         unscaled = weight / scale
-        shifted = bias - unscaled @ centre
-        spread = F.linear(x, unscaled, shifted).std(0) + 1e-3
-    return Probe(unscaled, shifted, spread)
+        return Probe(unscaled @ directions.T, bias - unscaled @ centre)
