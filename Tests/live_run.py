@@ -5,7 +5,8 @@ python3 Tests/live_run.py .build/release/aumd CORPUS [--minutes 10]
 
 The scene: clips of the corpus' test split, each begun 0.3 to 2 s after a second boundary over a quiet room, played by
 the scripted capture device of Tests/CaptureTests. Printed: samples lost, late window passes, CPU of each thread,
-resident memory through the run, and the delay from a sound's onset to its provisional and its confirmed record.
+resident memory through the run, the time from start to the first score, and the delay from a sound's onset to its
+provisional and its confirmed record.
 """
 
 from __future__ import annotations
@@ -89,6 +90,7 @@ def main() -> None:
 
 def measure(options: argparse.Namespace, sounds: list[tuple[float, set[str]]], environment: dict[str, str]) -> None:
     command = [options.program, "listen", "--device", "mic", "--scores", "--format", "ndjson"]
+    begun = time.time()
     program = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
     records: list[tuple[float, dict]] = []
     reader = threading.Thread(target=lambda: records.extend((time.time(), json.loads(line)) for line in program.stdout))
@@ -116,7 +118,9 @@ def measure(options: argparse.Namespace, sounds: list[tuple[float, set[str]]], e
     for name, cpu in sorted(used.items(), key=lambda entry: -entry[1]):
         print(f"CPU of {name}: {100 * cpu / (60 * options.minutes):.2f} % of a core")
 
-    start = next(seconds(record["time"]) for _, record in records if record["type"] == "scores")
+    arrival, first = next((arrival, record) for arrival, record in records if record["type"] == "scores")
+    print(f"start of the program to its first score: {arrival - begun:.2f} s")
+    start = seconds(first["time"])
     delays: dict[str, list[float]] = {"provisional": [], "confirmed": []}
     told: list[float] = []
     for onset, labels in sounds:
@@ -124,12 +128,12 @@ def measure(options: argparse.Namespace, sounds: list[tuple[float, set[str]]], e
         for arrival, record in records:
             if record["type"] != "event" or record["phase"] not in ("open", "update"):
                 continue
-            begun = seconds(record["onset"]) - start
-            if not (labels & {record["label"], *record["parents"]}) or not onset - 0.5 < begun < onset + 3:
+            told_onset = seconds(record["onset"]) - start
+            if not (labels & {record["label"], *record["parents"]}) or not onset - 0.5 < told_onset < onset + 3:
                 continue
             if record["id"] not in ids and record["phase"] == "open" and not ids and record["status"] == "provisional":
                 delays["provisional"].append(arrival - start - onset)
-                told.append(begun - onset)
+                told.append(told_onset - onset)
             if record["status"] == "confirmed" and not any(i == "confirmed" for i in ids):
                 delays["confirmed"].append(arrival - start - onset)
                 ids.add("confirmed")
