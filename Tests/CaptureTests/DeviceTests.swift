@@ -205,13 +205,14 @@ struct DeviceTests {
         #expect(took < 2)
     }
 
-    /// Right to the sample where a device's clock is read in whole samples, one either way; and to 100 ppm of the time that it
-    /// was away, since its rate is known no better from the second before. Where nothing was away for long, that is one sample.
+    /// Each gap is as long as it was: to a sample either way, as a device's clock is read in whole samples, and to 100 ppm of the
+    /// time that it was away, since its rate is known no better from the second before. Where that was short, it is one sample.
     private func expectExact(_ recording: Recording, sourceLocation: SourceLocation = #_sourceLocation) {
         let errors = recording.timelineErrors()
-        let away = recording.gaps.reduce(0) { $0 + $1.samples }
-        let allowed = 1 + away / 10_000
-        #expect(!errors.isEmpty && errors.allSatisfy { abs($0) <= allowed }, "\(errors)", sourceLocation: sourceLocation)
+        #expect(errors.first == 0 && errors.count == 1 + recording.gaps.count, "\(errors)", sourceLocation: sourceLocation)
+        for (gap, (before, after)) in zip(recording.gaps, zip(errors, errors.dropFirst())) {
+            #expect(abs(after - before) <= 1 + gap.samples / 10_000, "\(errors)", sourceLocation: sourceLocation)
+        }
     }
 }
 
