@@ -41,10 +41,11 @@ Mixtures of one to four clips at random times and levels, made while training: s
 responses, lost bands, hiss and hum, 8-bit samples, peaks from -50 to 0 dBFS, and noise or silence alone; or scenes, of the
 clips' loudest sounds only, the first 4 to 34 dB above a room's noise, much as the soundscapes below are made of other clips. So
 figures of events are of a kind of sound that training knows. Targets a column: the labels of the clips that stand out there;
-labels that cannot be known there do not count. Losses: binary cross-entropy a column and a clip, and the squared error to YAMNet's embedding, both over all of it and over the directions in which a linear
-probe finds our labels. Each batch runs with the backward direction absent, cut at random right edges, or full. AdamW,
-learning rate annealed by a half cosine; the weights are an exponential average. The probe's logits, as the predicted embedding
-has them, are a share of the shipped head's: both are linear in the encoder's output.
+labels that cannot be known there do not count. Losses: binary cross-entropy a column and a clip, the squared error to
+YAMNet's embedding, and the divergence of the label probabilities that a linear probe on that embedding gives. Each batch runs
+with the backward direction absent, cut at random right edges, or full. AdamW, learning rate annealed by a half cosine; the weights
+are an exponential average. The probe's logits, as the predicted embedding has them, are a share of the shipped head's: both are
+linear in the encoder's output.
 {runs}
 `Training/README.md` has the commands.
 """
