@@ -10,6 +10,27 @@ public struct Cost: Sendable, Equatable {
     public var exponentials = 0
     /// Bytes of the blocks' weights, read once.
     public var weightBytes = 0
+
+    public init(multiplyAdds: Int = 0, dotProducts: Int = 0, exponentials: Int = 0, weightBytes: Int = 0) {
+        self.multiplyAdds = multiplyAdds
+        self.dotProducts = dotProducts
+        self.exponentials = exponentials
+        self.weightBytes = weightBytes
+    }
+
+    /// Both, one after the other.
+    public static func + (a: Cost, b: Cost) -> Cost {
+        Cost(
+            multiplyAdds: a.multiplyAdds + b.multiplyAdds, dotProducts: a.dotProducts + b.dotProducts,
+            exponentials: a.exponentials + b.exponentials, weightBytes: a.weightBytes + b.weightBytes)
+    }
+
+    /// `count` times the same.
+    public static func * (count: Int, cost: Cost) -> Cost {
+        Cost(
+            multiplyAdds: count * cost.multiplyAdds, dotProducts: count * cost.dotProducts,
+            exponentials: count * cost.exponentials, weightBytes: count * cost.weightBytes)
+    }
 }
 
 extension Model {

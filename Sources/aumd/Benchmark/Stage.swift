@@ -10,15 +10,15 @@ struct Stage: Encodable {
     var milliseconds: Double
     /// Seconds of sound that one run takes in.
     var soundSeconds: Double
-    /// What the machine's limits allow, where the stage's arithmetic is counted.
-    var limitMilliseconds: Double?
+    /// What the machine's limits allow.
+    var limitMilliseconds: Double
 
     /// Resident memory of the process that no file backs, MiB, when the stage's runs are done and its buffers still live.
     var anonymousMemory: Double
 
     /// Seconds of sound a second.
     var timesRealTime: Double { soundSeconds * 1000 / milliseconds }
-    var shareOfLimit: Double? { limitMilliseconds.map { $0 / milliseconds } }
+    var shareOfLimit: Double { limitMilliseconds / milliseconds }
 
     enum CodingKeys: String, CodingKey {
         case name, milliseconds, soundSeconds = "sound_seconds", timesRealTime = "times_real_time"
@@ -33,8 +33,8 @@ struct Stage: Encodable {
         try container.encode(soundSeconds, forKey: .soundSeconds)
         try container.encode(timesRealTime, forKey: .timesRealTime)
         try container.encode(anonymousMemory, forKey: .anonymousMemory)
-        try container.encodeIfPresent(limitMilliseconds, forKey: .limitMilliseconds)
-        try container.encodeIfPresent(shareOfLimit, forKey: .shareOfLimit)
+        try container.encode(limitMilliseconds, forKey: .limitMilliseconds)
+        try container.encode(shareOfLimit, forKey: .shareOfLimit)
     }
 }
 
@@ -66,13 +66,23 @@ struct Stages {
         Double(model.configuration.columnSamples) / Double(model.configuration.frontend.sampleRate)
     }
 
+    /// What frames of log-mel must at least cost: the operations of a real FFT of size N, 5/2 N log2 N (Frigo and Johnson 2005), two
+    /// a multiply-add; window and pre-emphasis, power, two filters a bin; a logarithm a mel bin, counted as an exponential.
+    /// It is done in double precision, so that a multiply-add counts as two of fp32.
+    private func frontendCost(frames: Int) -> Cost {
+        let p = model.filterBank
+        let fft = 5 * p.fftSize * p.fftSize.trailingZeroBitCount / 4
+        return frames * Cost(multiplyAdds: 2 * (fft + 2 * p.frameLength + 2 * p.fftSize), exponentials: p.melCount)
+    }
+
     /// One second of noise through the STFT.
     private func frontend() throws -> Stage {
         let c = model.configuration
         let sound = noise(count: c.frontend.sampleRate)
         let frontend = try Frontend(
             inputRate: c.frontend.sampleRate, parameters: model.filterBank, columnFrames: c.patchFrames)
-        return stage("frontend", sound: 1, limit: nil) { sound.withUnsafeBufferPointer { frontend.process($0) { _ in } } }
+        let cost = frontendCost(frames: c.frontend.sampleRate / model.filterBank.hopLength)
+        return stage("frontend", sound: 1, limit: cost) { sound.withUnsafeBufferPointer { frontend.process($0) { _ in } } }
     }
 
     /// One column; nil for a model without a recurrent mode.
@@ -126,7 +136,13 @@ struct Stages {
             model: model, tagging: try model.tagging(rules: rules), options: Analysis.Options(waits: true))
         var actions: [Action] = []
         var start: Int64 = 0
-        return stage("whole pipeline", sound: 10, limit: nil) {
+        let columns = sound.count / c.columnSamples
+        let recurrent = c.recurrentObstacle == nil ? model.cost(tokens: c.bands, bidirectional: false) : Cost()
+        let window = (c.clipColumns ?? c.chunk + c.lookahead) * c.bands
+        let pass = c.isBidirectional || c.clipColumns != nil ? model.cost(tokens: window, bidirectional: true) : Cost()
+        let passes = columns / min(c.chunk, c.clipColumns ?? .max)
+        let cost = frontendCost(frames: columns * c.patchFrames) + columns * recurrent + passes * pass
+        return stage("whole pipeline", sound: 10, limit: cost) {
             sound.withUnsafeBufferPointer { samples in
                 frontend.process(samples) { column in
                     analysis.column(column, start: start, into: &actions)
@@ -137,13 +153,13 @@ struct Stages {
         }
     }
 
-    private func stage(_ name: String, sound: Double, limit: Cost?, _ body: () -> Void) -> Stage {
+    private func stage(_ name: String, sound: Double, limit: Cost, _ body: () -> Void) -> Stage {
         body()
         let clock = ContinuousClock()
         let times = (0..<runs).map { _ in clock.measure(body) / .milliseconds(1) }.sorted()
         return Stage(
             name: name, milliseconds: times[times.count / 2], soundSeconds: sound,
-            limitMilliseconds: limit.map { 1000 * limits.seconds($0) }, anonymousMemory: Self.anonymousMemory())
+            limitMilliseconds: 1000 * limits.seconds(limit), anonymousMemory: Self.anonymousMemory())
     }
 
     /// RssAnon of proc_pid_status(5), in MiB.

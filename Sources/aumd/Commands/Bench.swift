@@ -93,8 +93,7 @@ struct Bench: ParsableCommand {
         for stage in report.stages {
             lines.append(
                 stage.name.padded(to: 28) + String(format: "%10.3f", stage.milliseconds)
-                    + (stage.limitMilliseconds.map { String(format: "%10.3f", $0) } ?? "-".leading(10))
-                    + (stage.shareOfLimit.map { String(format: "%7.0f%%", 100 * $0) } ?? "-".leading(8))
+                    + String(format: "%10.3f", stage.limitMilliseconds) + String(format: "%7.0f%%", 100 * stage.shareOfLimit)
                     + String(format: "%14.0f", stage.timesRealTime))
         }
         let memory = report.memory
