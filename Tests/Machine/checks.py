@@ -152,7 +152,7 @@ def installs():
     flags = Path("/proc/cpuinfo").read_text().split()
     right = "x86-64-v4" if "avx512vl" in flags else "x86-64-v3" if "avx2" in flags else "baseline"
     kernels = re.search(r"kernels +(\S+)", run("aumd", "model"))[1]
-    check("the kernels fit the processor", kernels == right, kernels)
+    check("the kernels fit the processor", kernels.split("+")[0] == right, kernels)
     check("the unit is known", show("LoadState") == "loaded", show("FragmentPath"))
     run("useradd", "--groups", "aumd", "member")
     run("useradd", "stranger")
