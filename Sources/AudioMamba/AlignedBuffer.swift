@@ -16,7 +16,7 @@ final class AlignedBuffer: @unchecked Sendable {
         self.count = count
         self.memory = memory
         let bytes = count * MemoryLayout<Float>.stride
-        pointer = (memory?.allocate(bytes: bytes) ?? Self.allocate(bytes: bytes)).bindMemory(to: Float.self, capacity: count)
+        pointer = Self.allocate(bytes: bytes, in: memory).bindMemory(to: Float.self, capacity: count)
         pointer.initialize(repeating: 0, count: count)
     }
 
@@ -25,8 +25,9 @@ final class AlignedBuffer: @unchecked Sendable {
         for (i, value) in values.enumerated() { pointer[i] = value }
     }
 
-    /// Memory of any type with the same placement, the caller's to free.
-    static func allocate(bytes: Int) -> UnsafeMutableRawPointer {
+    /// Memory of any type with the same placement: a part of `memory`, or else the caller's to free.
+    static func allocate(bytes: Int, in memory: WeightMemory? = nil) -> UnsafeMutableRawPointer {
+        if let memory { return memory.allocate(bytes: bytes) }
         let isLarge = bytes >= hugePage
         let raw = UnsafeMutableRawPointer.allocate(byteCount: max(bytes, 1), alignment: isLarge ? hugePage : 64)
         if isLarge { madvise(raw, bytes, Int32(MADV_HUGEPAGE)) }

@@ -41,33 +41,32 @@ final class Linear: @unchecked Sendable {
         _ weights: ArraySlice<Float>, outputs: Int, inputs: Int, gain: [Float]? = nil, bias: [Float]? = nil,
         storage: WeightStorage = .float32, in memory: WeightMemory? = nil
     ) {
-        func allocate(_ bytes: Int) -> UnsafeMutableRawPointer {
-            memory?.allocate(bytes: bytes) ?? AlignedBuffer.allocate(bytes: bytes)
+        func allocate(_ kind: Int, in memory: WeightMemory?) -> UnsafeMutableRawPointer {
+            AlignedBuffer.allocate(bytes: aumd_matrix_size(outputs, inputs, Int32(kind)), in: memory)
         }
-        func size(_ kind: Int) -> Int { aumd_matrix_size(outputs, inputs, Int32(kind)) }
         precondition(weights.count == outputs * inputs && gain?.count ?? inputs == inputs)
         let gain = gain.map { AlignedBuffer($0, padding: inputs) }
         let rows = padded(outputs)
         let kind: Int32
         switch storage {
         case .float32, .bfloat16:
-            let packed =
-                storage == .float32 ? allocate(size(AUMD_FLOAT32)) : AlignedBuffer.allocate(bytes: size(AUMD_FLOAT32))
+            let packed = allocate(AUMD_FLOAT32, in: storage == .float32 ? memory : nil)
             let floats = packed.bindMemory(to: Float.self, capacity: rows * inputs)
             weights.withUnsafeBufferPointer { aumd_pack_matrix(floats, $0.baseAddress, gain?.pointer, outputs, inputs) }
             (scale, totals) = (nil, nil)
             if storage == .float32 {
                 (kind, values) = (Int32(AUMD_FLOAT32), packed)
             } else {
-                (kind, values) = (Int32(AUMD_BFLOAT16), allocate(size(AUMD_BFLOAT16)))
+                (kind, values) = (Int32(AUMD_BFLOAT16), allocate(AUMD_BFLOAT16, in: memory))
                 aumd_to_bf16(values.assumingMemoryBound(to: UInt16.self), floats, rows * inputs)
                 packed.deallocate()
             }
         case .int8:
             let segments = (inputs + Int(AUMD_SEGMENT) - 1) / Int(AUMD_SEGMENT)
-            let packed = allocate(size(AUMD_INT8))
+            let packed = allocate(AUMD_INT8, in: memory)
             let scale = AlignedBuffer(count: rows, in: memory)
-            let totals = allocate(segments * rows * 4).bindMemory(to: Int32.self, capacity: segments * rows)
+            let totals = AlignedBuffer.allocate(bytes: segments * rows * 4, in: memory)
+                .bindMemory(to: Int32.self, capacity: segments * rows)
             weights.withUnsafeBufferPointer {
                 aumd_pack_int8(
                     packed.assumingMemoryBound(to: Int8.self), scale.pointer, totals, $0.baseAddress, gain?.pointer, outputs,

@@ -136,7 +136,6 @@ struct Weights: Sendable {
         for layer in 0..<c.layerCount {
             layers.append(try LayerWeights(source, c, layer: layer, storage: storage, in: memory))
         }
-        memory.trim()
         self.layers = layers
         let norm = try source.tensor("norm_f.weight", shape: [D])
         head = Linear(
