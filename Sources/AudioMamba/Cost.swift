@@ -55,6 +55,18 @@ extension Model {
 }
 
 extension Model {
+    /// What the blocks must do for `columns` columns of a stream: a recurrent step each, and a window pass for each chunk of
+    /// them; either only where the model has it.
+    public func cost(streamColumns columns: Int) -> Cost {
+        let c = configuration
+        let recurrent = c.recurrentObstacle == nil ? cost(tokens: c.bands, bidirectional: false) : Cost()
+        let window = (c.clipColumns ?? c.chunk + c.lookahead) * c.bands
+        let pass = c.isBidirectional || c.recurrentObstacle != nil ? cost(tokens: window, bidirectional: true) : Cost()
+        return columns * recurrent + columns / min(c.chunk, c.clipColumns ?? .max) * pass
+    }
+}
+
+extension Model {
     /// Threads worth their cost for a bidirectional pass over `tokens` tokens: two where there are as many processors and the
     /// pass has more than 2 · 10⁹ multiply-adds (some 40 ms of one core). A shorter one is over before anybody waits for it,
     /// and helpers of a pass keep a second core awake.

@@ -137,11 +137,7 @@ struct Stages {
         var actions: [Action] = []
         var start: Int64 = 0
         let columns = sound.count / c.columnSamples
-        let recurrent = c.recurrentObstacle == nil ? model.cost(tokens: c.bands, bidirectional: false) : Cost()
-        let window = (c.clipColumns ?? c.chunk + c.lookahead) * c.bands
-        let pass = c.isBidirectional || c.clipColumns != nil ? model.cost(tokens: window, bidirectional: true) : Cost()
-        let passes = columns / min(c.chunk, c.clipColumns ?? .max)
-        let cost = frontendCost(frames: columns * c.patchFrames) + columns * recurrent + passes * pass
+        let cost = frontendCost(frames: columns * c.patchFrames) + model.cost(streamColumns: columns)
         return stage("whole pipeline", sound: 10, limit: cost) {
             sound.withUnsafeBufferPointer { samples in
                 frontend.process(samples) { column in

@@ -41,10 +41,8 @@ struct ShowModel: ParsableCommand {
     /// Giga multiply-adds of the blocks: each column once recurrent, and once in each window pass that reads it.
     private func cost(_ model: Model) -> String {
         let c = model.configuration
-        let recurrent = c.recurrentObstacle == nil ? model.cost(tokens: c.bands, bidirectional: false).multiplyAdds : 0
-        let window = (c.clipColumns ?? c.chunk + c.lookahead) * c.bands
-        let pass = Double(model.cost(tokens: window, bidirectional: true).multiplyAdds) / Double(c.chunk)
-        let perSecond = (Double(recurrent) + pass) * Double(c.frontend.sampleRate) / Double(c.columnSamples)
+        let cost = Double(model.cost(streamColumns: c.chunk).multiplyAdds) / Double(c.chunk)
+        let perSecond = cost * Double(c.frontend.sampleRate) / Double(c.columnSamples)
         let hundredths = Int((perSecond / 1e7).rounded())
         return "\(hundredths / 100).\(hundredths % 100 < 10 ? "0" : "")\(hundredths % 100)"
     }
