@@ -53,7 +53,9 @@ def probe_loss(predicted: Tensor, embedding: Tensor, weight: Tensor, probe: Prob
 
     It counts where a label is likely or doubtful; the depth of a logit that says "not at all" is not worth following.
     """
-    logits, wanted = probe.logits(predicted), torch.sigmoid(probe.logits(embedding))
-    entropy = F.binary_cross_entropy(wanted, wanted, reduction="none")
-    error = (F.binary_cross_entropy_with_logits(logits, wanted, reduction="none") - entropy).sum(-1)
+    wanted = probe.logits(embedding)
+    told, least = (
+        F.binary_cross_entropy_with_logits(logits, wanted.sigmoid(), reduction="none") for logits in (probe.logits(predicted), wanted)
+    )
+    error = (told - least).sum(-1)
     return (error * weight).sum() / weight.sum().clamp_min(1)

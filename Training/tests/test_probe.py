@@ -33,13 +33,11 @@ def test_loss_counts_what_tells_labels_and_weighted_columns_only(clips: tuple) -
         return losses.probe_loss(wrong, embedding, weight, fitted).item()
 
     assert loss(3, 0) > 5 * loss(11, 0)
-    assert loss(3, 2) == pytest.approx(0, abs=1e-6)
+    assert loss(3, 2) == 0 and losses.probe_loss(embedding, embedding, weight, fitted) == 0
 
 
-def test_loss_is_least_where_the_probabilities_agree_and_ignores_how_deep_a_no_is(clips: tuple) -> None:
+def test_loss_hardly_counts_how_deep_a_no_is(clips: tuple) -> None:
     fitted = probe.fit(*clips)
-    embedding, weight = clips[0][None, :40], torch.ones(1, 40)
-    assert losses.probe_loss(embedding, embedding, weight, fitted) == pytest.approx(0, abs=1e-5)
     no = torch.zeros(1, 1, 20)
     no[..., [3, 7]] = -4
     deeper, yes = no * 2, -no
