@@ -55,6 +55,9 @@ class TrainConfig:
     scenes: float = 0.0  # share of the mixtures that are single sounds in a room's noise
     provisional: float = 0.4  # share of the batches in which the backward direction is absent
     onset_weight: float = 1.0  # of a sound's first columns where the backward direction is absent
+    muon: bool = False  # the layers' projections by Muon, at the same root mean square of a step
+    drop_path: float = 0.0  # chance that a batch skips the last layer; the first never, between them linear
+    dropout: float = 0.0  # share of the features that the labels' head does not see
     validate_minutes: float = 12
     save_minutes: float = 4
     workers: int = 1
@@ -81,16 +84,29 @@ class Trainer:
             grow(self.model, weights)
         self.averaged = AudioMamba(sizes, EMBEDDING).to(self.device)
         self.averaged.load_state_dict(self.model.state_dict())
-        decayed = [p for p in self.model.parameters() if p.ndim > 1 and p.shape[-1] != sizes.d_state]
-        kept = [p for p in self.model.parameters() if not any(p is q for q in decayed)]
-        groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": kept, "weight_decay": 0.0}]
-        self.optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), fused=True)
+        self.optimizers = self.make_optimizers()
         self.step, self.seconds = 0, 0.0
         self.log_mel = LogMel().to(self.device)
         self.random = torch.Generator().manual_seed(config.seed)
         self.probe = probe.of_training(TeacherCache(self.cache), self.clips, self.labels).to(self.device)
         if starts and "teacher.weight" not in weights:
             self.fit_teacher()
+
+    def make_optimizers(self) -> list[torch.optim.Optimizer]:
+        """AdamW, and Muon for the layers' projections if wanted; only matrices that are not A decay."""
+        config, named = self.config, dict(self.model.named_parameters())
+        projections = [n for n in named if config.muon and n.endswith(("in_proj.weight", "x_proj.weight", "out_proj.weight"))]
+        decayed = [n for n, p in named.items() if n not in projections and p.ndim > 1 and not n.endswith(("A_log", "A_b_log"))]
+        kept = [n for n in named if n not in projections and n not in decayed]
+        decays = ((decayed, config.weight_decay), (kept, 0.0))
+        groups = [{"params": [named[n] for n in names], "weight_decay": decay} for names, decay in decays]
+        made: list[torch.optim.Optimizer] = [torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), fused=True)]
+        if projections:
+            matrices = [named[n] for n in projections]
+            made.append(torch.optim.Muon(
+                matrices, lr=config.learning_rate, weight_decay=config.weight_decay, adjust_lr_fn="match_rms_adamw"
+            ))
+        return made
 
     def batches(self) -> Iterator[list[torch.Tensor]]:
         """Endless batches of mixtures."""
@@ -123,7 +139,7 @@ class Trainer:
         """Writes the checkpoint in one rename."""
         state = {
             "model": self.model.state_dict(), "averaged": self.averaged.state_dict(),
-            "optimizer": self.optimizer.state_dict(), "step": self.step, "seconds": self.seconds,
+            "optimizers": [o.state_dict() for o in self.optimizers], "step": self.step, "seconds": self.seconds,
             "sizes": asdict(self.sizes), "before": self.before, "joined": max(self.config.joined),
             "scenes": self.config.scenes,
         }
@@ -135,8 +151,10 @@ class Trainer:
         path = self.run / "checkpoint.pth"
         if path.exists():
             state = torch.load(path, map_location=self.device, weights_only=True)
-            for part, name in ((self.model, "model"), (self.averaged, "averaged"), (self.optimizer, "optimizer")):
-                part.load_state_dict(state[name])
+            self.model.load_state_dict(state["model"])
+            self.averaged.load_state_dict(state["averaged"])
+            for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(kept)
             self.step, self.seconds, self.before = state["step"], state["seconds"], state.get("before", [])
             self.random.manual_seed(self.config.seed + self.step)
 
@@ -168,9 +186,9 @@ class Trainer:
         self.model.train()
         logmel = self.normalised(samples, joined)
         with torch.autocast(self.device.type, torch.bfloat16):  # matrix products only; the scan and the residual stay float32
-            features = self.model.features(logmel, backward, edges)
+            features = self.model.features(logmel, backward, edges, self.config.drop_path)
         features = features.float().reshape(len(samples), self.config.columns, -1)
-        logits = self.model.head(features)
+        logits = self.model.head(torch.nn.functional.dropout(features, self.config.dropout))
         predicted, embedding = self.model.teacher(features), embedding.float()
         parts = {
             "column": losses.column_loss(logits, target, known, 1.0 if backward else self.config.onset_weight),
@@ -180,10 +198,11 @@ class Trainer:
         }
         sum(parts.values()).backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.rate()
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = self.rate()
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
         decay = min(self.config.ema, (self.step + 1) / (self.step + 10))
         with torch.no_grad():
             torch._foreach_lerp_(list(self.averaged.parameters()), list(self.model.parameters()), 1 - decay)

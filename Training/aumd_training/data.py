@@ -31,6 +31,8 @@ SCENE_SNR = (4.0, 34.0)
 SCENE_NOISE = (-66.0, -42.0)
 #: Share of the clips that are played faster or slower, and by how much at most, in natural logarithms: a third of an octave.
 RESPEED, SPEED = 0.6, 0.24
+#: Bands of mel that are blanked in each mixture, each at most 14 wide.
+MASKS = 2
 #: Labels that noise makes true or doubtful.
 NOISE_LABELS = ("Silence", "Noise", "White noise", "Pink noise", "Mains hum")
 
@@ -228,5 +230,7 @@ def colour(logmel: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     low_cut = torch.where(uniform(batch, 1, 1) < 0.08, 25 * uniform(batch, 1, 1), torch.tensor(-1.0))
     curve = curve - 9.0 * ((band > cutoff) | (band < low_cut))
     logmel = torch.clamp_min(logmel + curve, -15.9424)
-    start, width = uniform(batch, 1, 1) * bands, uniform(batch, 1, 1) * 20 - 6
-    return torch.where((band >= start) & (band < start + width), logmel.mean(2, keepdim=True), logmel)
+    for _ in range(MASKS):
+        start, width = uniform(batch, 1, 1) * bands, uniform(batch, 1, 1) * 20 - 6
+        logmel = torch.where((band >= start) & (band < start + width), logmel.mean(2, keepdim=True), logmel)
+    return logmel

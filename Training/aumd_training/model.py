@@ -166,14 +166,21 @@ class AudioMamba(nn.Module):
         """Mean of a column's 8 output tokens, (B, T, D)."""
         return self.norm_f(h).unflatten(1, (-1, BANDS)).mean(2)
 
-    def features(self, logmel: Tensor, backward: bool = True, edges: Tensor | None = None) -> Tensor:
-        """(B, T, D). `edges` (T) uint8: 1 where the backward direction starts from zero, besides the end."""
+    def features(self, logmel: Tensor, backward: bool = True, edges: Tensor | None = None, drop_path: float = 0.0) -> Tensor:
+        """(B, T, D). `edges` (T) uint8: 1 where the backward direction starts from zero, besides the end.
+
+        `drop_path`: stochastic depth (Huang et al. 2016), with which chance the whole batch skips the last layer; the first never.
+        """
         h = self.embed(logmel)
         token_edges = torch.zeros(h.shape[1], dtype=torch.uint8)
         if edges is not None:
             token_edges[BANDS - 1 :: BANDS] = edges
-        for layer in self.layers:
-            h = layer(h, backward, token_edges)
+        for i, layer in enumerate(self.layers):
+            dropped = drop_path * i / max(1, len(self.layers) - 1)
+            if dropped == 0:
+                h = layer(h, backward, token_edges)
+            elif torch.rand(()).item() >= dropped:
+                h = torch.lerp(h, layer(h, backward, token_edges), 1 / (1 - dropped))
         return self.columns(h)
 
     def forward(self, logmel: Tensor, backward: bool = True) -> Tensor:
