@@ -17,8 +17,8 @@ struct DelayLockedLoop {
     /// Hz: the bandwidth to start with, and the least.
     static let bandwidth = (widest: 1.0, narrowest: 0.02)
 
-    init(position: Int64, nanoseconds: Int64, rate: Double) {
-        self.position = Double(position)
+    init(position: Double, nanoseconds: Int64, rate: Double) {
+        self.position = position
         self.nanoseconds = 0
         origin = nanoseconds
         period = 1e9 / rate
@@ -35,13 +35,13 @@ struct DelayLockedLoop {
     }
 
     /// How much later than expected an anchor is, in nanoseconds.
-    func error(position: Int64, nanoseconds: Int64) -> Double {
-        Double(nanoseconds - origin) - (self.nanoseconds + (Double(position) - self.position) * period)
+    func error(position: Double, nanoseconds: Int64) -> Double {
+        Double(nanoseconds - origin) - (self.nanoseconds + (position - self.position) * period)
     }
 
     /// Moves the line towards an anchor.
-    mutating func follow(position: Int64, nanoseconds: Int64) {
-        let distance = Double(position) - self.position
+    mutating func follow(position: Double, nanoseconds: Int64) {
+        let distance = position - self.position
         guard distance > 0 else { return }
         let error = error(position: position, nanoseconds: nanoseconds)
         let elapsed = distance * period

@@ -4,7 +4,9 @@
 /// A timeline position is a ring position plus all gaps before it.
 package struct Timeline: Sendable {
     /// Samples of all gaps so far (those of `overflow` not: ring positions count them).
-    package private(set) var gapSamples: Int64 = 0
+    package var gapSamples: Int64 { Int64(missing.rounded()) }
+    /// The same with its fraction, as the line has it: told gaps round it, so their errors do not add up.
+    private var missing = 0.0
     private let rate: Int
     private var loop: DelayLockedLoop?
     /// Anchors in a row that were far off the line: since when, how many and the least of their errors.
@@ -29,7 +31,7 @@ package struct Timeline: Sendable {
     /// At `nanoseconds` the device had captured the sample before ring position `position`.
     /// Returns a gap of cause `slip` when the device's count has stayed behind the clock for long.
     package mutating func anchor(position: Int64, nanoseconds: Int64) -> Gap? {
-        let position = position + gapSamples
+        let position = Double(position) + missing
         guard let error = loop?.error(position: position, nanoseconds: nanoseconds) else {
             loop = DelayLockedLoop(position: position, nanoseconds: nanoseconds, rate: Double(rate))
             return nil
@@ -53,9 +55,14 @@ package struct Timeline: Sendable {
             loop!.shift(nanoseconds: run.least)
             return nil
         }
-        let missing = Int64((run.least / loop!.period).rounded())
-        gapSamples += missing
-        return Gap(samples: missing, cause: .slip)
+        return widen(run.least / loop!.period, cause: .slip)
+    }
+
+    /// Takes in that `samples` are missing; returns those of them that are not told yet as a gap, nil if there are none.
+    private mutating func widen(_ samples: Double, cause: Gap.Cause) -> Gap? {
+        let before = gapSamples
+        missing += max(0, samples)
+        return gapSamples > before ? Gap(samples: gapSamples - before, cause: cause) : nil
     }
 
     /// As `anchor`, where the samples from here on do not follow on those before: returns the gap between them,
@@ -66,10 +73,7 @@ package struct Timeline: Sendable {
             _ = anchor(position: position, nanoseconds: nanoseconds)
             return nil
         }
-        let missing = Int64((loop.position(at: nanoseconds) - Double(position + gapSamples)).rounded())
-        guard missing > 0 else { return nil }
-        gapSamples += missing
-        return Gap(samples: missing, cause: cause)
+        return widen(loop.position(at: nanoseconds) - (Double(position) + missing), cause: cause)
     }
 
     /// Takes in what UTC is ahead of the anchors' clock. A clock set forward is followed at once; one set back is

@@ -42,6 +42,27 @@ struct TimelineTests {
         }
     }
 
+    @Test("keeps the fractions of samples, so that the gaps' errors do not add up")
+    func gapFractions() {
+        var timeline = Timeline(rate: 16_000)
+        let sample = 62_500.0
+        var time = 0.0
+        var ring: Int64 = 0
+        for gap in 0...40 {
+            for step in 0..<50 {
+                ring += 320
+                time += 320 * sample
+                if gap > 0 && step == 0 {
+                    time += 1000.4 * sample
+                    #expect(timeline.resume(position: ring, nanoseconds: Int64(time), cause: .xrun) != nil)
+                } else {
+                    #expect(timeline.anchor(position: ring, nanoseconds: Int64(time)) == nil)
+                }
+            }
+            #expect(abs(Double(timeline.gapSamples) - Double(gap) * 1000.4) < 0.6)
+        }
+    }
+
     @Test("finds samples that were lost without a word, within about a second")
     func slip() {
         var timeline = Timeline(rate: 16_000)
