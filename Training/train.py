@@ -25,6 +25,7 @@ from aumd_training.data import Mixtures, colour
 from aumd_training.features import MEAN, STD, LogMel
 from aumd_training.inference import column_logits
 from aumd_training.model import AudioMamba, ModelConfig, grow
+from aumd_training.optimizers import optimizers
 from aumd_training.teacher import EMBEDDING
 
 #: Batches from which the teacher's head is fitted where there is none yet.
@@ -84,29 +85,13 @@ class Trainer:
             grow(self.model, weights)
         self.averaged = AudioMamba(sizes, EMBEDDING).to(self.device)
         self.averaged.load_state_dict(self.model.state_dict())
-        self.optimizers = self.make_optimizers()
+        self.optimizers = optimizers(self.model, config.learning_rate, config.weight_decay, config.muon)
         self.step, self.seconds = 0, 0.0
         self.log_mel = LogMel().to(self.device)
         self.random = torch.Generator().manual_seed(config.seed)
         self.probe = probe.of_training(TeacherCache(self.cache), self.clips, self.labels).to(self.device)
         if starts and "teacher.weight" not in weights:
             self.fit_teacher()
-
-    def make_optimizers(self) -> list[torch.optim.Optimizer]:
-        """AdamW, and Muon for the layers' projections if wanted; only matrices that are not A decay."""
-        config, named = self.config, dict(self.model.named_parameters())
-        projections = [n for n in named if config.muon and n.endswith(("in_proj.weight", "x_proj.weight", "out_proj.weight"))]
-        decayed = [n for n, p in named.items() if n not in projections and p.ndim > 1 and not n.endswith(("A_log", "A_b_log"))]
-        kept = [n for n in named if n not in projections and n not in decayed]
-        decays = ((decayed, config.weight_decay), (kept, 0.0))
-        groups = [{"params": [named[n] for n in names], "weight_decay": decay} for names, decay in decays]
-        made: list[torch.optim.Optimizer] = [torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), fused=True)]
-        if projections:
-            matrices = [named[n] for n in projections]
-            made.append(torch.optim.Muon(
-                matrices, lr=config.learning_rate, weight_decay=config.weight_decay, adjust_lr_fn="match_rms_adamw"
-            ))
-        return made
 
     def batches(self) -> Iterator[list[torch.Tensor]]:
         """Endless batches of mixtures."""

@@ -8,6 +8,7 @@ torch = pytest.importorskip("torch", reason="needs PyTorch")
 
 from aumd_training import features, modelfolder, reference  # noqa: E402
 from aumd_training.model import AudioMamba, ModelConfig, grow  # noqa: E402
+from aumd_training.optimizers import optimizers  # noqa: E402
 
 SIZES = ModelConfig(d_model=48, n_layer=3, d_state=8, num_classes=5)
 REFERENCE = {
@@ -86,6 +87,32 @@ def test_a_grown_model_is_the_trained_one_at_first(model: AudioMamba, layers: in
     with torch.no_grad():
         assert torch.allclose(grown.eval()(x), model(x), atol=1e-6)
         assert torch.allclose(grown(x, backward=False), model(x, backward=False), atol=1e-6)
+
+
+def test_stochastic_depth_skips_the_last_layer_or_lets_it_count_for_both_cases(model: AudioMamba) -> None:
+    """Of two layers the first is never skipped, so that a batch is one of two functions."""
+    two = AudioMamba(ModelConfig(d_model=48, n_layer=2, d_state=8, num_classes=5)).eval()
+    x, none = logmel(6), torch.zeros(6 * 8, dtype=torch.uint8)
+    with torch.no_grad():
+        first = two.layers[0](two.embed(x), True, none)
+        skipped, doubled = (two.columns(h) for h in (first, first + 2 * two.layers[1].mixer(two.layers[1].norm(first), True, none)))
+        drawn = [two.features(x, drop_path=0.5) for _ in range(60)]
+        skips = sum(torch.allclose(d, skipped, atol=1e-5) for d in drawn)
+        assert skips + sum(torch.allclose(d, doubled, atol=1e-5) for d in drawn) == 60
+        assert 10 < skips < 50
+        assert torch.allclose(two.features(x, drop_path=1.0), skipped, atol=1e-5)
+
+
+@pytest.mark.parametrize("muon", [False, True])
+def test_every_parameter_has_one_optimizer_and_only_matrices_decay(model: AudioMamba, muon: bool) -> None:
+    made = optimizers(model, 1e-3, 0.05, muon)
+    names = {id(p): n for n, p in model.named_parameters()}
+    given = [(names[id(p)], group["weight_decay"], type(o).__name__) for o in made for group in o.param_groups for p in group["params"]]
+    assert sorted(n for n, _, _ in given) == sorted(names.values())
+    for name, decay, kind in given:
+        matrix = dict(model.named_parameters())[name].ndim > 1 and "A_" not in name
+        assert decay == (0.05 if matrix else 0), name
+        assert kind == ("Muon" if muon and "proj.weight" in name and name.startswith("layers") and "dt_proj" not in name else "AdamW"), name
 
 
 def test_only_the_same_shape_grows(model: AudioMamba) -> None:
