@@ -43,8 +43,9 @@ clips' loudest sounds only, the first 4 to 34 dB above a room's noise, much as t
 figures of events are of a kind of sound that training knows. Targets a column: the labels of the clips that stand out there;
 labels that cannot be known there do not count. Losses: binary cross-entropy a column and a clip, the squared error to
 YAMNet's embedding, and the divergence of the label probabilities that a linear probe on that embedding gives. Each batch runs
-with the backward direction absent, cut at random right edges, or full. AdamW, learning rate annealed by a half cosine; the weights
-are an exponential average. The probe's logits, as the predicted embedding has them, are a share of the shipped head's: both are
+with the backward direction absent, cut at random right edges, or full. AdamW, and for the projections of 24 layers Muon, with
+layers skipped and features hidden from the head at random; learning rate annealed by a half cosine; the weights are an
+exponential average. The probe's logits, as the predicted embedding has them, are a share of the shipped head's: both are
 linear in the encoder's output.
 {runs}
 `Training/README.md` has the commands.
