@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes a trained checkpoint as a model folder: averaged weights in F16, config.json, a model card without figures.
 
-python3 Training/export.py --config Training/configs/teacher.json OUTDIR [--average MODEL --share 0.3] [--probe 0.5]
+python3 Training/export.py --config Training/configs/depth24.json OUTDIR [--average MODEL --share 0.3] [--probe 0.5]
 
 --average mixes in the weights of the model that the run started from: what a run learned new costs it some of what it knew.
 --probe is the share of the labels' logits that comes from a linear probe on the teacher's embedding as the features predict it; it

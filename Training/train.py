@@ -126,8 +126,8 @@ class Trainer:
             "model": self.model.state_dict(), "averaged": self.averaged.state_dict(),
             "optimizers": [o.state_dict() for o in self.optimizers], "step": self.step, "seconds": self.seconds,
             "sizes": asdict(self.sizes), "before": self.before, "joined": max(self.config.joined),
-            "scenes": self.config.scenes,
         }
+        state |= {name: getattr(self.config, name) for name in modelfolder.TOLD}
         torch.save(state, self.run / "checkpoint.new")
         (self.run / "checkpoint.new").replace(self.run / "checkpoint.pth")
 

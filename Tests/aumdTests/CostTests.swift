@@ -28,7 +28,8 @@ struct CostTests {
 
     @Test("aumd bench measures what it was asked for, beside the machine's limits, in the order of the data flow")
     func bench() throws {
-        let result = try Program.run("bench", "--runs", "1", "--only", "pipeline", "--only", "window", "--only", "recurrent", "--only", "frontend", "--json")
+        let result = try Program.run(
+            "bench", "--runs", "1", "--only", "pipeline", "--only", "window", "--only", "recurrent", "--only", "frontend", "--json")
         #expect(result.status == 0, "\(result.errors)")
         let report = try #require(try Line.all(result.output).first).fields
         let stages = try #require(report["stages"] as? [[String: Any]])

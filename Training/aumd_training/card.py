@@ -43,9 +43,8 @@ clips' loudest sounds only, the first 4 to 34 dB above a room's noise, much as t
 figures of events are of a kind of sound that training knows. Targets a column: the labels of the clips that stand out there;
 labels that cannot be known there do not count. Losses: binary cross-entropy a column and a clip, the squared error to
 YAMNet's embedding, and the divergence of the label probabilities that a linear probe on that embedding gives. Each batch runs
-with the backward direction absent, cut at random right edges, or full. AdamW, and for the projections of 24 layers Muon, with
-layers skipped and features hidden from the head at random; learning rate annealed by a half cosine; the weights are an
-exponential average. The probe's logits, as the predicted embedding has them, are a share of the shipped head's: both are
+with the backward direction absent, cut at random right edges, or full. AdamW, learning rate annealed by a half cosine; the weights
+are an exponential average. The probe's logits, as the predicted embedding has them, are a share of the shipped head's: both are
 linear in the encoder's output.
 {runs}
 `Training/README.md` has the commands.
@@ -85,7 +84,10 @@ def _told(run: Mapping) -> str:
     scenes = f", {run['scenes']:.0%} of them scenes" if run.get("scenes") else ""
     probe = f", {run['probe']:.0%} of its logits from the probe" if run.get("probe") else ""
     mixed = f", its weights mixed with {run['mixed']:.0%} of those it started from" if run.get("mixed") else ""
-    return f"{run['steps']} steps of 16 mixtures of 4.8 s with {run['n_layer']} layers{streams}{scenes}{probe}{mixed}"
+    muon = ", the projections moved by Muon" if run.get("muon") else ""
+    depth = f", the last layer skipped in {run['drop_path']:.0%} of the batches, earlier ones less" if run.get("drop_path") else ""
+    hidden = f", {run['dropout']:.0%} of the features hidden from the head" if run.get("dropout") else ""
+    return f"{run['steps']} steps of 16 mixtures of 4.8 s with {run['n_layer']} layers{streams}{scenes}{muon}{depth}{hidden}{probe}{mixed}"
 
 
 def _clips(figures: Mapping) -> list[str]:

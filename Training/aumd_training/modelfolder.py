@@ -24,10 +24,14 @@ class CheckpointError(Exception):
     """What is wrong with a checkpoint or its labels, where, and what to do, in one sentence."""
 
 
+#: What train.py was configured with that a run's history and its model card tell, by the names of TrainConfig.
+TOLD = ("scenes", "muon", "drop_path", "dropout")
+
+
 def runs(checkpoint: Mapping) -> list[dict]:
-    """The runs behind a checkpoint, first to last: layers, steps, seconds; where known, the longest stream in mixtures, the share of scenes."""
+    """The runs behind a checkpoint, first to last: layers, steps, seconds; where known, the longest stream in mixtures and TOLD."""
     own = {"n_layer": checkpoint["sizes"]["n_layer"], "steps": checkpoint["step"], "seconds": checkpoint["seconds"]}
-    own |= {name: checkpoint[name] for name in ("joined", "scenes") if name in checkpoint}
+    own |= {name: checkpoint[name] for name in ("joined", *TOLD) if name in checkpoint}
     return [*checkpoint.get("before", []), own]
 
 

@@ -16,6 +16,11 @@ SCORES = {"ap": 0.5, "auc": 0.75, "d_prime": 0.95, "ap_recordings": 0.25, "auc_r
 def test_runs_of_a_checkpoint_that_grew() -> None:
     checkpoint = {"sizes": {"n_layer": 3}, "step": 5, "seconds": 5400, "joined": 8, "before": RUNS[:1]}
     assert modelfolder.runs(checkpoint) == RUNS
+    configured = {"scenes": 0.4, "muon": True, "drop_path": 0.2, "dropout": 0.25}
+    told = modelfolder.runs(checkpoint | configured)
+    assert told == [RUNS[0], RUNS[1] | configured]
+    sentence = "up to 8, 40% of them scenes, the projections moved by Muon, the last layer skipped in 20% of the batches, earlier ones less, 25% of the features hidden from the head."
+    assert sentence in card.write(CONFIG | {"training": told}, 1_500_000, {})
 
 
 def test_unmeasured() -> None:
