@@ -24,16 +24,48 @@ private func up(_ columns: Range<Int>, _ score: Float = 0.9) -> [Float] { held(s
         #expect(actions[3].event.peak == 0.88)
     }
 
-    @Test("A sound begins where its score came up through off, but no more than half a second before it reached on")
+    @Test("A sound begins where its score came up through off, at most 3 s before it reached on, provisionally half a second")
     func slowRise() throws {
-        for risen in [1, 2, 3, 4, 20] {
-            var tagger = try makeTagger()
-            let script = Script(tracks: ["Siren": [Float](repeating: 0, count: 20) + [Float](repeating: 0.3, count: risen) + [0.9, 0.9]])
-            let actions = tagger.run(confirmed: script)
+        for risen in [1, 2, 3, 4, 10, 18, 19, 40] {
+            let scores = [Float](repeating: 0, count: 20) + [Float](repeating: 0.3, count: risen) + [0.9, 0.9]
+            let script = Script(tracks: ["Siren": scores])
+            var confirmed = try makeTagger(), provisional = try makeTagger()
+            let told = confirmed.run(confirmed: script)
+            let early = provisional.run(provisional: script, confirmed: Script(tracks: [:])).actions
             // 0.3 is reached at a column's centre; half a second is 3.125 columns.
-            let early = Double(actions[0].event.onset) / Double(column) - (20.5 + Double(risen))
-            #expect(abs(early + min(3.125, Double(risen))) < 0.01)
+            for (actions, most) in [(told, 18.75), (early, 3.125)] {
+                let before = 20.5 + Double(risen) - Double(actions[0].event.onset) / Double(column)
+                #expect(abs(before - min(most, Double(risen))) < 0.01)
+            }
         }
+    }
+
+    @Test("An announced sound of which the confirmed track is slow to be sure keeps its number and gets the earlier onset")
+    func slowlySure() throws {
+        for (risen, announced) in [(2, 1), (10, 3), (17, 1), (17, 12), (17, 16)] {
+            var tagger = try makeTagger()
+            let (actions, _) = tagger.run(
+                provisional: Script(tracks: ["Siren": up(20 + announced..<50)]),
+                confirmed: Script(tracks: ["Siren": up(20..<20 + risen, 0.4) + up(0..<30 - risen)]))
+            #expect(story(actions.filter { $0.reason != .ended }) == ["open 0 Siren", "update 0 Siren (confirmed)", "close 0 Siren"])
+            #expect(actions.last?.event.onset == 20 * column - column / 2 + 3 * column / 4)
+        }
+    }
+
+    @Test("An announced sound of which the confirmed track never becomes sure is retracted 3 s after its onset")
+    func neverSure() throws {
+        var tagger = try makeTagger()
+        var actions: [Action] = []
+        let announced = Script(tracks: ["Siren": up(20..<40)])
+        let doubtful = Script(tracks: ["Siren": [Float](repeating: 0, count: 20) + [Float](repeating: 0.4, count: 60)])
+        for index in 0..<60 { tagger.provisional(index, announced.scores(index), &actions) }
+        let open = actions.count
+        for index in 0..<80 {
+            tagger.confirmed(index, doubtful.scores(index), &actions)
+            // The onset is a third of a column before the middle of column 20; 3 s are 18.75 columns.
+            #expect((actions.count > open) == (index >= 38), "column \(index)")
+        }
+        #expect(story(actions).last == "retract 0 Siren (not confirmed)")
     }
 
     @Test("A sound opens within 0.35 s of its onset, wherever in a column it begins, while its second column crosses")

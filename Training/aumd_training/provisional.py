@@ -28,7 +28,7 @@ NEAR = 1.0
 def openings(line: Timeline, c: int, early: float, on: float) -> np.ndarray:
     """Provisional segments of label `c`, (n, 3): onset, offset, and when it can be told, at the end of the column that
     reaches `early`; seconds. `on` is the label's threshold for confirmed scores, of which `off` is a share."""
-    found = segments(line.scores[:, c], early, min(early, HYSTERESIS * on), line.centres)
+    found = segments(line.scores[:, c], early, min(early, HYSTERESIS * on), line.centres, "provisional")
     return np.column_stack([found[:, :2], found[:, 2] + line.column / 2 + LATENCY])
 
 

@@ -6,12 +6,12 @@ import numpy as np
 
 #: Segments of a label that would follow each other by fewer seconds are one.
 MINIMUM_GAP = 0.5
-#: Seconds that an onset may lie before the score's first column at `on`.
-LOOK_BACK = 0.5
+#: Seconds that an onset may lie before the score's first column at `on`, of each track.
+LOOK_BACK = {"confirmed": 3.0, "provisional": 0.5}
 
 
 def segments(
-    scores: np.ndarray, on: float, off: float, centres: np.ndarray, minimum_gap: float = MINIMUM_GAP
+    scores: np.ndarray, on: float, off: float, centres: np.ndarray, track: str = "confirmed", minimum_gap: float = MINIMUM_GAP
 ) -> np.ndarray:
     """Onset, offset, and centre of the first column at `on`, (segments, 3) seconds, of runs at or above `off` that reach `on`.
 
@@ -27,7 +27,7 @@ def segments(
     has[has] = reach[first[has]] < edges[has, 1]
     starts, ends = reach[first[has]], edges[has, 1]
     column = centres[1] - centres[0]
-    onset = np.maximum(cross(scores, edges[has, 0], off, centres, column), centres[starts] - LOOK_BACK)
+    onset = np.maximum(cross(scores, edges[has, 0], off, centres, column), centres[starts] - LOOK_BACK[track])
     offset = cross(scores, ends, off, centres, column)
     offset = np.maximum(offset, onset + column / 2)
     return merged(np.stack([onset, offset, centres[starts]], 1), minimum_gap)

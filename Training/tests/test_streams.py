@@ -55,8 +55,10 @@ def test_segments_cross_where_the_line_does() -> None:
     centres = (np.arange(7) + 0.5) * COLUMN
     found = segments(scores, 0.5, 0.3, centres)
     assert found == pytest.approx(np.array([[centres[1] + 0.25 * COLUMN, centres[4] + COLUMN / 3, centres[2]]]))
-    slow = segments(np.array([0.0, 0.4, 0.4, 0.4, 0.4, 0.4, 0.9]), 0.5, 0.3, centres)
-    assert slow[0, 0] == pytest.approx(centres[6] - 0.5)
+    slow = np.array([0.0] + [0.4] * 30 + [0.9])
+    for track, seconds in (("confirmed", 3.0), ("provisional", 0.5)):
+        late = segments(slow, 0.5, 0.3, (np.arange(32) + 0.5) * COLUMN, track)
+        assert late[0, 0] == pytest.approx(31.5 * COLUMN - seconds)
     assert len(segments(scores, 0.95, 0.3, centres)) == 0
 
 
