@@ -19,27 +19,29 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from aumd_training import losses, metrics
+from aumd_training import metrics
 from aumd_training.corpus import GENERATED, AudioCache, Clip, Label, read_labels, read_manifest, targets
-from aumd_training.inference import MODES, column_logits, load_model
+from aumd_training.inference import MODES, clip_scores, column_logits, load_model
 
+#: Scores of a clip (C) from the logits of its columns (T, C).
 POOLINGS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
-    "linear-softmax": losses.clip_scores,
-    "mean": lambda probability: probability.mean(-2),
-    "max": lambda probability: probability.amax(-2),
+    "mean-odds": clip_scores,
+    "linear-softmax": lambda logits: logits.sigmoid().square().sum(0) / logits.sigmoid().sum(0).clamp_min(1e-6),
+    "mean": lambda logits: logits.sigmoid().mean(0),
+    "max": lambda logits: logits.sigmoid().amax(0),
 }
 
 
 def columns_from_torch(folder: Path, cache: Path, members: list[int], mode: str) -> list[np.ndarray]:
-    """Column scores (T, C) of each clip in one mode."""
+    """Column logits (T, C) of each clip in one mode."""
     config, model = load_model(folder)
     found = dict(column_logits(model, AudioCache(cache), members, mode, **config["streaming"]))
-    return [1 / (1 + np.exp(-found[clip])) for clip in members]
+    return [found[clip] for clip in members]
 
 
 def pooled(columns: list[np.ndarray], pooling: str) -> np.ndarray:
     """Clip scores (clips, C)."""
-    return np.stack([POOLINGS[pooling](torch.from_numpy(scores)).numpy() for scores in columns])
+    return np.stack([POOLINGS[pooling](torch.from_numpy(logits)).numpy() for logits in columns])
 
 
 def scores_from_binary(
@@ -118,7 +120,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, required=True, help="what prepare.py wrote; not used with --binary")
     parser.add_argument("--binary", help="the aumd program to measure instead of PyTorch")
     parser.add_argument("--splits", nargs="+", default=["validation", "test"])
-    parser.add_argument("--pooling", choices=POOLINGS, default="linear-softmax", help="of column scores, in PyTorch")
+    parser.add_argument("--pooling", choices=POOLINGS, default="mean-odds", help="of column scores, in PyTorch")
     parser.add_argument("--json", type=Path, help="also write the figures here")
     parser.add_argument("--per-label", action="store_true")
     parser.add_argument("--threads", type=int, default=1)

@@ -1,4 +1,5 @@
 import AudioMamba
+import Glibc
 import Testing
 
 @Suite("Encoders")
@@ -29,6 +30,24 @@ struct EncoderTests {
         let input = try golden.input()
         let logits = try ClipEncoder(model: golden.model(kernels: .reference)).logits(logMel: input.span)
         try expectClose(logits, golden.expected("logits"), within: 1e-4)
+    }
+
+    @Test("Scores of a clip are the mean odds of its columns, without the first three, but always of the last", arguments: cases)
+    func clipScores(_ golden: GoldenCase) throws {
+        let encoder = try ClipEncoder(model: golden.model())
+        let c = golden.configuration, input = try golden.input()
+        let columns = golden.frames / c.patchFrames
+        for count in c.recurrentObstacle == nil ? 1...columns : columns...columns {
+            let clip = Array(input.prefix(count * c.columnSize))
+            let scores = try encoder.scores(logMel: clip.span)
+            let logits = try encoder.logits(logMel: clip.span)
+            let rows = logits.count / c.labels.count
+            for label in c.labels.indices {
+                let odds = (0..<rows).dropFirst(min(3, rows - 1)).map { exp(Double(logits[$0 * c.labels.count + label])) }
+                let mean = odds.reduce(0, +) / Double(odds.count)
+                #expect(abs(Double(scores[label]) - mean / (1 + mean)) < 1e-5)
+            }
+        }
     }
 
     @Test("A window over a whole clip is the offline pass, bit for bit", arguments: streaming)

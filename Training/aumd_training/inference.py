@@ -12,9 +12,19 @@ from safetensors.torch import load_file
 
 from .corpus import AudioCache
 from .features import COLUMN_FRAMES, MEAN, STD, LogMel, samples_for
+from .losses import clip_logits
 from .model import AudioMamba, ModelConfig
 
 MODES = ("provisional", "confirmed", "offline")
+
+
+#: Columns at the beginning of a clip that its scores leave out, but for its last one, as the daemon does.
+WARM_UP = 3
+
+
+def clip_scores(logits: torch.Tensor) -> torch.Tensor:
+    """The mean odds of a clip's columns, as a probability: (T, C) -> (C)."""
+    return clip_logits(logits[min(WARM_UP, len(logits) - 1) :]).sigmoid()
 
 
 def normalised(samples: torch.Tensor, log_mel: LogMel) -> torch.Tensor:

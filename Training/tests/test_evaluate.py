@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("torch", reason="needs PyTorch")
+torch = pytest.importorskip("torch", reason="needs PyTorch")
 pytest.importorskip("sklearn", reason="needs scikit-learn")
 pytest.importorskip("safetensors", reason="needs safetensors")
 
 import evaluate  # noqa: E402
 from aumd_training import metrics  # noqa: E402
 from aumd_training.corpus import Label  # noqa: E402
+from aumd_training.inference import clip_scores  # noqa: E402
 
 LABELS = [Label("/m/0", "Dog"), Label("/m/1", "Door")]
 
@@ -51,6 +52,13 @@ def test_offline_scores_are_read_by_file_and_label(program: str) -> None:
 def test_stream_score_is_the_highest_of_a_label_s_events(program: str) -> None:
     scores = evaluate.scores_from_binary(program, Path("model"), [Path("a.opus")], LABELS, "stream")
     assert scores.tolist() == [[0.625, 0.0]]
+
+
+def test_a_clip_has_the_mean_odds_of_its_columns_after_the_first_three() -> None:
+    logits = torch.randn(9, 2, generator=torch.Generator().manual_seed(1))
+    for count, first in [(1, 0), (3, 2), (4, 3), (9, 3)]:
+        odds = logits[:count].exp()[first:].mean(0)
+        assert torch.allclose(clip_scores(logits[:count]), odds / (1 + odds))
 
 
 def test_macro_leaves_out_rare_labels() -> None:
