@@ -15,9 +15,9 @@ public struct SpectralFlux: Sendable {
     static let before = 1.5, after = 0.6
     /// Spread of where sounds begin around the crossing, on either side, in seconds, on the corpus' validation soundscapes.
     /// Rises are weighted accordingly, by Gaussians.
-    static let earlier = 0.6, later = 0.3
-    /// A rise below this multiple of the mean is not one.
-    static let prominence: Float = 3
+    static let earlier = 0.4, later = 0.3
+    /// A rise below this multiple of the mean is not one. Chosen there too, for event F1.
+    static let prominence: Float = 4
 
     private let parameters: FilterBankParameters
     private let capacity: Int
