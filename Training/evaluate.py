@@ -19,14 +19,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from aumd_training import metrics
+from aumd_training import losses, metrics
 from aumd_training.corpus import GENERATED, AudioCache, Clip, Label, read_labels, read_manifest, targets
 from aumd_training.inference import MODES, clip_scores, column_logits, load_model
 
 #: Scores of a clip (C) from the logits of its columns (T, C).
 POOLINGS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "mean-odds": clip_scores,
-    "linear-softmax": lambda logits: logits.sigmoid().square().sum(0) / logits.sigmoid().sum(0).clamp_min(1e-6),
+    "linear-softmax": lambda logits: losses.linear_softmax(logits.sigmoid()),
     "mean": lambda logits: logits.sigmoid().mean(0),
     "max": lambda logits: logits.sigmoid().amax(0),
 }

@@ -55,7 +55,7 @@ class TrainConfig:
     clip_weight: float = 1.0
     scenes: float = 0.0  # share of the mixtures that are single sounds in a room's noise
     provisional: float = 0.4  # share of the batches in which the backward direction is absent
-    onset_weight: float = 1.0  # of the columns around onsets
+    onset_weight: float = 1.0  # of a sound's first columns where the backward direction is absent
     muon: bool = False  # the layers' projections by Muon, at the same root mean square of a step
     drop_path: float = 0.0  # chance that a batch skips the last layer; the first never, between them linear
     dropout: float = 0.0  # share of the features that the labels' head does not see
@@ -176,7 +176,7 @@ class Trainer:
         logits = self.model.head(torch.nn.functional.dropout(features, self.config.dropout))
         predicted, embedding = self.model.teacher(features), embedding.float()
         parts = {
-            "column": losses.column_loss(logits, target, known, self.config.onset_weight),
+            "column": losses.column_loss(logits, target, known, 1.0 if backward else self.config.onset_weight),
             "clip": self.config.clip_weight * losses.clip_loss(logits, target, known),
             "teacher": self.config.teacher_weight * losses.teacher_loss(predicted, embedding, weight),
             "probe": self.config.probe_weight * losses.probe_loss(predicted, embedding, weight, self.probe),

@@ -93,7 +93,7 @@ def _told(run: Mapping) -> str:
 def _clips(figures: Mapping) -> list[str]:
     lines = [
         "### Clips\n",
-        "Macro average precision over labels with at least 3 clips; clip scores pool column scores p as sum p² / sum p.",
+        "Macro average precision over labels with at least 3 clips; clip scores are the mean odds of columns after the third.",
         "YAMNet: its published scores averaged over each clip, on the same clips and labels.\n",
         "| split | scores | macro AP | macro AUC | d′ | AP, recordings only | AUC, recordings only |",
         "|---|---|---|---|---|---|---|",

@@ -16,21 +16,26 @@ def clip_logits(logits: Tensor) -> Tensor:
     return torch.logsumexp(logits, -2) - math.log(logits.shape[-2])
 
 
-#: Columns around an onset in which a sound is told early or late: so many before it, and from it on.
-BEFORE_ONSET, ONSET_COLUMNS = 2, 3
+def linear_softmax(probability: Tensor) -> Tensor:
+    """Linear-softmax pooling over columns: sum p^2 / sum p (Wang, Li and Metze 2019). (…, T, C) -> (…, C)."""
+    return probability.square().sum(-2) / probability.sum(-2).clamp_min(1e-6)
+
+
+#: Columns of a sound in which a stream has to tell it early.
+ONSET_COLUMNS = 3
 
 
 def onsets(target: Tensor) -> Tensor:
-    """(B, T): 1 in the columns around one in which any label came on; target (B, T, C)."""
+    """(B, T): 1 in the first columns after any label came on; target (B, T, C)."""
     before = F.pad(target[:, :-1], (0, 0, 1, 0))
     began = (target > before).any(-1).to(target.dtype)
-    return F.max_pool1d(F.pad(began, (ONSET_COLUMNS - 1, BEFORE_ONSET)), ONSET_COLUMNS + BEFORE_ONSET, 1)
+    return F.max_pool1d(F.pad(began, (ONSET_COLUMNS - 1, 0)), ONSET_COLUMNS, 1)
 
 
 def column_loss(logits: Tensor, target: Tensor, known: Tensor, onset_weight: float = 1.0) -> Tensor:
     """Binary cross-entropy a column, over the labels whose state is known; all (B, T, C).
 
-    The columns around onsets count `onset_weight` times, for all labels, so that scores there stay probabilities.
+    The first columns of a sound count `onset_weight` times, for all labels, so that scores there stay probabilities.
     """
     loss = (F.binary_cross_entropy_with_logits(logits, target, reduction="none") * known).sum(-1)
     return (loss * (1 + (onset_weight - 1) * onsets(target))).mean()
@@ -40,8 +45,8 @@ def clip_loss(logits: Tensor, target: Tensor, known: Tensor) -> Tensor:
     """The same for the mixture as a whole: on if any column is, unknown if none is but some may be."""
     wanted = target.amax(1)
     certain = torch.maximum(wanted, known.amin(1))
-    loss = F.binary_cross_entropy_with_logits(clip_logits(logits), wanted, reduction="none")
-    return (loss * certain).sum(-1).mean()
+    pooled = linear_softmax(torch.sigmoid(logits)).clamp(1e-6, 1 - 1e-6)
+    return (F.binary_cross_entropy(pooled, wanted, reduction="none") * certain).sum(-1).mean()
 
 
 def teacher_loss(predicted: Tensor, embedding: Tensor, weight: Tensor) -> Tensor:
