@@ -42,3 +42,13 @@ def test_measured() -> None:
     assert text.index("| Door | 0.300") < text.index("| Dog | 0.700")
     assert "| telephone | 0.500 | 0.250 |" in text and "| aumd | 81.0 % | 79.0 % |" in text
     assert "Not yet measured" not in text
+
+
+def test_the_trade_off_takes_the_best_point_of_validation_that_keeps_each_rate() -> None:
+    curve = [
+        {"validation_f1": 0.6, "validation_false_per_hour": 30, "f1": 0.5, "false_per_hour": 41},
+        {"validation_f1": 0.4, "validation_false_per_hour": 9, "f1": 0.45, "false_per_hour": 14},
+        {"validation_f1": 0.3, "validation_false_per_hour": 8, "f1": 0.46, "false_per_hour": 7},
+    ]
+    low, high = "0.450 with 14 false alarms an hour", "0.500 with 41 false alarms an hour"
+    assert card._trade_off(curve) == f"10: {low}; 20: {low}; 40: {high}; 80: {high}"
