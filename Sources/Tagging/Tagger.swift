@@ -124,6 +124,11 @@ public struct Tagger: Sendable {
         provisionalTrack.interrupt()
         for slot in placeOfProvisional.indices { placeOfProvisional[slot] = -1 }
         for place in order { live[place].provisionalCount = 0 }
+        pending.removeAll(keepingCapacity: true)
+        for place in order where live[place].confirmedSlot < 0 { pending.append(place) }
+        for place in pending {
+            if let other = confirmedCover(of: live[place].event) { absorb(place, into: other, &actions) }
+        }
         confirmedTrack.interrupt()
         for index in confirmedTrack.transitions.indices {
             let transition = confirmedTrack.transitions[index]

@@ -173,7 +173,8 @@ struct Track: Sendable {
     }
 
     /// Whether a segment that tells an event with `onset` may still begin: of a related label that waits for its minimum
-    /// duration, or has been at `off` or above since, not longer than can be looked back.
+    /// duration, or has been at `off` or above since, not longer than can be looked back, or is the tail of a descendant that
+    /// has ended, and will be told as such.
     func mayBegin(relatedTo label: Int, within window: Int64, of onset: Int64) -> Bool {
         for other in 0..<ontology.count where ontology.areRelated(label, other) {
             let state = states[other]
@@ -182,10 +183,22 @@ struct Track: Sendable {
                 if state.onset <= onset + window { return true }
             case .idle:
                 if state.upAt != .min, state.upAt <= onset + window, end - lookBack < onset { return true }
-            case .absorbed, .member: break
+            case .absorbed:
+                if let tail = tailBegins(other), tail <= onset + window { return true }
+            case .member: break
             }
         }
         return false
+    }
+
+    /// Where an absorbed label's own segment would begin; nil while a descendant's is open.
+    private func tailBegins(_ label: Int) -> Int64? {
+        var begins = max(states[label].onset, states[label].coolUntil)
+        for descendant in ontology.descendants[label] {
+            if states[descendant].phase == .member { return nil }
+            begins = max(begins, states[descendant].endedAt)
+        }
+        return begins
     }
 
     // MARK: Where a score crosses its threshold

@@ -164,3 +164,24 @@ func randomScores() throws {
         #expect(kinds[kind, default: 0] >= 100, "only \(kinds[kind, default: 0]) of \"\(kind)\"")
     }
 }
+
+@Test("Where the confirmed scores are the provisional ones, nothing that was told is retracted as not confirmed")
+func sameScores() throws {
+    var opened = 0
+    for seed in UInt64(0)..<600 {
+        var random = RandomScores(seed: seed)
+        var rules = random.rules()
+        for index in rules.indices {
+            rules[index] = LabelRule(on: rules[index].on, off: rules[index].off, mute: rules[index].mute)
+        }
+        var tagger = Tagger(try TaggerConfiguration(labels: Labels.all, rules: rules))
+        let scores = random.script(columns: 150, jitter: [Float(0), 0.3, 1.0][Int(seed % 3)])
+        let actions = tagger.run(
+            provisional: scores, confirmed: scores, chunk: 1 + Int(random.next() % 12), lookahead: Int(random.next() % 20)
+        ).actions
+        opened += actions.filter { $0.phase == .open && $0.event.status == .provisional }.count
+        let taken = actions.filter { $0.reason == .notConfirmed }
+        #expect(taken.isEmpty, "seed \(seed): \(taken.map { Labels.all[$0.event.label].name })")
+    }
+    #expect(opened > 5000)
+}
