@@ -124,8 +124,7 @@ public struct Tagger: Sendable {
         provisionalTrack.interrupt()
         for slot in placeOfProvisional.indices { placeOfProvisional[slot] = -1 }
         for place in order { live[place].provisionalCount = 0 }
-        pending.removeAll(keepingCapacity: true)
-        for place in order where live[place].confirmedSlot < 0 { pending.append(place) }
+        gatherUndecided(until: .max)
         for place in pending {
             if let other = confirmedCover(of: live[place].event) { absorb(place, into: other, &actions) }
         }
@@ -222,15 +221,15 @@ public struct Tagger: Sendable {
             || (event.onset <= onset ? onset < event.offset ?? .max : event.onset < confirmedTrack.end)
     }
 
+    /// pending = the undecided events that began no later than `onset`, oldest first.
+    private mutating func gatherUndecided(until onset: Int64) {
+        pending.removeAll(keepingCapacity: true)
+        for place in order where live[place].confirmedSlot < 0 && live[place].event.onset <= onset { pending.append(place) }
+    }
+
     /// Retracts the events that the confirmed track has passed without a segment for them.
     private mutating func decidePending(into actions: inout [Action]) {
-        pending.removeAll(keepingCapacity: true)
-        for place in order {
-            let entry = live[place]
-            if entry.confirmedSlot < 0, confirmedTrack.end - matchWindow >= entry.event.onset {
-                pending.append(place)
-            }
-        }
+        gatherUndecided(until: confirmedTrack.end - matchWindow)
         for place in pending {
             let event = live[place].event
             if confirmedTrack.mayBegin(relatedTo: event.label, within: matchWindow, of: event.onset) { continue }

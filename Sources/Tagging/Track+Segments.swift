@@ -22,15 +22,7 @@ extension Track {
     /// Finds the segment that tells a label which is up: a descendant's, its group's, an ancestor's to be renamed, or
     /// a new one.
     mutating func begin(_ label: Int, start: Int64, score: Float) {
-        var descendantEnd = Int64.min / 2
-        for descendant in ontology.descendants[label] {
-            if states[descendant].phase == .member {
-                states[label].phase = .absorbed
-                return
-            }
-            descendantEnd = max(descendantEnd, states[descendant].endedAt)
-        }
-        if start < descendantEnd + absorbWindow {
+        guard let descendantEnd = descendantEnd(of: label), start >= descendantEnd + absorbWindow else {
             states[label].phase = .absorbed
             return
         }
@@ -39,7 +31,7 @@ extension Track {
             states[label].phase = .absorbed
             return
         }
-        let onset = max(states[label].onset, descendantEnd, states[label].coolUntil)
+        let onset = ownOnset(label, after: descendantEnd)
         if joinGroup(label, onset: onset, score: score) { return }
         if renameAncestor(label, onset: onset, score: score) { return }
         guard let slot = freeSlots.popLast() else { return }
@@ -50,6 +42,21 @@ extension Track {
         segments[slot] = Segment(
             label: label, members: 1, group: group, onset: onset, offset: .min, peak: states[label].peak, score: score)
         tell(.began, slot)
+    }
+
+    /// Where the last segment of a label's descendants ended; nil while one is open.
+    func descendantEnd(of label: Int) -> Int64? {
+        var end = Int64.min / 2
+        for descendant in ontology.descendants[label] {
+            if states[descendant].phase == .member { return nil }
+            end = max(end, states[descendant].endedAt)
+        }
+        return end
+    }
+
+    /// Where a label's own segment begins, which is not told before its descendants' end and its cooldown's.
+    func ownOnset(_ label: Int, after descendantEnd: Int64) -> Int64 {
+        max(states[label].onset, descendantEnd, states[label].coolUntil)
     }
 
     private mutating func joinGroup(_ label: Int, onset: Int64, score: Float) -> Bool {

@@ -184,21 +184,11 @@ struct Track: Sendable {
             case .idle:
                 if state.upAt != .min, state.upAt <= onset + window, end - lookBack < onset { return true }
             case .absorbed:
-                if let tail = tailBegins(other), tail <= onset + window { return true }
+                if let ended = descendantEnd(of: other), ownOnset(other, after: ended) <= onset + window { return true }
             case .member: break
             }
         }
         return false
-    }
-
-    /// Where an absorbed label's own segment would begin; nil while a descendant's is open.
-    private func tailBegins(_ label: Int) -> Int64? {
-        var begins = max(states[label].onset, states[label].coolUntil)
-        for descendant in ontology.descendants[label] {
-            if states[descendant].phase == .member { return nil }
-            begins = max(begins, states[descendant].endedAt)
-        }
-        return begins
     }
 
     // MARK: Where a score crosses its threshold
