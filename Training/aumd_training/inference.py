@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,14 +13,16 @@ from safetensors.torch import load_file
 
 from .corpus import AudioCache
 from .features import COLUMN_FRAMES, MEAN, STD, LogMel, samples_for
-from .losses import clip_logits
 from .model import AudioMamba, ModelConfig
 
 MODES = ("provisional", "confirmed", "offline")
-
-
 #: Columns at the beginning of a clip that its scores leave out, but for its last one, as the daemon does.
 WARM_UP = 3
+
+
+def clip_logits(logits: torch.Tensor) -> torch.Tensor:
+    """Mean odds of columns, as a logit: log (sum exp l / T). (…, T, C) -> (…, C)."""
+    return torch.logsumexp(logits, -2) - math.log(logits.shape[-2])
 
 
 def clip_scores(logits: torch.Tensor) -> torch.Tensor:

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from .probe import Probe
-
-
-def clip_logits(logits: Tensor) -> Tensor:
-    """Mean odds of columns, as a logit: log (sum exp l / T). (…, T, C) -> (…, C)."""
-    return torch.logsumexp(logits, -2) - math.log(logits.shape[-2])
 
 
 def linear_softmax(probability: Tensor) -> Tensor:

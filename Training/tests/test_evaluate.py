@@ -15,7 +15,7 @@ pytest.importorskip("safetensors", reason="needs safetensors")
 import evaluate  # noqa: E402
 from aumd_training import metrics  # noqa: E402
 from aumd_training.corpus import Label  # noqa: E402
-from aumd_training.inference import clip_scores  # noqa: E402
+from aumd_training.inference import clip_logits, clip_scores  # noqa: E402
 
 LABELS = [Label("/m/0", "Dog"), Label("/m/1", "Door")]
 
@@ -52,6 +52,12 @@ def test_offline_scores_are_read_by_file_and_label(program: str) -> None:
 def test_stream_score_is_the_highest_of_a_label_s_events(program: str) -> None:
     scores = evaluate.scores_from_binary(program, Path("model"), [Path("a.opus")], LABELS, "stream")
     assert scores.tolist() == [[0.625, 0.0]]
+
+
+def test_the_mean_odds_of_columns_as_a_logit() -> None:
+    logits = torch.randn(3, 7, 5, generator=torch.Generator().manual_seed(1))
+    odds = logits.sigmoid() / (1 - logits.sigmoid())
+    assert torch.allclose(clip_logits(logits).exp(), odds.mean(1))
 
 
 def test_a_clip_has_the_mean_odds_of_its_columns_after_the_first_three() -> None:
