@@ -11,14 +11,21 @@ are decoded, but the teacher does not hear them.
 from __future__ import annotations
 
 import argparse
-from concurrent.futures import ThreadPoolExecutor
+import os
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
-from aumd_training.corpus import AudioCache, Clip, TeacherCache, read_labels, read_manifest
+from aumd_training.corpus import AudioCache, Clip, Label, TeacherCache, read_labels, read_manifest
 from aumd_training.teacher import EMBEDDING, Teacher
+
+#: Clips that a process takes at a time.
+PART = 100
+
 
 def decode(corpus: Path, cache: Path, paths: list[str]) -> None:
     """Writes audio.npy and audio_offsets.npy."""
@@ -29,13 +36,21 @@ def decode(corpus: Path, cache: Path, paths: list[str]) -> None:
             raise SystemExit(f"{path} has {rate} Hz and {samples.ndim} axes, expected mono at 16 kHz; convert it first.")
         return samples
 
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
         clips = list(pool.map(read, paths))
     np.save(cache / "audio_offsets.npy", np.concatenate([[0], np.cumsum([len(c) for c in clips])]))
     np.save(cache / "audio.npy", np.concatenate(clips))
 
 
-def teach(cache: Path, clips: list[Clip], teacher: Teacher) -> None:
+def hear(cache: Path, folder: Path, labels: list[Label], members: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    """The teacher's scores (rows, C) uint8 and embeddings (rows, 1024) float16 of the windows of some clips, in one process."""
+    audio, teacher = AudioCache(cache), Teacher(folder, labels)
+    windows = (window for i in members for window in TeacherCache.windows(audio.clip(i).astype(np.float32) / 32768))
+    heard = [teacher.hear(window) for window in windows]
+    return np.stack([np.rint(255 * scores) for scores, _ in heard]).astype(np.uint8), np.stack([e for _, e in heard]).astype(np.float16)
+
+
+def teach(cache: Path, clips: list[Clip], folder: Path, labels: list[Label]) -> None:
     """Writes the arrays of TeacherCache."""
     audio = AudioCache(cache)
     counts = [TeacherCache.window_count(len(audio.clip(i))) for i in range(len(clips))]
@@ -43,16 +58,15 @@ def teach(cache: Path, clips: list[Clip], teacher: Teacher) -> None:
     embeddings = np.lib.format.open_memmap(
         cache / "teacher_embeddings.npy", "w+", np.float16, (int(offsets[-1]), EMBEDDING)
     )
-    scores = np.zeros((offsets[-1], len(teacher.classes)), np.uint8)
-    for i, clip in enumerate(clips):
-        if clip.split == "test":
-            continue
-        samples = audio.clip(i).astype(np.float32) / 32768
-        for w, window in enumerate(TeacherCache.windows(samples)):
-            heard, embedding = teacher.hear(window)
-            scores[offsets[i] + w], embeddings[offsets[i] + w] = np.rint(255 * heard), embedding
-        if i % 500 == 0:
-            print(f"teacher: {i} of {len(clips)} clips", flush=True)
+    scores = np.zeros((offsets[-1], len(labels)), np.uint8)
+    members = [i for i, clip in enumerate(clips) if clip.split != "test"]
+    parts, done = [members[i : i + PART] for i in range(0, len(members), PART)], 0
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        for part, heard in zip(parts, pool.map(partial(hear, cache, folder, labels), parts)):
+            rows = np.concatenate([np.arange(offsets[i], offsets[i + 1]) for i in part])
+            scores[rows], embeddings[rows] = heard
+            done += len(part)
+            print(f"teacher: {done} of {len(members)} clips", flush=True)
     embeddings.flush()
     train = np.concatenate([np.arange(offsets[i], offsets[i + 1]) for i, c in enumerate(clips) if c.split == "train"])
     values = embeddings[train].astype(np.float32)
@@ -71,7 +85,7 @@ def main() -> None:
     arguments.cache.mkdir(parents=True, exist_ok=True)
     clips, labels = read_manifest(arguments.corpus / "manifest.csv"), read_labels(arguments.corpus / "labels.csv")
     decode(arguments.corpus, arguments.cache, [clip.path for clip in clips])
-    teach(arguments.cache, clips, Teacher(arguments.teacher or arguments.corpus / "teacher", labels))
+    teach(arguments.cache, clips, arguments.teacher or arguments.corpus / "teacher", labels)
 
 
 if __name__ == "__main__":

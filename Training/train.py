@@ -28,8 +28,8 @@ from aumd_training.model import AudioMamba, ModelConfig, grow
 from aumd_training.optimizers import optimizers
 from aumd_training.teacher import EMBEDDING
 
-#: Batches from which the teacher's head is fitted where there is none yet.
-FIT_BATCHES = 60
+#: Mixtures from which the teacher's head is fitted where there is none yet.
+FIT_MIXTURES = 960
 #: Share of the batches in which the backward direction is cut at right edges.
 EDGES = 0.35
 
@@ -100,14 +100,15 @@ class Trainer:
             self.cache, Path(config.corpus) / "teacher", self.clips, self.labels, config.columns, config.seed + self.step,
             config.scenes,
         )
-        return iter(DataLoader(mixtures, config.batch, num_workers=config.workers, prefetch_factor=6))
+        pinned = self.device.type == "cuda"
+        return iter(DataLoader(mixtures, config.batch, num_workers=config.workers, prefetch_factor=6, pin_memory=pinned))
 
     @torch.no_grad()
     def fit_teacher(self) -> None:
         """The teacher's head as the features have it: a model folder holds no weights for it."""
         rows = (
             (self.model.features(self.normalised(samples.to(self.device))), embedding.to(self.device), weight.to(self.device))
-            for samples, _, _, embedding, weight in islice(self.batches(), FIT_BATCHES)
+            for samples, _, _, embedding, weight in islice(self.batches(), -(-FIT_MIXTURES // self.config.batch))
         )
         weight, bias = probe.linear_head(rows)
         for model in (self.model, self.averaged):
@@ -118,14 +119,14 @@ class Trainer:
         """Normalised log-mel (B / joined, joined * T * 16, 128) of mixtures (B, n), heard through random microphones."""
         logmel = self.log_mel(samples)
         logmel = logmel.reshape(len(logmel) // joined, -1, logmel.shape[-1])
-        return (colour(logmel.cpu(), self.random).to(self.device) - MEAN) / (2 * STD)
+        return (colour(logmel, self.random) - MEAN) / (2 * STD)
 
     def save(self) -> None:
         """Writes the checkpoint in one rename."""
         state = {
             "model": self.model.state_dict(), "averaged": self.averaged.state_dict(),
             "optimizers": [o.state_dict() for o in self.optimizers], "step": self.step, "seconds": self.seconds,
-            "sizes": asdict(self.sizes), "before": self.before, "joined": max(self.config.joined),
+            "sizes": asdict(self.sizes), "before": self.before, "joined": max(self.config.joined), "device": self.device.type,
         }
         state |= {name: getattr(self.config, name) for name in modelfolder.TOLD}
         torch.save(state, self.run / "checkpoint.new")
@@ -163,9 +164,9 @@ class Trainer:
                 edges[at - 1] = 1
         return True, None
 
-    def train_step(self, batch: list[torch.Tensor]) -> dict[str, float]:
-        """One update; returns the losses."""
-        samples, target, known, embedding, weight = (x.to(self.device) for x in batch)
+    def train_step(self, batch: list[torch.Tensor]) -> dict[str, torch.Tensor]:
+        """One update; returns the losses, on the device, so that nothing waits for it."""
+        samples, target, known, embedding, weight = (x.to(self.device, non_blocking=True) for x in batch)
         joined = self.config.joined[int(torch.randint(len(self.config.joined), (), generator=self.random))]
         backward, edges = self.draw_mode(joined * self.config.columns)
         self.model.train()
@@ -192,7 +193,7 @@ class Trainer:
         with torch.no_grad():
             torch._foreach_lerp_(list(self.averaged.parameters()), list(self.model.parameters()), 1 - decay)
         self.step += 1
-        return {name: part.item() for name, part in parts.items()}
+        return {name: part.detach() for name, part in parts.items()}
 
     def validate(self) -> dict[str, float]:
         """Macro average precision of the averaged weights on the validation split, with and without backward."""
@@ -211,11 +212,11 @@ class Trainer:
     def train(self) -> None:
         """Runs until the wall-clock budget is spent."""
         config, loader = self.config, self.batches()
-        total: dict[str, float] = {}
+        total: dict[str, torch.Tensor] = {}
         count, clock, saved, validated, told = 0, time.monotonic(), time.monotonic(), time.monotonic(), time.monotonic()
         while self.seconds < 60 * config.minutes:
             for name, value in self.train_step(next(loader)).items():
-                total[name] = total.get(name, 0.0) + value
+                total[name] = total.get(name, 0) + value
             count += 1
             now = time.monotonic()
             self.seconds, clock = self.seconds + now - clock, now
@@ -234,7 +235,9 @@ class Trainer:
         self.report()
 
     def report(self) -> None:
-        """Prints and keeps the validation figures."""
+        """Prints and keeps the validation figures, where the corpus has such a split."""
+        if not any(clip.split == "validation" for clip in self.clips):
+            return
         figures = {"minutes": round(self.seconds / 60, 1), "step": self.step} | self.validate()
         print(f"validation {figures}", flush=True)
         with (self.run / "validation.ndjson").open("a") as file:
@@ -250,7 +253,6 @@ def main() -> None:
     config = TrainConfig(**settings["train"])
     config.minutes = arguments.minutes or config.minutes
     torch.set_num_threads(config.threads)
-    torch.backends.cuda.matmul.allow_tf32 = True
     trainer = Trainer(config, ModelConfig(**settings["model"]))
     trainer.resume()
     count = sum(p.numel() for n, p in trainer.model.named_parameters() if not n.startswith("teacher"))

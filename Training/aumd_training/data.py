@@ -20,8 +20,8 @@ from .teacher import EMBEDDING, Teacher
 
 #: A column of a clip counts as sounding above this share of the clip's loudest column (-30 dB).
 SOUNDING = 1e-3
-#: A label is known to be on where its clip stands above this share of everything else (-8 dB).
-AUDIBLE = 0.16
+#: A label is known to be on where its clip stands above this share of everything else (-14 dB).
+AUDIBLE = 0.04
 #: The teacher hears an unlabelled class above this score: unknown, not off.
 TEACHER_HEARS = 0.25
 #: Share of the mixtures that the teacher hears as a whole; in the others its target is the dominant clip, heard clean.
@@ -29,6 +29,8 @@ HEARD = 0.75
 #: How far a scene's first sound, in its loudest column, stands above the room's noise, in dB, and the noise's rms, in dBFS.
 SCENE_SNR = (4.0, 34.0)
 SCENE_NOISE = (-66.0, -42.0)
+#: Levels of a mixture's other clips, in their loudest columns, against the first, in dB.
+OTHERS = (-18.0, 8.0)
 #: Share of the clips that are played faster or slower, and by how much at most, in natural logarithms: a third of an octave.
 RESPEED, SPEED = 0.6, 0.24
 #: Bands of mel that are blanked in each mixture, each at most 14 wide.
@@ -132,7 +134,7 @@ class Mixtures(IterableDataset):
                 extra = self.draw_clip()
                 if not self.is_quiet(extra):
                     placed.append(self.place(extra, scene))
-                    placed[-1].samples *= synthesis.decibels(r.uniform(-14, 8))
+                    placed[-1].samples *= synthesis.decibels(r.uniform(*OTHERS))
         quiet = not placed or self.is_quiet(placed[0].clip)
         mixture = sum((p.samples for p in placed), np.zeros(self.count, np.float32))
         gain, noise_rms = self.levels(float(np.abs(mixture).max()), bool(placed), quiet, scene)
@@ -221,13 +223,13 @@ def colour(logmel: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     batch, _, bands = logmel.shape
 
     def uniform(*shape: int) -> torch.Tensor:
-        return torch.rand(*shape, generator=generator)
+        return torch.rand(*shape, generator=generator).to(logmel.device, non_blocking=True)
 
     curve = (uniform(batch, 1, 7) - 0.5) * 4.0 * uniform(batch, 1, 1)  # natural log of power: up to +-9 dB
     curve = torch.nn.functional.interpolate(curve, bands, mode="linear", align_corners=True)
-    band = torch.arange(bands)
-    cutoff = torch.where(uniform(batch, 1, 1) < 0.08, 60 + 50 * uniform(batch, 1, 1), torch.tensor(999.0))
-    low_cut = torch.where(uniform(batch, 1, 1) < 0.08, 25 * uniform(batch, 1, 1), torch.tensor(-1.0))
+    band = torch.arange(bands, device=logmel.device)
+    cutoff = torch.where(uniform(batch, 1, 1) < 0.08, 60 + 50 * uniform(batch, 1, 1), 999.0)
+    low_cut = torch.where(uniform(batch, 1, 1) < 0.08, 25 * uniform(batch, 1, 1), -1.0)
     curve = curve - 9.0 * ((band > cutoff) | (band < low_cut))
     logmel = torch.clamp_min(logmel + curve, -15.9424)
     for _ in range(MASKS):

@@ -175,6 +175,7 @@ class AudioMamba(nn.Module):
         token_edges = torch.zeros(h.shape[1], dtype=torch.uint8)
         if edges is not None:
             token_edges[BANDS - 1 :: BANDS] = edges
+        token_edges = token_edges.to(h.device)
         for i, layer in enumerate(self.layers):
             dropped = drop_path * i / max(1, len(self.layers) - 1)
             if dropped == 0:
@@ -204,20 +205,45 @@ class AudioMamba(nn.Module):
         return torch.cat(out, 1)
 
 
+def widened(name: str, old: Tensor, new: Tensor, states: int) -> Tensor:
+    """A trained tensor inside a wider one that is freshly initialised.
+
+    What was there reads nothing new, and what is new writes nothing into the residual, so that the function is the same at first.
+    """
+    if name.endswith("pos_embed"):
+        old, new = old.movedim(-1, 0), new.movedim(-1, 0)
+    rows = torch.arange(len(old))
+    if name.endswith("in_proj.weight"):  # x, then z
+        rows = torch.where(rows < len(old) // 2, rows, rows + (len(new) - len(old)) // 2)
+    if name.endswith("x_proj.weight"):  # the rank of delta, then B and C
+        rows = torch.where(rows < len(old) - 2 * states, rows, rows + len(new) - len(old))
+    residual = name.startswith(("patch_embed", "pos_embed")) or name.endswith("out_proj.weight")
+    out = torch.zeros_like(new) if residual else new.clone()
+    if old.ndim == 1:
+        # The mean square of a wider residual is smaller by as much as it holds zeros.
+        out[rows] = old * math.sqrt(len(old) / len(new)) if "norm" in name else old
+    else:
+        out[rows] = 0
+        out[rows, : old.shape[1]] = old
+    return out.movedim(0, -1) if name.endswith("pos_embed") else out
+
+
 @torch.no_grad()
 def grow(model: AudioMamba, trained: dict[str, Tensor]) -> None:
-    """Loads the weights of a trained model with as many layers or fewer; layers it lacks begin as the identity.
+    """Loads the weights of a trained model with as many layers and channels or fewer; layers it lacks begin as the identity.
 
     The trained ones are spread evenly, so that the function is the trained one at first. The teacher's head may be missing.
     """
     count = 1 + max(int(name.split(".")[1]) for name in trained if name.startswith("layers."))
     place = [(i + 1) * len(model.layers) // count - 1 for i in range(count)]
-    moved = {}
+    own, moved = model.state_dict(), {}
     for name, tensor in trained.items():
         if name.startswith("layers."):
             _, i, rest = name.split(".", 2)
             name = f"layers.{place[int(i)]}.{rest}"
-        moved[name] = tensor
+        tensor = tensor.to(own[name].device) if name in own else tensor
+        narrower = name in own and tensor.ndim == own[name].ndim and all(a <= b for a, b in zip(tensor.shape, own[name].shape))
+        moved[name] = widened(name, tensor, own[name], model.config.d_state) if narrower else tensor
     missing, unexpected = model.load_state_dict(moved, strict=False)
     if unexpected or not all(name.startswith(("layers.", "teacher.")) for name in missing):
         raise ValueError(f"the start checkpoint is of another shape: {(list(missing) + list(unexpected))[0]}")

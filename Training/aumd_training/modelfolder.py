@@ -25,13 +25,15 @@ class CheckpointError(Exception):
 
 
 #: What train.py was configured with that a run's history and its model card tell, by the names of TrainConfig.
-TOLD = ("scenes", "muon", "drop_path", "dropout")
+TOLD = ("batch", "scenes", "muon", "drop_path", "dropout")
 
 
 def runs(checkpoint: Mapping) -> list[dict]:
-    """The runs behind a checkpoint, first to last: layers, steps, seconds; where known, the longest stream in mixtures and TOLD."""
+    """The runs behind a checkpoint, first to last: layers, steps, seconds; where known, its width, what it ran on, the longest
+    stream in mixtures, and TOLD."""
     own = {"n_layer": checkpoint["sizes"]["n_layer"], "steps": checkpoint["step"], "seconds": checkpoint["seconds"]}
-    own |= {name: checkpoint[name] for name in ("joined", *TOLD) if name in checkpoint}
+    own |= {"d_model": checkpoint["sizes"]["d_model"]} if "d_model" in checkpoint["sizes"] else {}
+    own |= {name: checkpoint[name] for name in ("device", "joined", *TOLD) if name in checkpoint}
     return [*checkpoint.get("before", []), own]
 
 

@@ -58,8 +58,9 @@ class _Conv(torch.autograd.Function):
 def conv_silu(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """silu of the causal depthwise convolution. x (B, L, E), weight (E, 1, K), bias (E)."""
     if x.is_cuda:
-        padded = F.pad(x.transpose(1, 2), (weight.shape[-1] - 1, 0))
-        return F.silu(F.conv1d(padded, weight, bias, groups=weight.shape[0])).transpose(1, 2)
+        from . import conv_triton
+
+        return conv_triton.conv_silu(x, weight, bias)
     return _Conv.apply(x.float(), weight[:, 0].T, bias)
 
 
@@ -72,23 +73,10 @@ def scan_gated(
     direction out; b, c (B, L, N); d (E); edges (L) uint8, 1 where the backward state starts from zero.
     """
     if u.is_cuda:
-        return gpu_scan_gated(u, dt, z, a_f, a_b, b, c, d, edges)
+        from . import scan_triton
+
+        return scan_triton.scan_gated(u, dt, z, a_f, a_b, b, c, d, edges.to(u.device))
     return _Scan.apply(u, dt.float(), z.float(), a_f, a_b, b.float(), c.float(), d, edges)
-
-
-def gpu_scan_gated(
-    u: Tensor, dt: Tensor, z: Tensor, a_f: Tensor, a_b: Tensor | None, b: Tensor, c: Tensor, d: Tensor, edges: Tensor
-) -> Tensor:
-    """The same by Triton's kernels, in float32 whatever the inputs are."""
-    from .scan_triton import direction
-
-    kind = u.dtype
-    u, dt, a_f, b, c, d = (x.float() for x in (u, dt, a_f, b, c, d))
-    delta, edges = F.softplus(dt), edges.to(u.device)
-    y = direction(u, delta, a_f, b, c, torch.zeros_like(edges), reverse=False) + d * u
-    if a_b is not None:
-        y = y + direction(u, delta, a_b.float(), b, c, edges, reverse=True) + d * u
-    return y.to(kind) * F.silu(z)
 
 
 def plain_scan_gated(

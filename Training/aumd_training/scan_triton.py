@@ -1,128 +1,168 @@
-"""One direction of the selective scan with gradients for a GPU, in Triton.
+"""The gated selective scan with gradients for a GPU, in Triton.
 
-h_t = exp(delta_t a) h_{t-1} + delta_t u_t b_t,  y_t = sum_n h_t c_t  (Gu and Dao 2023, Algorithm 2).
+h_t = exp(delta_t a) h_{t-1} + delta_t u_t b_t,  y_t = sum_n h_t c_t + D u_t  (Gu and Dao 2023, Algorithm 2).
 
-A program walks all tokens for one block of channels of one sequence, its states in registers. Gradients
-need every state: the backward kernel makes them again and keeps them in global memory while it runs.
-Sums over the batch and over blocks of channels are left to PyTorch, so that they come out the same each time.
+A program takes a block of channels of one sequence, CHUNK tokens at a time: inside a chunk the recurrence is an associative scan
+(Blelloch 1990), between chunks the states go on in registers. The gradient of the states is such a scan too, from the last token on;
+the states themselves are kept for it, 4 L E N bytes a sequence and direction. Sums over the batch and over blocks of channels are
+left to PyTorch, so that they come out the same each time.
 
-Shapes: B batch, L tokens, E inner channels, N states (a power of two).
+Shapes: B batch, L tokens, E inner channels, N states (a power of two). Inputs of any type, arithmetic in float32.
 """
 
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 import triton
 import triton.language as tl
 from torch import Tensor
 
-BLOCK = 32
+CHUNK, BLOCK, WARPS = 8, 16, 2
 
 
 @triton.jit
-def _step(state, delta, u, b, edge, a):
-    """The state after a token, from that before it; `edge` starts from zero."""
-    state = tl.where(edge != 0, 0.0, state)
-    return tl.exp(delta[:, None] * a) * state + (delta * u)[:, None] * b[None, :]
+def _chain(decay, value, next_decay, next_value):
+    """Two steps h -> decay h + value as one."""
+    return decay * next_decay, value * next_decay + next_value
 
 
 @triton.jit
-def _forward(u, delta, a, b, c, edges, y, L, E, N: tl.constexpr, BLOCK: tl.constexpr, REVERSE: tl.constexpr):
+def _decay(step, rate, edge):
+    """exp(delta a), (CHUNK, BLOCK, N); 0 where a token's state starts from zero."""
+    return tl.where((edge != 0)[:, None, None], 0.0, tl.exp(step[:, :, None] * rate[None, :, :]))
+
+
+@triton.jit
+def _load(pointer, at, mask):
+    return tl.load(pointer + at, mask=mask, other=0.0).to(tl.float32)
+
+
+@triton.jit
+def _forward(
+    u, delta, a, b, c, d, edges, y, history, L, E, CHUNKS,
+    N: tl.constexpr, CHUNK: tl.constexpr, BLOCK: tl.constexpr, REVERSE: tl.constexpr,
+):
     sequence = tl.program_id(0).to(tl.int64)
-    e = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-    n = tl.arange(0, N)
-    inside = e < E
-    rate = tl.load(a + e[:, None] * N + n[None, :], mask=inside[:, None], other=0.0)
+    e, n, row = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK), tl.arange(0, N), tl.arange(0, CHUNK)
+    channel = e < E
+    of_state = e[:, None] * N + n[None, :]
+    rate = _load(a, of_state, channel[:, None])
+    skip = _load(d, e, channel)
     state = tl.zeros([BLOCK, N], dtype=tl.float32)
-    for i in range(L):
-        t = L - 1 - i if REVERSE else i
-        row = sequence * L + t
-        at, states = row * E + e, row * N + n
-        state = _step(
-            state, tl.load(delta + at, mask=inside, other=0.0), tl.load(u + at, mask=inside, other=0.0),
-            tl.load(b + states), tl.load(edges + t), rate,
-        )
-        tl.store(y + at, tl.sum(state * tl.load(c + states)[None, :], axis=1), mask=inside)
+    for chunk in range(CHUNKS):
+        i = chunk * CHUNK + row
+        token = i < L
+        t = sequence * L + (L - 1 - i if REVERSE else i)
+        inside = token[:, None] & channel[None, :]
+        at, states = t[:, None] * E + e[None, :], t[:, None] * N + n[None, :]
+        x, step = _load(u, at, inside), _load(delta, at, inside)
+        decay = _decay(step, rate, tl.load(edges + (t - sequence * L), mask=token, other=0))
+        value = (step * x)[:, :, None] * _load(b, states, token[:, None])[:, None, :]
+        decays, values = tl.associative_scan((decay, value), 0, _chain)
+        h = decays * state[None, :, :] + values
+        state = tl.sum(tl.where(row[:, None, None] == CHUNK - 1, h, 0.0), axis=0)
+        tl.store(history + t[:, None, None] * E * N + of_state[None, :, :], h, mask=inside[:, :, None])
+        sums = tl.sum(h * _load(c, states, token[:, None])[:, None, :], axis=2) + skip[None, :] * x
+        if REVERSE:
+            sums += _load(y, at, inside)
+        tl.store(y + at, sums, mask=inside)
 
 
 @triton.jit
 def _backward(
-    u, delta, a, b, c, edges, dy, history, du, ddelta, da, db, dc, L, E, BLOCKS,
-    N: tl.constexpr, BLOCK: tl.constexpr, REVERSE: tl.constexpr,
+    u, delta, a, b, c, d, edges, history, dy, du, ddelta, da, db, dc, dd, L, E, CHUNKS, BLOCKS,
+    N: tl.constexpr, CHUNK: tl.constexpr, BLOCK: tl.constexpr, REVERSE: tl.constexpr,
 ):
     sequence, block = tl.program_id(0).to(tl.int64), tl.program_id(1)
-    e = block * BLOCK + tl.arange(0, BLOCK)
-    n = tl.arange(0, N)
-    inside = e < E
-    both = inside[:, None]
-    rate = tl.load(a + e[:, None] * N + n[None, :], mask=both, other=0.0)
-    state = tl.zeros([BLOCK, N], dtype=tl.float32)
-    for i in range(L):
-        t = L - 1 - i if REVERSE else i
-        row = sequence * L + t
-        at = row * E + e
-        tl.store(history + at[:, None] * N + n[None, :], state, mask=both)  # before the token
-        state = _step(
-            state, tl.load(delta + at, mask=inside, other=0.0), tl.load(u + at, mask=inside, other=0.0),
-            tl.load(b + row * N + n), tl.load(edges + t), rate,
-        )
-    tl.debug_barrier()
-    dstate = tl.zeros([BLOCK, N], dtype=tl.float32)
-    drate = tl.zeros([BLOCK, N], dtype=tl.float32)
-    for i in range(L):
-        t = i if REVERSE else L - 1 - i
-        row = sequence * L + t
-        at, states = row * E + e, row * N + n
-        step, x = tl.load(delta + at, mask=inside, other=0.0), tl.load(u + at, mask=inside, other=0.0)
-        b_row, c_row, edge = tl.load(b + states), tl.load(c + states), tl.load(edges + t)
-        grad = tl.load(dy + at, mask=inside, other=0.0)
-        before = tl.load(history + at[:, None] * N + n[None, :], mask=both, other=0.0)
-        before = tl.where(edge != 0, 0.0, before)
-        decay = tl.exp(step[:, None] * rate)
-        after = decay * before + (step * x)[:, None] * b_row[None, :]
-        dstate += grad[:, None] * c_row[None, :]
-        decayed = dstate * decay * before
-        tl.store(du + at, step * tl.sum(dstate * b_row[None, :], axis=1), mask=inside)
-        slope = tl.sum(dstate * b_row[None, :], axis=1) * x + tl.sum(decayed * rate, axis=1)
-        tl.store(ddelta + at, slope, mask=inside)
-        drate += decayed * step[:, None]
-        part = ((sequence * BLOCKS + block) * L + t) * N + n
-        tl.store(db + part, tl.sum(dstate * (step * x)[:, None], axis=0))
-        tl.store(dc + part, tl.sum(after * grad[:, None], axis=0))
-        dstate = tl.where(edge != 0, 0.0, dstate * decay)
-    tl.store(da + (sequence * E + e)[:, None] * N + n[None, :], drate, mask=both)
+    e, n, row = block * BLOCK + tl.arange(0, BLOCK), tl.arange(0, N), tl.arange(0, CHUNK)
+    channel = e < E
+    of_state = e[:, None] * N + n[None, :]
+    rate = _load(a, of_state, channel[:, None])
+    skip = _load(d, e, channel)
+    drate, dskip = tl.zeros([BLOCK, N], dtype=tl.float32), tl.zeros([BLOCK], dtype=tl.float32)
+    dlater = tl.zeros([BLOCK, N], dtype=tl.float32)
+    for chunk in range(CHUNKS):
+        i = L - 1 - (chunk * CHUNK + row)  # from the last token on, so that the gradient is a scan of its own
+        token = i >= 0
+        place = L - 1 - i if REVERSE else i
+        after = place - 1 if REVERSE else place + 1
+        t = sequence * L + place
+        inside, followed = token[:, None] & channel[None, :], token & (i + 1 < L)
+        at, states = t[:, None] * E + e[None, :], t[:, None] * N + n[None, :]
+        x, step, grad = _load(u, at, inside), _load(delta, at, inside), _load(dy, at, inside)
+        next_step = _load(delta, (sequence * L + after)[:, None] * E + e[None, :], followed[:, None] & channel[None, :])
+        next_decay = _decay(next_step, rate, tl.load(edges + after, mask=followed, other=0))
+        b_row, c_row = _load(b, states, token[:, None]), _load(c, states, token[:, None])
+        decays, values = tl.associative_scan((next_decay, grad[:, :, None] * c_row[:, None, :]), 0, _chain)
+        dh = decays * dlater[None, :, :] + values
+        dlater = tl.sum(tl.where(row[:, None, None] == CHUNK - 1, dh, 0.0), axis=0)
+
+        h = _load(history, t[:, None, None] * E * N + of_state[None, :, :], inside[:, :, None])
+        value = (step * x)[:, :, None] * b_row[:, None, :]
+        through = dh * (h - value)  # h - value: what came from the token before
+        dvalue = tl.sum(dh * b_row[:, None, :], axis=2)
+        dx = step * dvalue + skip[None, :] * grad
+        dstep = dvalue * x + tl.sum(through * rate[None, :, :], axis=2)
+        db_row = tl.sum(dh * (step * x)[:, :, None], axis=1)
+        dc_row = tl.sum(h * grad[:, :, None], axis=1)
+        drate += tl.sum(through * step[:, :, None], axis=0)
+        dskip += tl.sum(grad * x, axis=0)
+        part = ((sequence * BLOCKS + block) * L + place)[:, None] * N + n[None, :]
+        if REVERSE:
+            dx += _load(du, at, inside)
+            dstep += _load(ddelta, at, inside)
+            db_row += _load(db, part, token[:, None])
+            dc_row += _load(dc, part, token[:, None])
+        tl.store(du + at, dx, mask=inside)
+        tl.store(ddelta + at, dstep, mask=inside)
+        tl.store(db + part, db_row, mask=token[:, None])
+        tl.store(dc + part, dc_row, mask=token[:, None])
+    tl.store(da + sequence * E * N + of_state, drate, mask=channel[:, None])
+    tl.store(dd + sequence * E + e, dskip, mask=channel)
 
 
-class _Direction(torch.autograd.Function):
+class _Scan(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, u, delta, a, b, c, edges, reverse):  # noqa: ANN001, PLR0913
-        u, delta, a, b, c = (x.contiguous() for x in (u, delta, a, b, c))
-        y = torch.empty_like(u)
-        size, length, channels = u.shape
-        blocks = triton.cdiv(channels, BLOCK)
-        _forward[(size, blocks)](u, delta, a, b, c, edges, y, length, channels, a.shape[1], BLOCK, reverse)
-        ctx.save_for_backward(u, delta, a, b, c, edges)
-        ctx.reverse = reverse
+    def forward(ctx, u, delta, a_f, a_b, b, c, d, edges):  # noqa: ANN001, PLR0913
+        u, delta, b, c, d = (x.contiguous() for x in (u, delta, b, c, d))
+        rates = [a.contiguous() for a in (a_f, a_b) if a is not None]
+        (size, length, channels), states, none = u.shape, a_f.shape[1], torch.zeros_like(edges)
+        y, history = torch.empty_like(u), [u.new_empty(size, length, channels, states, dtype=torch.float32) for _ in rates]
+        for i, rate in enumerate(rates):
+            _forward[(size, triton.cdiv(channels, BLOCK))](
+                u, delta, rate, b, c, d, edges if i else none, y, history[i], length, channels, triton.cdiv(length, CHUNK),
+                states, CHUNK, BLOCK, bool(i), num_warps=WARPS,
+            )
+        ctx.save_for_backward(u, delta, b, c, d, edges, none, *rates, *history)
         return y
 
     @staticmethod
     def backward(ctx, dy):  # noqa: ANN001
-        u, delta, a, b, c, edges = ctx.saved_tensors
-        (size, length, channels), states = u.shape, a.shape[1]
+        u, delta, b, c, d, edges, none, *rest = ctx.saved_tensors
+        rates, history = rest[: len(rest) // 2], rest[len(rest) // 2 :]
+        (size, length, channels), states = u.shape, b.shape[2]
         blocks = triton.cdiv(channels, BLOCK)
-        history = u.new_empty(size, length, channels, states)
-        du, ddelta, da = torch.empty_like(u), torch.empty_like(u), u.new_empty(size, channels, states)
-        db, dc = u.new_empty(size, blocks, length, states), u.new_empty(size, blocks, length, states)
-        _backward[(size, blocks)](
-            u, delta, a, b, c, edges, dy.contiguous(), history, du, ddelta, da, db, dc,
-            length, channels, blocks, states, BLOCK, ctx.reverse,
-        )
-        return du, ddelta, da.sum(0), db.sum(1), dc.sum(1), None, None
+        dy, du, ddelta = dy.contiguous(), torch.empty_like(u), torch.empty_like(delta)
+        db, dc = (u.new_empty(size, blocks, length, states, dtype=torch.float32) for _ in range(2))
+        da = [u.new_empty(size, channels, states, dtype=torch.float32) for _ in rates]
+        dd = [u.new_empty(size, channels, dtype=torch.float32) for _ in rates]
+        for i, rate in enumerate(rates):
+            _backward[(size, blocks)](
+                u, delta, rate, b, c, d, edges if i else none, history[i], dy, du, ddelta, da[i], db, dc, dd[i],
+                length, channels, triton.cdiv(length, CHUNK), blocks, states, CHUNK, BLOCK, bool(i), num_warps=WARPS,
+            )
+        da = [part.sum(0) for part in da]
+        db, dc = db.sum(1).to(b.dtype), dc.sum(1).to(c.dtype)
+        return du, ddelta, da[0], da[1] if len(da) > 1 else None, db, dc, sum(part.sum(0) for part in dd), None
 
 
-def direction(u: Tensor, delta: Tensor, a: Tensor, b: Tensor, c: Tensor, edges: Tensor, reverse: bool) -> Tensor:
-    """y (B, L, E) of one direction, without the skip D u. All float32.
+def scan_gated(
+    u: Tensor, dt: Tensor, z: Tensor, a_f: Tensor, a_b: Tensor | None, b: Tensor, c: Tensor, d: Tensor, edges: Tensor
+) -> Tensor:
+    """(y_forward + y_backward) * silu(z), (B, L, E), in the type of u; each direction has its own D u.
 
-    u, delta (B, L, E); a (E, N) negative; b, c (B, L, N); edges (L) uint8, 1 where the state starts from zero.
+    u, dt (before softplus), z (B, L, E); a_f, a_b (E, N) negative float32, a_b None leaves the backward
+    direction out; b, c (B, L, N); d (E) float32; edges (L) uint8, on the device, 1 where the backward state starts from zero.
     """
-    return _Direction.apply(u, delta, a, b, c, edges, reverse)
+    return _Scan.apply(u, F.softplus(dt.float()), a_f, a_b, b, c, d, edges) * F.silu(z)

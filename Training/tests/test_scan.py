@@ -15,14 +15,21 @@ def close(got: "torch.Tensor", want: "torch.Tensor") -> None:
     assert ((got.double() - want).abs().max() / scale).item() < 2e-5
 
 
-@pytest.mark.parametrize("kernel", ["CPU", "GPU"])
-@pytest.mark.parametrize("states", [4, 8, 16])
+def on(kernel: str, name: str) -> "tuple[object, str]":
+    """A function for the CPU or the GPU, and the device to run it on: without a GPU, Triton's interpreter."""
+    if kernel == "CPU":
+        return getattr(scan, name), "cpu"
+    pytest.importorskip("triton", reason="needs Triton")
+    from aumd_training import conv_triton, scan_triton
+
+    return getattr(scan_triton if name == "scan_gated" else conv_triton, name), "cuda" if torch.cuda.is_available() else "cpu"
+
+
+@pytest.mark.parametrize(("kernel", "states"), [("CPU", 4), ("CPU", 8), ("CPU", 16), ("GPU", 8)])
 @pytest.mark.parametrize("both", [False, True])
 @pytest.mark.parametrize("segments", [[], [7, 20]])
 def test_scan_matches_loop(kernel: str, states: int, both: bool, segments: list[int]) -> None:
-    if kernel == "GPU":
-        pytest.importorskip("triton", reason="needs Triton")
-    device = "cuda" if kernel == "GPU" and torch.cuda.is_available() else "cpu"
+    function, device = on(kernel, "scan_gated")
     channels = E if kernel == "CPU" else E + 16  # the last block of channels is not full
     generator = torch.Generator().manual_seed(states)
 
@@ -39,7 +46,7 @@ def test_scan_matches_loop(kernel: str, states: int, both: bool, segments: list[
     floats = [x if x is None else x.float().to(device).requires_grad_() for x in inputs]
     weight = draw(B, L, channels)
     want = scan.plain_scan_gated(*doubles, edges)
-    got = (scan.scan_gated if kernel == "CPU" else scan.gpu_scan_gated)(*floats, edges)
+    got = function(*floats, edges.to(device))
     close(got.cpu(), want)
     (want * weight).sum().backward()
     (got * weight.float().to(device)).sum().backward()
@@ -48,19 +55,21 @@ def test_scan_matches_loop(kernel: str, states: int, both: bool, segments: list[
             close(x.grad.cpu(), y.grad)
 
 
+@pytest.mark.parametrize("kernel", ["CPU", "GPU"])
 @pytest.mark.parametrize("width", [3, 4])
-def test_conv_matches_conv1d(width: int) -> None:
+def test_conv_matches_conv1d(kernel: str, width: int) -> None:
+    function, device = on(kernel, "conv_silu")
     x = torch.randn(B, L, E, dtype=torch.float64, requires_grad=True)
     weight = torch.randn(E, 1, width, dtype=torch.float64, requires_grad=True)
     bias = torch.randn(E, dtype=torch.float64, requires_grad=True)
     padded = torch.nn.functional.pad(x.transpose(1, 2), (width - 1, 0))
     conv = torch.nn.functional.conv1d(padded, weight, bias, groups=E).transpose(1, 2)
     want = torch.nn.functional.silu(conv)
-    floats = [t.detach().float().requires_grad_() for t in (x, weight, bias)]
-    got = scan.conv_silu(*floats)
-    close(got, want)
+    floats = [t.detach().float().to(device).requires_grad_() for t in (x, weight, bias)]
+    got = function(*floats)
+    close(got.cpu(), want)
     upstream = torch.randn_like(want)
     (want * upstream).sum().backward()
-    (got * upstream.float()).sum().backward()
+    (got * upstream.float().to(device)).sum().backward()
     for g, w in zip(floats, (x, weight, bias)):
-        close(g.grad, w.grad)
+        close(g.grad.cpu(), w.grad)
