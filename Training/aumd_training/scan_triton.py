@@ -18,7 +18,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-CHUNK, BLOCK, WARPS = 8, 16, 2
+CHUNK, BLOCK, WARPS = 8, 8, 1
 
 
 @triton.jit
