@@ -21,7 +21,7 @@ tags: [audio-tagging, sound-event-detection, audio-mamba, streaming]
 
 # {name}: everyday sounds, as a stream
 
-Trained for {hours} on two processor cores. It hears clear, common sounds; expect it to miss faint and far ones, and to be
+Trained for {hours}. It hears clear, common sounds; expect it to miss faint and far ones, and to be
 wrong on some. The figures below say how often.
 
 A streaming Audio Mamba (Erol et al., arXiv 2406.03344): {variant}, {n_layer} layers, D = {d_model}, N = {d_state},
@@ -81,8 +81,18 @@ def duration(seconds: float) -> str:
     return f"{minutes} minutes" if minutes < 90 else f"{minutes / 60:.1f} hours"
 
 
+def _hours(runs: Sequence[Mapping]) -> str:
+    """How long on what; runs that do not say so were on two processor cores."""
+    spent = {"two processor cores": 0.0, "a GPU": 0.0}
+    for run in runs:
+        spent["a GPU" if run.get("device", "cpu") == "cuda" else "two processor cores"] += float(run["seconds"])
+    return " and ".join(f"{duration(seconds)} on {what}" for what, seconds in spent.items() if seconds)
+
+
 def _told(run: Mapping) -> str:
     """One run, as modelfolder.runs has it."""
+    wide = f" and D = {run['d_model']}" if "d_model" in run else ""
+    gpu = ", on a GPU" if run.get("device") == "cuda" else ""
     streams = f", in streams of up to {run['joined']}" if run.get("joined", 1) > 1 else ""
     scenes = f", {run['scenes']:.0%} of them scenes" if run.get("scenes") else ""
     probe = f", {run['probe']:.0%} of its logits from the probe" if run.get("probe") else ""
@@ -90,7 +100,7 @@ def _told(run: Mapping) -> str:
     muon = ", the projections moved by Muon" if run.get("muon") else ""
     depth = f", the last layer skipped in {run['drop_path']:.0%} of the batches, earlier ones less" if run.get("drop_path") else ""
     hidden = f", {run['dropout']:.0%} of the features hidden from the head" if run.get("dropout") else ""
-    return f"{run['steps']} steps of 16 mixtures of 4.8 s with {run['n_layer']} layers{streams}{scenes}{muon}{depth}{hidden}{probe}{mixed}"
+    return f"{run['steps']} steps of {run.get('batch', 16)} mixtures of 4.8 s with {run['n_layer']} layers{wide}{gpu}{streams}{scenes}{muon}{depth}{hidden}{probe}{mixed}"
 
 
 def _clips(figures: Mapping) -> list[str]:
@@ -195,9 +205,8 @@ def _measured(figures: Mapping[str, Mapping]) -> str:
 
 def write(config: Mapping[str, object], parameters: int, figures: Mapping[str, Mapping]) -> str:
     """The card as Markdown, of config.json's content; `figures` holds what was measured, by part."""
-    hours = duration(sum(float(run["seconds"]) for run in config["training"]))
     told = [_told(run) for run in config["training"]]
-    head = _HEADER.format(**config | {"parameters": parameters / 1e6, "hours": hours})
+    head = _HEADER.format(**config | {"parameters": parameters / 1e6, "hours": _hours(config["training"])})
     data = _DATA.format(runs=", then ".join(told) + ".")
     weaknesses = _WEAKNESSES.format(poorest=_poorest(figures))
     return "\n".join([head, data, _measured(figures), _THRESHOLDS, weaknesses])

@@ -16,16 +16,19 @@ SCORES = {"ap": 0.5, "auc": 0.75, "d_prime": 0.95, "ap_recordings": 0.25, "auc_r
 def test_runs_of_a_checkpoint_that_grew() -> None:
     checkpoint = {"sizes": {"n_layer": 3}, "step": 5, "seconds": 5400, "joined": 8, "before": RUNS[:1]}
     assert modelfolder.runs(checkpoint) == RUNS
-    configured = {"scenes": 0.4, "muon": True, "drop_path": 0.2, "dropout": 0.25}
-    told = modelfolder.runs(checkpoint | configured)
-    assert told == [RUNS[0], RUNS[1] | configured]
+    configured = {"batch": 192, "scenes": 0.4, "muon": True, "drop_path": 0.2, "dropout": 0.25, "device": "cuda"}
+    told = modelfolder.runs(checkpoint | configured | {"sizes": {"n_layer": 3, "d_model": 48}})
+    assert told == [RUNS[0], RUNS[1] | configured | {"d_model": 48}]
+    text = card.write(CONFIG | {"training": told}, 1_500_000, {})
+    assert "Trained for 60 minutes on two processor cores and 1.5 hours on a GPU." in text
+    assert "5 steps of 192 mixtures of 4.8 s with 3 layers and D = 48, on a GPU, in streams" in text
     sentence = "up to 8, 40% of them scenes, the projections moved by Muon, the last layer skipped in 20% of the batches, earlier ones less, 25% of the features hidden from the head."
-    assert sentence in card.write(CONFIG | {"training": told}, 1_500_000, {})
+    assert sentence in text
 
 
 def test_unmeasured() -> None:
     text = card.write(CONFIG, 1_500_000, {})
-    assert "2.5 hours" in text and "1.50 M parameters" in text and "Not yet measured" in text
+    assert "2.5 hours on two processor cores." in text and "1.50 M parameters" in text and "Not yet measured" in text
     assert "10 steps of 16 mixtures of 4.8 s with 2 layers, then 5 steps" in text
     assert "with 3 layers, in streams of up to 8." in text
     mixed = CONFIG | {"training": [RUNS[1] | {"mixed": 0.3, "scenes": 0.4, "probe": 0.35}]}
