@@ -70,7 +70,7 @@ extension Model {
     /// Threads worth their cost for a bidirectional pass over `tokens` tokens: two where there are as many processors and the
     /// pass has more than 2 · 10⁹ multiply-adds (some 40 ms of one core). A shorter one is over before anybody waits for it,
     /// and helpers of a pass keep a second core awake.
-    func threads(tokens: Int) -> Int {
+    public func threads(tokens: Int) -> Int {
         let cost = cost(tokens: tokens, bidirectional: true)
         return cost.multiplyAdds + cost.dotProducts > 2_000_000_000 ? min(2, sysconf(Int32(_SC_NPROCESSORS_ONLN))) : 1
     }

@@ -53,9 +53,7 @@ final class Analysis {
         let needsWindow = encoder == nil
         chunk = min(options.chunk ?? c.chunk, c.clipColumns ?? .max)
         let wanted = options.lookahead ?? c.lookahead
-        // Twice a pass' size, so that a late one can be caught up with.
-        pass = needsWindow || (options.window && c.isBidirectional)
-            ? try WindowPass(model: model, capacity: 2 * (chunk + wanted)) : nil
+        pass = needsWindow || (options.window && c.isBidirectional) ? try WindowPass(model: model, window: chunk + wanted) : nil
         lookahead = pass?.lookahead(wanted) ?? 0
         tagger = Tagger(tagging)
         let held = 256 + 2 * (pass?.capacity ?? 0)

@@ -33,21 +33,23 @@ final class WindowPass: @unchecked Sendable {
     /// A pass has begun and was not collected.
     private(set) var isInFlight = false
 
-    /// - Parameter capacity: most columns of a chunked pass; a clip-bound model reads its own length.
-    init(model: Model, capacity: Int) throws(ModelError) {
+    /// - Parameter window: columns of an ordinary chunked pass; one that comes late has room for twice as many, to catch up. A
+    ///   clip-bound model reads its own length.
+    init(model: Model, window: Int) throws(ModelError) {
         let c = model.configuration
         self.model = model
         labelCount = c.labels.count
         columnSize = c.columnSize
         if let clip = c.clipColumns {
             encoder = .clip(ClipEncoder(model: model), columns: clip)
-            self.capacity = clip
+            capacity = clip
         } else {
-            encoder = .chunked(try WindowEncoder(model: model, capacity: capacity))
-            self.capacity = capacity
+            capacity = 2 * window
+            encoder = .chunked(
+                try WindowEncoder(model: model, capacity: capacity, threads: model.threads(tokens: window * c.bands)))
         }
-        columns = [Float](repeating: 0, count: self.capacity * c.columnSize)
-        scores = [Float](repeating: 0, count: self.capacity * c.labels.count)
+        columns = [Float](repeating: 0, count: capacity * c.columnSize)
+        scores = [Float](repeating: 0, count: capacity * c.labels.count)
         work = DispatchSource.makeUserDataAddSource(queue: queue)
         work.setEventHandler { self.run() }
         work.activate()
