@@ -120,7 +120,7 @@ func story(_ actions: [Action]) -> [String] {
     }
 }
 
-/// A column's worth of constant scores.
-func held(_ score: Float, _ columns: Range<Int>) -> [Float] {
+/// A score that is up in a range of columns.
+func up(_ columns: Range<Int>, _ score: Float = 0.9) -> [Float] {
     Array(repeating: 0, count: columns.lowerBound) + Array(repeating: score, count: columns.count)
 }
