@@ -18,6 +18,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+#: Of seven shapes the fastest on an H200, for 128 sequences of 240 tokens and for 16 of 1920; E = 384, N = 8.
 CHUNK, BLOCK, WARPS = 8, 8, 1
 
 
