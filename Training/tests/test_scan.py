@@ -8,8 +8,6 @@ from aumd_training import scan  # noqa: E402
 
 
 B, L, E, K = 3, 21, 32, 4
-#: Triton's interpreter takes a second a case and more.
-STATES = [("CPU", 4), ("CPU", 8), ("CPU", 16), ("GPU", 8)] + ([("GPU", 4), ("GPU", 16)] if torch.cuda.is_available() else [])
 
 
 def close(got: "torch.Tensor", want: "torch.Tensor") -> None:
@@ -27,12 +25,13 @@ def on(kernel: str, name: str) -> "tuple[object, str]":
     return getattr(scan_triton if name == "scan_gated" else conv_triton, name), "cuda" if torch.cuda.is_available() else "cpu"
 
 
-@pytest.mark.parametrize(("kernel", "states"), STATES)
+@pytest.mark.parametrize("kernel", ["CPU", "GPU"])
+@pytest.mark.parametrize("states", [4, 8, 16])
 @pytest.mark.parametrize("both", [False, True])
 @pytest.mark.parametrize("segments", [[], [7, 20]])
 def test_scan_matches_loop(kernel: str, states: int, both: bool, segments: list[int]) -> None:
     function, device = on(kernel, "scan_gated")
-    channels = E if kernel == "CPU" else E + 16  # the last block of channels is not full
+    channels = E if kernel == "CPU" else 12  # a block and a half, which Triton's interpreter takes seconds for
     generator = torch.Generator().manual_seed(states)
 
     def draw(*shape: int) -> "torch.Tensor":
@@ -61,7 +60,7 @@ def test_scan_matches_loop(kernel: str, states: int, both: bool, segments: list[
 @pytest.mark.parametrize("width", [3, 4])
 def test_conv_matches_conv1d(kernel: str, width: int) -> None:
     function, device = on(kernel, "conv_silu")
-    x = torch.randn(B, L, E, dtype=torch.float64, requires_grad=True)
+    x = torch.randn(B, 2 * L, E, dtype=torch.float64, requires_grad=True)  # longer than the GPU kernel's block of tokens
     weight = torch.randn(E, 1, width, dtype=torch.float64, requires_grad=True)
     bias = torch.randn(E, dtype=torch.float64, requires_grad=True)
     padded = torch.nn.functional.pad(x.transpose(1, 2), (width - 1, 0))
