@@ -10,18 +10,20 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from .scan_triton import load_float32
+
 ROWS, BLOCK = 32, 64
 
 
 @triton.jit
 def _sums(x, weight, bias, base, t, e, channel, L, E, K: tl.constexpr):
     """bias + sum_k weight_k x_{t - K + 1 + k}, (ROWS, BLOCK), before the silu."""
-    out = tl.load(bias + e, mask=channel, other=0.0).to(tl.float32)[None, :] + tl.zeros([t.shape[0], e.shape[0]], dtype=tl.float32)
+    out = load_float32(bias, e, channel)[None, :] + tl.zeros([t.shape[0], e.shape[0]], dtype=tl.float32)
     for k in tl.static_range(K):
         source = t - (K - 1) + k
         there = ((source >= 0) & (source < L))[:, None] & channel[None, :]
-        tap = tl.load(weight + e * K + k, mask=channel, other=0.0).to(tl.float32)
-        out += tap[None, :] * tl.load(x + (base + source)[:, None] * E + e[None, :], mask=there, other=0.0).to(tl.float32)
+        tap = load_float32(weight, e * K + k, channel)
+        out += tap[None, :] * load_float32(x, (base + source)[:, None] * E + e[None, :], there)
     return out
 
 
@@ -48,16 +50,16 @@ def _backward(
         there = (later < L)[:, None] & channel[None, :]
         sums = _sums(x, weight, bias, base, later, e, channel, L, E, K)
         gate = tl.sigmoid(sums)
-        upstream = tl.load(dout + (base + later)[:, None] * E + e[None, :], mask=there, other=0.0).to(tl.float32)
+        upstream = load_float32(dout, (base + later)[:, None] * E + e[None, :], there)
         dsums = upstream * gate * (1 + sums * (1 - gate))
-        tap = tl.load(weight + e * K + (K - 1 - j), mask=channel, other=0.0).to(tl.float32)
+        tap = load_float32(weight, e * K + (K - 1 - j), channel)
         grad += tap[None, :] * dsums
         if j == 0:
             tl.store(dbias + part, tl.sum(dsums, axis=0), mask=channel)
             for k in tl.static_range(K):
                 source = t - (K - 1) + k
                 heard = ((source >= 0) & (source < L))[:, None] & channel[None, :]
-                earlier = tl.load(x + (base + source)[:, None] * E + e[None, :], mask=heard, other=0.0).to(tl.float32)
+                earlier = load_float32(x, (base + source)[:, None] * E + e[None, :], heard)
                 tl.store(dweight + part * K + k, tl.sum(dsums * earlier, axis=0), mask=channel)
     tl.store(dx + (base + t)[:, None] * E + e[None, :], grad, mask=(t < L)[:, None] & channel[None, :])
 

@@ -241,9 +241,9 @@ def grow(model: AudioMamba, trained: dict[str, Tensor]) -> None:
         if name.startswith("layers."):
             _, i, rest = name.split(".", 2)
             name = f"layers.{place[int(i)]}.{rest}"
-        tensor = tensor.to(own[name].device) if name in own else tensor
-        narrower = name in own and tensor.ndim == own[name].ndim and all(a <= b for a, b in zip(tensor.shape, own[name].shape))
-        moved[name] = widened(name, tensor, own[name], model.config.d_state) if narrower else tensor
+        new = own.get(name, tensor)
+        fits = tensor.ndim == new.ndim and all(a <= b for a, b in zip(tensor.shape, new.shape))
+        moved[name] = widened(name, tensor.to(new.device), new, model.config.d_state) if fits else tensor
     missing, unexpected = model.load_state_dict(moved, strict=False)
     if unexpected or not all(name.startswith(("layers.", "teacher.")) for name in missing):
         raise ValueError(f"the start checkpoint is of another shape: {(list(missing) + list(unexpected))[0]}")

@@ -35,7 +35,8 @@ def _decay(step, rate, edge):
 
 
 @triton.jit
-def _load(pointer, at, mask):
+def load_float32(pointer, at, mask):
+    """Values of any type in float32, 0 outside the mask."""
     return tl.load(pointer + at, mask=mask, other=0.0).to(tl.float32)
 
 
@@ -48,8 +49,8 @@ def _forward(
     e, n, row = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK), tl.arange(0, N), tl.arange(0, CHUNK)
     channel = e < E
     of_state = e[:, None] * N + n[None, :]
-    rate = _load(a, of_state, channel[:, None])
-    skip = _load(d, e, channel)
+    rate = load_float32(a, of_state, channel[:, None])
+    skip = load_float32(d, e, channel)
     state = tl.zeros([BLOCK, N], dtype=tl.float32)
     for chunk in range(CHUNKS):
         i = chunk * CHUNK + row
@@ -57,16 +58,16 @@ def _forward(
         t = sequence * L + (L - 1 - i if REVERSE else i)
         inside = token[:, None] & channel[None, :]
         at, states = t[:, None] * E + e[None, :], t[:, None] * N + n[None, :]
-        x, step = _load(u, at, inside), _load(delta, at, inside)
+        x, step = load_float32(u, at, inside), load_float32(delta, at, inside)
         decay = _decay(step, rate, tl.load(edges + (t - sequence * L), mask=token, other=0))
-        value = (step * x)[:, :, None] * _load(b, states, token[:, None])[:, None, :]
+        value = (step * x)[:, :, None] * load_float32(b, states, token[:, None])[:, None, :]
         decays, values = tl.associative_scan((decay, value), 0, _chain)
         h = decays * state[None, :, :] + values
         state = tl.sum(tl.where(row[:, None, None] == CHUNK - 1, h, 0.0), axis=0)
         tl.store(history + t[:, None, None] * E * N + of_state[None, :, :], h, mask=inside[:, :, None])
-        sums = tl.sum(h * _load(c, states, token[:, None])[:, None, :], axis=2) + skip[None, :] * x
+        sums = tl.sum(h * load_float32(c, states, token[:, None])[:, None, :], axis=2) + skip[None, :] * x
         if REVERSE:
-            sums += _load(y, at, inside)
+            sums += load_float32(y, at, inside)
         tl.store(y + at, sums, mask=inside)
 
 
@@ -79,8 +80,8 @@ def _backward(
     e, n, row = block * BLOCK + tl.arange(0, BLOCK), tl.arange(0, N), tl.arange(0, CHUNK)
     channel = e < E
     of_state = e[:, None] * N + n[None, :]
-    rate = _load(a, of_state, channel[:, None])
-    skip = _load(d, e, channel)
+    rate = load_float32(a, of_state, channel[:, None])
+    skip = load_float32(d, e, channel)
     drate, dskip = tl.zeros([BLOCK, N], dtype=tl.float32), tl.zeros([BLOCK], dtype=tl.float32)
     dlater = tl.zeros([BLOCK, N], dtype=tl.float32)
     for chunk in range(CHUNKS):
@@ -91,15 +92,15 @@ def _backward(
         t = sequence * L + place
         inside, followed = token[:, None] & channel[None, :], token & (i + 1 < L)
         at, states = t[:, None] * E + e[None, :], t[:, None] * N + n[None, :]
-        x, step, grad = _load(u, at, inside), _load(delta, at, inside), _load(dy, at, inside)
-        next_step = _load(delta, (sequence * L + after)[:, None] * E + e[None, :], followed[:, None] & channel[None, :])
+        x, step, grad = load_float32(u, at, inside), load_float32(delta, at, inside), load_float32(dy, at, inside)
+        next_step = load_float32(delta, (sequence * L + after)[:, None] * E + e[None, :], followed[:, None] & channel[None, :])
         next_decay = _decay(next_step, rate, tl.load(edges + after, mask=followed, other=0))
-        b_row, c_row = _load(b, states, token[:, None]), _load(c, states, token[:, None])
+        b_row, c_row = load_float32(b, states, token[:, None]), load_float32(c, states, token[:, None])
         decays, values = tl.associative_scan((next_decay, grad[:, :, None] * c_row[:, None, :]), 0, _chain)
         dh = decays * dlater[None, :, :] + values
         dlater = tl.sum(tl.where(row[:, None, None] == CHUNK - 1, dh, 0.0), axis=0)
 
-        h = _load(history, t[:, None, None] * E * N + of_state[None, :, :], inside[:, :, None])
+        h = load_float32(history, t[:, None, None] * E * N + of_state[None, :, :], inside[:, :, None])
         value = (step * x)[:, :, None] * b_row[:, None, :]
         through = dh * (h - value)  # h - value: what came from the token before
         dvalue = tl.sum(dh * b_row[:, None, :], axis=2)
@@ -111,10 +112,10 @@ def _backward(
         dskip += tl.sum(grad * x, axis=0)
         part = ((sequence * BLOCKS + block) * L + place)[:, None] * N + n[None, :]
         if REVERSE:
-            dx += _load(du, at, inside)
-            dstep += _load(ddelta, at, inside)
-            db_row += _load(db, part, token[:, None])
-            dc_row += _load(dc, part, token[:, None])
+            dx += load_float32(du, at, inside)
+            dstep += load_float32(ddelta, at, inside)
+            db_row += load_float32(db, part, token[:, None])
+            dc_row += load_float32(dc, part, token[:, None])
         tl.store(du + at, dx, mask=inside)
         tl.store(ddelta + at, dstep, mask=inside)
         tl.store(db + part, db_row, mask=token[:, None])
