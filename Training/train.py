@@ -55,6 +55,7 @@ class TrainConfig:
     clip_weight: float = 1.0
     scenes: float = 0.0  # share of the mixtures that are single sounds in a room's noise
     provisional: float = 0.4  # share of the batches in which the backward direction is absent
+    follow_weight: float = 0.0  # above 0 each mixture is heard both with and without it, and the scores without follow those with
     onset_weight: float = 1.0  # of a sound's first columns where the backward direction is absent
     muon: bool = False  # the layers' projections by Muon, at the same root mean square of a step
     drop_path: float = 0.0  # chance that a batch skips the last layer; the first never, between them linear
@@ -151,11 +152,13 @@ class Trainer:
         return self.config.learning_rate * warm * max(0.01, 0.5 + 0.5 * math.cos(math.pi * progress))
 
     def draw_mode(self, columns: int) -> tuple[bool, torch.Tensor | None]:
-        """Dual mode: backward direction absent, cut at random right edges, or full."""
-        draw = torch.rand((), generator=self.random).item()
-        if draw < self.config.provisional:
+        """Dual mode: backward direction absent, unless each mixture is also heard so; cut at random right edges; or full."""
+        draw, provisional = torch.rand((), generator=self.random).item(), self.config.provisional
+        if self.config.follow_weight:
+            draw = provisional + (1 - provisional) * draw
+        if draw < provisional:
             return False, None
-        if draw < self.config.provisional + EDGES:
+        if draw < provisional + EDGES:
             edges, at = torch.zeros(columns, dtype=torch.uint8), 0
             while True:
                 at += int(torch.randint(8, 26, (), generator=self.random))
@@ -166,22 +169,30 @@ class Trainer:
 
     def train_step(self, batch: list[torch.Tensor]) -> dict[str, torch.Tensor]:
         """One update; returns the losses, on the device, so that nothing waits for it."""
-        samples, target, known, embedding, weight = (x.to(self.device, non_blocking=True) for x in batch)
+        samples, *annotation = (x.to(self.device, non_blocking=True) for x in batch)
         joined = self.config.joined[int(torch.randint(len(self.config.joined), (), generator=self.random))]
         backward, edges = self.draw_mode(joined * self.config.columns)
         self.model.train()
-        logmel = self.normalised(samples, joined)
+        logmel, onset_weight = self.normalised(samples, joined), torch.ones(len(samples), 1, device=self.device)
+        both = len(logmel) if backward else 0
+        if self.config.follow_weight:
+            logmel, onset_weight, *annotation = (torch.cat([x, x]) for x in (logmel, onset_weight, *annotation))
+        onset_weight[both * joined :] = self.config.onset_weight
+        target, known, embedding, weight = annotation
         with torch.autocast(self.device.type, torch.bfloat16):  # matrix products only; the scan and the residual stay float32
-            features = self.model.features(logmel, backward, edges, self.config.drop_path)
-        features = features.float().reshape(len(samples), self.config.columns, -1)
+            features = self.model.features(logmel, both, edges, self.config.drop_path)
+        features = features.float().reshape(len(target), self.config.columns, -1)
         logits = self.model.head(torch.nn.functional.dropout(features, self.config.dropout))
         predicted, embedding = self.model.teacher(features), embedding.float()
         parts = {
-            "column": losses.column_loss(logits, target, known, 1.0 if backward else self.config.onset_weight),
+            "column": losses.column_loss(logits, target, known, onset_weight),
             "clip": self.config.clip_weight * losses.clip_loss(logits, target, known),
             "teacher": self.config.teacher_weight * losses.teacher_loss(predicted, embedding, weight),
             "probe": self.config.probe_weight * losses.probe_loss(predicted, embedding, weight, self.probe),
         }
+        if self.config.follow_weight:
+            leading = self.model.head(features[: len(samples)])
+            parts["follow"] = self.config.follow_weight * losses.follow_loss(logits[len(samples) :], leading)
         sum(parts.values()).backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         for optimizer in self.optimizers:

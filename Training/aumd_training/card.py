@@ -100,7 +100,8 @@ def _told(run: Mapping) -> str:
     muon = ", the projections moved by Muon" if run.get("muon") else ""
     depth = f", the last layer skipped in {run['drop_path']:.0%} of the batches, earlier ones less" if run.get("drop_path") else ""
     hidden = f", {run['dropout']:.0%} of the features hidden from the head" if run.get("dropout") else ""
-    return f"{run['steps']} steps of {run.get('batch', 16)} mixtures of 4.8 s with {run['n_layer']} layers{wide}{gpu}{streams}{scenes}{muon}{depth}{hidden}{probe}{mixed}"
+    follow = ", each heard with and without the backward direction, the scores without following those with" if run.get("follow_weight") else ""
+    return f"{run['steps']} steps of {run.get('batch', 16)} mixtures of 4.8 s with {run['n_layer']} layers{wide}{gpu}{streams}{scenes}{follow}{muon}{depth}{hidden}{probe}{mixed}"
 
 
 def _clips(figures: Mapping) -> list[str]:

@@ -25,10 +25,10 @@ def onsets(target: Tensor) -> Tensor:
     return F.max_pool1d(F.pad(began, (ONSET_COLUMNS - 1, 0)), ONSET_COLUMNS, 1)
 
 
-def column_loss(logits: Tensor, target: Tensor, known: Tensor, onset_weight: float = 1.0) -> Tensor:
+def column_loss(logits: Tensor, target: Tensor, known: Tensor, onset_weight: float | Tensor = 1.0) -> Tensor:
     """Binary cross-entropy a column, over the labels whose state is known; all (B, T, C).
 
-    The first columns of a sound count `onset_weight` times, for all labels, so that scores there stay probabilities.
+    The first columns of a sound count `onset_weight` times, a number or (B, 1), for all labels, so that scores there stay probabilities.
     """
     loss = (F.binary_cross_entropy_with_logits(logits, target, reduction="none") * known).sum(-1)
     return (loss * (1 + (onset_weight - 1) * onsets(target))).mean()
@@ -42,6 +42,12 @@ def clip_loss(logits: Tensor, target: Tensor, known: Tensor) -> Tensor:
     return (F.binary_cross_entropy(pooled, wanted, reduction="none") * certain).sum(-1).mean()
 
 
+def divergence(logits: Tensor, wanted: Tensor) -> Tensor:
+    """Of label probabilities from the wanted ones (Kullback and Leibler), both as logits, summed over labels: (…, C) -> (…)."""
+    told, least = (F.binary_cross_entropy_with_logits(x, wanted.sigmoid(), reduction="none") for x in (logits, wanted))
+    return (told - least).sum(-1)
+
+
 def teacher_loss(predicted: Tensor, embedding: Tensor, weight: Tensor) -> Tensor:
     """Squared error to the teacher's standardised embedding, (B, T, 1024), on weighted columns (B, T)."""
     error = (predicted - embedding).square().mean(-1)
@@ -53,9 +59,13 @@ def probe_loss(predicted: Tensor, embedding: Tensor, weight: Tensor, probe: Prob
 
     It counts where a label is likely or doubtful; the depth of a logit that says "not at all" is not worth following.
     """
-    wanted = probe.logits(embedding)
-    told, least = (
-        F.binary_cross_entropy_with_logits(logits, wanted.sigmoid(), reduction="none") for logits in (probe.logits(predicted), wanted)
-    )
-    error = (told - least).sum(-1)
+    error = divergence(probe.logits(predicted), probe.logits(embedding))
     return (error * weight).sum() / weight.sum().clamp_min(1)
+
+
+def follow_loss(logits: Tensor, leading: Tensor) -> Tensor:
+    """Divergence of the scores that a stream has so far from those it has once the backward direction has run; both (B, T, C).
+
+    Dual-mode distillation in place (Yu et al. 2021): only `logits` learn from it.
+    """
+    return divergence(logits, leading.detach()).mean()

@@ -82,14 +82,14 @@ class Mixer(nn.Module):
             self.dt_proj.bias.copy_(dt + torch.log(-torch.expm1(-dt)))
             self.out_proj.weight.div_(math.sqrt(config.n_layer))
 
-    def forward(self, h: Tensor, backward: bool, edges: Tensor) -> Tensor:
-        """h (B, L, D); edges (L) uint8, see scan.scan_gated."""
+    def forward(self, h: Tensor, both: int, edges: Tensor) -> Tensor:
+        """h (B, L, D), the first `both` heard in both directions; edges (L) uint8, see scan.scan_gated."""
         gate_row = self.in_proj.weight.shape[0] // 2
         x, z = F.linear(h, self.in_proj.weight[:gate_row]), F.linear(h, self.in_proj.weight[gate_row:])
         u = conv_silu(x, self.conv1d.weight, self.conv1d.bias)
         dt, b, c = self.x_proj(u).split(self.sizes, dim=-1)
-        a_b = -torch.exp(self.A_b_log) if backward else None
-        y = scan_gated(u, self.dt_proj(dt), z, -torch.exp(self.A_log), a_b, b, c, self.D, edges)
+        a_b = -torch.exp(self.A_b_log) if both else None
+        y = scan_gated(u, self.dt_proj(dt), z, -torch.exp(self.A_log), a_b, b, c, self.D, edges, both)
         return self.out_proj(y)
 
     @torch.no_grad()
@@ -120,8 +120,8 @@ class Layer(nn.Module):
         self.norm = RMSNorm(config.d_model, config.norm_eps)
         self.mixer = Mixer(config)
 
-    def forward(self, h: Tensor, backward: bool, edges: Tensor) -> Tensor:
-        return h + self.mixer(self.norm(h), backward, edges)
+    def forward(self, h: Tensor, both: int, edges: Tensor) -> Tensor:
+        return h + self.mixer(self.norm(h), both, edges)
 
 
 class PatchEmbed(nn.Module):
@@ -166,12 +166,16 @@ class AudioMamba(nn.Module):
         """Mean of a column's 8 output tokens, (B, T, D)."""
         return self.norm_f(h).unflatten(1, (-1, BANDS)).mean(2)
 
-    def features(self, logmel: Tensor, backward: bool = True, edges: Tensor | None = None, drop_path: float = 0.0) -> Tensor:
-        """(B, T, D). `edges` (T) uint8: 1 where the backward direction starts from zero, besides the end.
+    def features(
+        self, logmel: Tensor, both: int | None = None, edges: Tensor | None = None, drop_path: float = 0.0
+    ) -> Tensor:
+        """(B, T, D). The first `both` sequences are heard in both directions (None: all), the others without the backward one.
+
+        `edges` (T) uint8: 1 where the backward direction starts from zero, besides the end.
 
         `drop_path`: stochastic depth (Huang et al. 2016), with which chance the whole batch skips the last layer; the first never.
         """
-        h = self.embed(logmel)
+        h, both = self.embed(logmel), len(logmel) if both is None else both
         token_edges = torch.zeros(h.shape[1], dtype=torch.uint8)
         if edges is not None:
             token_edges[BANDS - 1 :: BANDS] = edges
@@ -179,13 +183,13 @@ class AudioMamba(nn.Module):
         for i, layer in enumerate(self.layers):
             dropped = drop_path * i / max(1, len(self.layers) - 1)
             if dropped == 0:
-                h = layer(h, backward, token_edges)
+                h = layer(h, both, token_edges)
             elif torch.rand(()).item() >= dropped:
-                h = torch.lerp(h, layer(h, backward, token_edges), 1 / (1 - dropped))
+                h = torch.lerp(h, layer(h, both, token_edges), 1 / (1 - dropped))
         return self.columns(h)
 
     def forward(self, logmel: Tensor, backward: bool = True) -> Tensor:
-        return self.head(self.features(logmel, backward))
+        return self.head(self.features(logmel, None if backward else 0))
 
     @torch.no_grad()
     def confirmed(self, logmel: Tensor, chunk: int, lookahead: int) -> Tensor:

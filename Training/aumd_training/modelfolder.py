@@ -25,7 +25,7 @@ class CheckpointError(Exception):
 
 
 #: What train.py was configured with that a run's history and its model card tell, by the names of TrainConfig.
-TOLD = ("batch", "scenes", "muon", "drop_path", "dropout")
+TOLD = ("batch", "scenes", "muon", "drop_path", "dropout", "follow_weight")
 
 
 def runs(checkpoint: Mapping) -> list[dict]:

@@ -65,22 +65,26 @@ def conv_silu(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 
 def scan_gated(
-    u: Tensor, dt: Tensor, z: Tensor, a_f: Tensor, a_b: Tensor | None, b: Tensor, c: Tensor, d: Tensor, edges: Tensor
+    u: Tensor, dt: Tensor, z: Tensor, a_f: Tensor, a_b: Tensor | None, b: Tensor, c: Tensor, d: Tensor, edges: Tensor, both: int
 ) -> Tensor:
     """(y_forward + y_backward) * silu(z), (B, L, E); each direction has its own D u.
 
-    u, dt (before softplus), z (B, L, E); a_f, a_b (E, N) negative, a_b None leaves the backward
-    direction out; b, c (B, L, N); d (E); edges (L) uint8, 1 where the backward state starts from zero.
+    u, dt (before softplus), z (B, L, E); a_f, a_b (E, N) negative; the first `both` sequences have
+    the backward direction, none where a_b is None; b, c (B, L, N); d (E); edges (L) uint8, 1 where the backward state starts from zero.
     """
     if u.is_cuda:
         from . import scan_triton
 
-        return scan_triton.scan_gated(u, dt, z, a_f, a_b, b, c, d, edges.to(u.device))
-    return _Scan.apply(u, dt.float(), z.float(), a_f, a_b, b.float(), c.float(), d, edges)
+        return scan_triton.scan_gated(u, dt, z, a_f, a_b, b, c, d, edges.to(u.device), both)
+    dt, z, b, c = dt.float(), z.float(), b.float(), c.float()
+    if a_b is None or both == len(u):
+        return _Scan.apply(u, dt, z, a_f, a_b, b, c, d, edges)
+    whole = _Scan.apply(u[:both], dt[:both], z[:both], a_f, a_b, b[:both], c[:both], d, edges)
+    return torch.cat([whole, _Scan.apply(u[both:], dt[both:], z[both:], a_f, None, b[both:], c[both:], d, edges)])
 
 
 def plain_scan_gated(
-    u: Tensor, dt: Tensor, z: Tensor, a_f: Tensor, a_b: Tensor | None, b: Tensor, c: Tensor, d: Tensor, edges: Tensor
+    u: Tensor, dt: Tensor, z: Tensor, a_f: Tensor, a_b: Tensor | None, b: Tensor, c: Tensor, d: Tensor, edges: Tensor, both: int
 ) -> Tensor:
     """The same, one PyTorch step a token: the kernel's reference."""
     delta = F.softplus(dt)
@@ -97,5 +101,6 @@ def plain_scan_gated(
 
     y = direction(a_f, range(u.shape[1]), None)
     if a_b is not None:
-        y = y + direction(a_b, range(u.shape[1] - 1, -1, -1), edges)
+        heard = (torch.arange(len(u), device=u.device) < both)[:, None, None]
+        y = y + direction(a_b, range(u.shape[1] - 1, -1, -1), edges) * heard
     return y * F.silu(z)

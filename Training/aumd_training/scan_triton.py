@@ -126,13 +126,14 @@ def _backward(
 
 class _Scan(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, u, delta, a_f, a_b, b, c, d, edges):  # noqa: ANN001, PLR0913
+    def forward(ctx, u, delta, a_f, a_b, b, c, d, edges, both):  # noqa: ANN001, PLR0913
         u, delta, b, c, d = (x.contiguous() for x in (u, delta, b, c, d))
         rates = [a.contiguous() for a in (a_f, a_b) if a is not None]
         (size, length, channels), states, none = u.shape, a_f.shape[1], torch.zeros_like(edges)
-        y, history = torch.empty_like(u), [u.new_empty(size, length, channels, states, dtype=torch.float32) for _ in rates]
+        heard = (size, both)[: len(rates)]
+        y, history = torch.empty_like(u), [u.new_empty(s, length, channels, states, dtype=torch.float32) for s in heard]
         for i, rate in enumerate(rates):
-            _forward[(size, triton.cdiv(channels, BLOCK))](
+            _forward[(heard[i], triton.cdiv(channels, BLOCK))](
                 u, delta, rate, b, c, d, edges if i else none, y, history[i], length, channels, triton.cdiv(length, CHUNK),
                 states, CHUNK, BLOCK, bool(i), num_warps=WARPS,
             )
@@ -147,24 +148,24 @@ class _Scan(torch.autograd.Function):
         blocks = triton.cdiv(channels, BLOCK)
         dy, du, ddelta = dy.contiguous(), torch.empty_like(u), torch.empty_like(delta)
         db, dc = (u.new_empty(size, blocks, length, states, dtype=torch.float32) for _ in range(2))
-        da = [u.new_empty(size, channels, states, dtype=torch.float32) for _ in rates]
-        dd = [u.new_empty(size, channels, dtype=torch.float32) for _ in rates]
+        da = [u.new_empty(len(h), channels, states, dtype=torch.float32) for h in history]
+        dd = [u.new_empty(len(h), channels, dtype=torch.float32) for h in history]
         for i, rate in enumerate(rates):
-            _backward[(size, blocks)](
+            _backward[(len(history[i]), blocks)](
                 u, delta, rate, b, c, d, edges if i else none, history[i], dy, du, ddelta, da[i], db, dc, dd[i],
                 length, channels, triton.cdiv(length, CHUNK), blocks, states, CHUNK, BLOCK, bool(i), num_warps=WARPS,
             )
         da = [part.sum(0) for part in da]
         db, dc = db.sum(1).to(b.dtype), dc.sum(1).to(c.dtype)
-        return du, ddelta, da[0], da[1] if len(da) > 1 else None, db, dc, sum(part.sum(0) for part in dd), None
+        return du, ddelta, da[0], da[1] if len(da) > 1 else None, db, dc, sum(part.sum(0) for part in dd), None, None
 
 
 def scan_gated(
-    u: Tensor, dt: Tensor, z: Tensor, a_f: Tensor, a_b: Tensor | None, b: Tensor, c: Tensor, d: Tensor, edges: Tensor
+    u: Tensor, dt: Tensor, z: Tensor, a_f: Tensor, a_b: Tensor | None, b: Tensor, c: Tensor, d: Tensor, edges: Tensor, both: int
 ) -> Tensor:
     """(y_forward + y_backward) * silu(z), (B, L, E), in the type of u; each direction has its own D u.
 
-    u, dt (before softplus), z (B, L, E); a_f, a_b (E, N) negative float32, a_b None leaves the backward
-    direction out; b, c (B, L, N); d (E) float32; edges (L) uint8, on the device, 1 where the backward state starts from zero.
+    u, dt (before softplus), z (B, L, E); a_f, a_b (E, N) negative float32; the first `both` sequences
+    have the backward direction, none where a_b is None; b, c (B, L, N); d (E) float32; edges (L) uint8, on the device, 1 where the backward state starts from zero.
     """
-    return _Scan.apply(u, F.softplus(dt.float()), a_f, a_b, b, c, d, edges) * F.silu(z)
+    return _Scan.apply(u, F.softplus(dt.float()), a_f, a_b, b, c, d, edges, both) * F.silu(z)

@@ -16,13 +16,13 @@ SCORES = {"ap": 0.5, "auc": 0.75, "d_prime": 0.95, "ap_recordings": 0.25, "auc_r
 def test_runs_of_a_checkpoint_that_grew() -> None:
     checkpoint = {"sizes": {"n_layer": 3}, "step": 5, "seconds": 5400, "joined": 8, "before": RUNS[:1]}
     assert modelfolder.runs(checkpoint) == RUNS
-    configured = {"batch": 192, "scenes": 0.4, "muon": True, "drop_path": 0.2, "dropout": 0.25, "device": "cuda"}
+    configured = {"batch": 192, "scenes": 0.4, "muon": True, "follow_weight": 1, "drop_path": 0.2, "dropout": 0.25, "device": "cuda"}
     told = modelfolder.runs(checkpoint | configured | {"sizes": {"n_layer": 3, "d_model": 48}})
     assert told == [RUNS[0], RUNS[1] | configured | {"d_model": 48}]
     text = card.write(CONFIG | {"training": told}, 1_500_000, {})
     assert "Trained for 60 minutes on two processor cores and 1.5 hours on a GPU." in text
     assert "5 steps of 192 mixtures of 4.8 s with 3 layers and D = 48, on a GPU, in streams" in text
-    sentence = "up to 8, 40% of them scenes, the projections moved by Muon, the last layer skipped in 20% of the batches, earlier ones less, 25% of the features hidden from the head."
+    sentence = "up to 8, 40% of them scenes, each heard with and without the backward direction, the scores without following those with, the projections moved by Muon, the last layer skipped in 20% of the batches, earlier ones less, 25% of the features hidden from the head."
     assert sentence in text
 
 

@@ -71,12 +71,21 @@ def test_forward_only_is_causal(model: AudioMamba) -> None:
     assert torch.allclose(whole[:, :7], cut, atol=1e-5)
 
 
+def test_sequences_with_and_without_the_backward_direction_share_a_batch(model: AudioMamba) -> None:
+    x, edges = torch.cat([logmel(12), logmel(12).flip(1), logmel(12)]), torch.zeros(12, dtype=torch.uint8)
+    edges[4] = 1
+    with torch.no_grad():
+        got = model.features(x, 2, edges)
+        assert torch.allclose(got[:2], model.features(x[:2], 2, edges), atol=1e-5)
+        assert torch.allclose(got[2:], model.features(x[2:], 0), atol=1e-5)
+
+
 def test_an_edge_is_a_cut(model: AudioMamba) -> None:
     """Columns left of a right edge see what they would see in a clip that ends there."""
     x, edges = logmel(12), torch.zeros(12, dtype=torch.uint8)
     edges[4] = 1
     with torch.no_grad():
-        assert torch.allclose(model.features(x, True, edges)[:, :5], model.features(x[:, : 5 * 16])[:, :5], atol=1e-5)
+        assert torch.allclose(model.features(x, edges=edges)[:, :5], model.features(x[:, : 5 * 16])[:, :5], atol=1e-5)
 
 
 @pytest.mark.parametrize(("layers", "width"), [(3, 48), (4, 48), (7, 48), (3, 80), (5, 64)])

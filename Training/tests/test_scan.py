@@ -27,9 +27,9 @@ def on(kernel: str, name: str) -> "tuple[object, str]":
 
 @pytest.mark.parametrize("kernel", ["CPU", "GPU"])
 @pytest.mark.parametrize("states", [4, 8, 16])
-@pytest.mark.parametrize("both", [False, True])
+@pytest.mark.parametrize("both", [0, 1, B])
 @pytest.mark.parametrize("segments", [[], [7, 20]])
-def test_scan_matches_loop(kernel: str, states: int, both: bool, segments: list[int]) -> None:
+def test_scan_matches_loop(kernel: str, states: int, both: int, segments: list[int]) -> None:
     function, device = on(kernel, "scan_gated")
     channels = E if kernel == "CPU" else 12  # a block and a half, which Triton's interpreter takes seconds for
     generator = torch.Generator().manual_seed(states)
@@ -46,8 +46,8 @@ def test_scan_matches_loop(kernel: str, states: int, both: bool, segments: list[
     doubles = [x if x is None else x.clone().requires_grad_() for x in inputs]
     floats = [x if x is None else x.float().to(device).requires_grad_() for x in inputs]
     weight = draw(B, L, channels)
-    want = scan.plain_scan_gated(*doubles, edges)
-    got = function(*floats, edges.to(device))
+    want = scan.plain_scan_gated(*doubles, edges, both)
+    got = function(*floats, edges.to(device), both)
     close(got.cpu(), want)
     (want * weight).sum().backward()
     (got * weight.float().to(device)).sum().backward()
