@@ -3,7 +3,7 @@
 
 python3 Training/make_streams.py OUTDIR --corpus CORPUS --cache CACHE [--splits validation test]
 
-OUTDIR/<split>/soundscapes: an hour of known events over quiet rooms, by Scaper; a .jams and a .tsv each.
+OUTDIR/<split>/soundscapes: minutes of known events over quiet rooms, by Scaper; a .jams and a .tsv each.
 OUTDIR/<split>/heldout: speech, music, background and quiet, near and far; a .tsv each says what sounds.
 Events of the test split are recordings; those of the validation split include rendered instruments,
 which have no recordings to choose a threshold on. The same call makes the same samples.
@@ -22,6 +22,8 @@ from aumd_training.corpus import GENERATED, AudioCache, read_labels, read_manife
 from aumd_training.data import NOISE_LABELS
 
 SEEDS = {"validation": 100_000, "test": 200_000}
+#: Minutes of soundscapes. An hour has nine events of a label, too few of its sounds to choose a threshold by.
+SOUNDSCAPES = {"validation": 180, "test": 60}
 #: Sounds of one label.
 PER_LABEL = 12
 
@@ -32,7 +34,6 @@ def main() -> None:
     parser.add_argument("--corpus", type=Path, required=True)
     parser.add_argument("--cache", type=Path, required=True, help="what prepare.py wrote")
     parser.add_argument("--splits", nargs="+", default=list(SEEDS), choices=SEEDS)
-    parser.add_argument("--soundscapes", type=int, default=60, help="how many, a minute each")
     arguments = parser.parse_args()
     clips, labels = read_manifest(arguments.corpus / "manifest.csv"), read_labels(arguments.corpus / "labels.csv")
     names = [label.name for label in labels]
@@ -44,10 +45,10 @@ def main() -> None:
         seed, folder = SEEDS[split], arguments.outdir / split
         sounds = foreground.collect(audio, clips, events, parents, names, PER_LABEL, np.random.default_rng(seed))
         (folder / "soundscapes").mkdir(parents=True, exist_ok=True)
-        soundscapes.write_soundscapes(folder / "soundscapes", sounds, parents, arguments.soundscapes, seed)
+        soundscapes.write_soundscapes(folder / "soundscapes", sounds, parents, SOUNDSCAPES[split], seed)
         shutil.rmtree(folder / "soundscapes/sources")
         heldout.write_streams(folder / "heldout", audio, clips, members, seed)
-        print(f"{folder}: {len(sounds)} labels, {sum(map(len, sounds.values()))} sounds, {arguments.soundscapes} soundscapes")
+        print(f"{folder}: {len(sounds)} labels, {sum(map(len, sounds.values()))} sounds, {SOUNDSCAPES[split]} soundscapes")
 
 
 if __name__ == "__main__":
