@@ -59,7 +59,7 @@ public struct Configuration: Sendable {
     public struct Thresholds: Sendable, Equatable, Decodable {
         public var on: Float
         public var off: Float
-        /// In place of `on` for scores without right context, where the model says so.
+        /// In place of `on` for scores without right context, where the model says so: reached, or to be reached a column on.
         public var provisionalOn: Float?
 
         enum CodingKeys: String, CodingKey {

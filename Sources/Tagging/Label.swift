@@ -22,8 +22,9 @@ public struct Label: Sendable, Equatable {
 public struct LabelRule: Sendable, Equatable {
     /// A score at or above this starts an event. 0.5: the model holds the sound for more likely than not.
     public var on: Float
-    /// A provisional score at or above this opens an event in place of `on`; nil: `on`. Without right context scores rise
-    /// later: a lower threshold tells sooner, and more of what it tells is retracted.
+    /// A provisional score that is at or above this, or will be a column on if its log odds go on rising as over the last two,
+    /// opens an event in place of one at `on`; nil: `on`, as it is. Without right context scores rise later: a lower threshold
+    /// tells sooner, and more of what it tells is retracted.
     public var provisionalOn: Float?
     /// The event lasts while scores stay at or above this (hysteresis), `off <= on`. 0.3: a dip inside a sound, such
     /// as a pause between words, keeps it in one piece.

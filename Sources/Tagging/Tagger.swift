@@ -18,8 +18,8 @@
 ///
 /// A provisional event is decided when the confirmed track is `Tagger.matchSeconds` past its onset, or later, as a rule at
 /// most 3 s past it, while a confirmed segment that tells it may still begin. The provisional path adds no delay: an event
-/// opens with the first column at or above `provisionalOn`, at most two columns (0.32 s) after a sound's onset if its
-/// second column crosses, plus what `LabelRule.minimumDuration` asks for.
+/// opens with the first column that reaches `provisionalOn`, at most two columns (0.32 s) after a sound's onset if its
+/// second column does, plus what `LabelRule.minimumDuration` asks for.
 ///
 /// Steady state allocates nothing: all state is made by `init`, and `actions` is the caller's array, to be reused.
 /// Not thread safe: one thread at a time feeds a tagger.

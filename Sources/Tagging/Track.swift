@@ -12,6 +12,9 @@ struct Track: Sendable {
     /// not seem to have been heard long before.
     static func lookBack(_ status: Event.Status) -> Double { status == .confirmed ? 3 : 0.5 }
 
+    /// A score below this counts as this where its rise is measured: how far down nothing at all lies means nothing.
+    static let floor: Float = 0.02
+
     /// What a column changed. `slot` names a segment from `began` to `ended` or `dropped`, then may be used again.
     struct Transition: Sendable {
         enum Kind: Sendable { case began, renamed, ended, dropped }
@@ -48,6 +51,7 @@ struct Track: Sendable {
     struct LabelState: Sendable {
         var phase = Phase.idle
         var previous = Float.nan
+        var beforePrevious = Float.nan
         var columns = 0
         /// Where the score last came up through `off`, of a label that is idle or in a gap; `Int64.min` while it is below.
         var upAt = Int64.min
@@ -65,6 +69,8 @@ struct Track: Sendable {
     struct Limits: Sendable {
         var on: Float
         var off: Float
+        /// Whether `on` is for the score where it will be a column on.
+        var ahead: Bool
         var columns: Int
         var gap: Int64
         var cooldown: Int64
@@ -101,7 +107,7 @@ struct Track: Sendable {
             let minimum = Int((rule.minimumDuration * rate).rounded())
             let on = status == .provisional ? rule.provisionalOn ?? rule.on : rule.on
             return Limits(
-                on: on, off: min(on, rule.off),
+                on: on, off: min(on, rule.off), ahead: status == .provisional && rule.provisionalOn != nil,
                 columns: max(1, (minimum + configuration.columnLength - 1) / configuration.columnLength),
                 gap: Int64((rule.minimumGap * rate).rounded()), cooldown: Int64((rule.cooldown * rate).rounded()), mute: rule.mute)
         }
@@ -154,6 +160,7 @@ struct Track: Sendable {
                 let slot = states[label].slot
                 segments[slot].peak = max(segments[slot].peak, score)
             }
+            states[label].beforePrevious = states[label].previous
             states[label].previous = score
         }
         guard !starting.isEmpty else { return }
@@ -168,6 +175,7 @@ struct Track: Sendable {
             if states[label].phase == .member { leave(label, at: states[label].downAt == .min ? end : states[label].downAt) }
             states[label].phase = .idle
             states[label].previous = .nan
+            states[label].beforePrevious = .nan
             states[label].upAt = .min
         }
     }
@@ -202,7 +210,7 @@ struct Track: Sendable {
     }
 
     private mutating func startRising(_ label: Int, _ score: Float, _ centre: Int64) {
-        guard score >= limits[label].on, centre >= states[label].coolUntil else { return }
+        guard reachesOn(label, score), centre >= states[label].coolUntil else { return }
         states[label].phase = .rising
         states[label].columns = 1
         states[label].peak = score
@@ -223,7 +231,7 @@ struct Track: Sendable {
         }
         let gapEnd = states[label].downAt + limit.gap
         let up = states[label].upAt
-        if score >= limit.on, max(up, centre - lookBack) < gapEnd {
+        if reachesOn(label, score), max(up, centre - lookBack) < gapEnd {
             states[label].downAt = .min
             states[label].upAt = .min
             return true
@@ -231,6 +239,20 @@ struct Track: Sendable {
         let earliest = up == .min ? centre : max(up, centre + column - lookBack)
         return earliest < gapEnd
     }
+
+    /// Whether a score is at `on`, or `ahead`, would be a column on, at `off` already: if its log odds went on rising as they
+    /// did over the last two columns. In odds o of the score s, `on` and the score b two columns before, that is
+    /// o(s) (o(s) / o(b))^(1/2) >= o(on).
+    private func reachesOn(_ label: Int, _ score: Float) -> Bool {
+        let limit = limits[label]
+        if score >= limit.on { return true }
+        let before = max(states[label].beforePrevious, Self.floor)
+        guard limit.ahead, score >= limit.off, before < score else { return false }
+        let (now, wanted, past) = (odds(score), odds(limit.on), odds(before))
+        return now * now * now >= wanted * wanted * past
+    }
+
+    private func odds(_ score: Float) -> Double { Double(score) / (1 - Double(score)) }
 
     /// Between the centre of the column before and this one's, on the line through both scores.
     private func rise(_ label: Int, _ score: Float, _ centre: Int64) -> Int64 {

@@ -1,3 +1,4 @@
+import Foundation
 import Tagging
 import Testing
 
@@ -157,6 +158,30 @@ import Testing
                 _ = try makeTagger(LabelRule(on: 0.6, off: 0.3, provisionalOn: on))
             }
         }
+    }
+
+    @Test("A provisional threshold of its own is for the score a column on, if it rises as over the last two; else for the score")
+    func risingScore() throws {
+        func logit(_ score: Float) -> Float { log(score / (1 - score)) }
+        var random = RandomScores(seed: 1), outcomes: [String: Int] = [:]
+        for _ in 0..<2000 {
+            let on = 0.3 + 0.6 * random.unit(), scores = [0.3 * random.unit() * random.unit(), 0.3 * random.unit(), random.unit()]
+            let ahead = logit(scores[2]) + max(0, logit(scores[2]) - logit(max(scores[0], 0.02))) / 2
+            // What the last bit decides is no example.
+            guard abs(ahead - logit(on)) > 1e-4, scores[1] < on else { continue }
+            let expected = scores[2] >= 0.1 && ahead >= logit(on)
+            for (rule, expected) in [
+                (LabelRule(on: 0.95, off: 0.1, provisionalOn: on), expected), (LabelRule(on: on, off: 0.1), scores[2] >= on),
+            ] {
+                var tagger = try makeTagger(rule), actions: [Action] = []
+                for (index, score) in scores.enumerated() {
+                    tagger.provisional(index, Script(tracks: ["Siren": [score]]).scores(0), &actions)
+                }
+                #expect(!actions.isEmpty == expected, "\(scores) for \(on)")
+            }
+            outcomes[scores[2] >= on ? "at once" : expected ? "ahead" : "not", default: 0] += 1
+        }
+        #expect(outcomes.count == 3 && outcomes.values.allSatisfy { $0 > 200 }, "\(outcomes)")
     }
 
     @Test("A minimum duration delays the opening by its columns and lets shorter sounds pass unheard", arguments: 0...12)

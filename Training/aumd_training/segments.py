@@ -6,6 +6,8 @@ import numpy as np
 
 #: Segments of a label that would follow each other by fewer seconds are one.
 MINIMUM_GAP = 0.5
+#: Scores below this count as this where their rise is measured.
+FLOOR = 0.02
 #: Seconds that an onset may lie before the score's first column at `on`, of each track.
 LOOK_BACK = {"confirmed": 3.0, "provisional": 0.5}
 
@@ -19,7 +21,7 @@ def segments(
     """
     up = np.concatenate([[False], scores >= off, [False]])
     edges = np.flatnonzero(up[1:] != up[:-1]).reshape(-1, 2)  # first column, column after the last
-    reach = np.flatnonzero(scores >= on)
+    reach = np.flatnonzero((scores if track == "confirmed" else ahead(scores)) >= on)
     if not len(reach):
         return np.zeros((0, 3))
     first = np.searchsorted(reach, edges[:, 0])
@@ -31,6 +33,15 @@ def segments(
     offset = cross(scores, ends, off, centres, column)
     offset = np.maximum(offset, onset + column / 2)
     return merged(np.stack([onset, offset, centres[starts]], 1), minimum_gap)
+
+
+def ahead(scores: np.ndarray) -> np.ndarray:
+    """Scores (T) as they will be a column on if their log odds go on rising as over the last two columns."""
+    scores = scores.astype(np.float64)
+    before = np.concatenate([scores[:2], np.minimum(np.maximum(scores[:-2], FLOOR), scores[2:])])
+    odds, past = scores / np.maximum(1 - scores, 1e-9), before / np.maximum(1 - before, 1e-9)
+    led = odds * np.sqrt(odds / np.maximum(past, 1e-9))
+    return np.maximum(scores, led / (1 + led))
 
 
 def cross(scores: np.ndarray, at: np.ndarray, threshold: float, centres: np.ndarray, column: float) -> np.ndarray:
