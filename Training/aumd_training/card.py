@@ -21,8 +21,8 @@ tags: [audio-tagging, sound-event-detection, audio-mamba, streaming]
 
 # {name}: everyday sounds, as a stream
 
-Trained for {hours}. It hears clear, common sounds; expect it to miss faint and far ones, and to be
-wrong on some. The figures below say how often.
+Trained for {hours}. It hears clear, common sounds; expect it to
+miss faint and far ones, and to be wrong on some. The figures below say how often.
 
 A streaming Audio Mamba (Erol et al., arXiv 2406.03344): {variant}, {n_layer} layers, D = {d_model}, N = {d_state},
 {parameters:.2f} M parameters, {num_classes} AudioSet labels, one score vector every 160 ms. It is trained *dual-mode*: the
@@ -49,7 +49,13 @@ YAMNet's embedding, and the divergence of the label probabilities that a linear 
 with the backward direction absent, cut at random right edges, or full. AdamW, learning rate annealed by a half cosine; the weights
 are an exponential average. The probe's logits, as the predicted embedding has them, are a share of the shipped head's: both are
 linear in the encoder's output.
+
+Each run began with the weights of the one before; steps are of so many mixtures of 4.8 s. *Heard both ways*: each mixture with and
+without the backward direction, the scores without following those with. *Layers skipped*: the last one in so many of the batches,
+earlier ones less. *Features hidden* from the head. *Probe*: its share of the logits. *Mixed* with so much of the weights before.
+
 {runs}
+
 `Training/README.md` has the commands.
 """
 
@@ -58,7 +64,8 @@ _THRESHOLDS = """## Thresholds
 `on`, `off` and `provisional_on` in `config.json` were chosen by `Training/calibrate.py` on streams of the validation split:
 for each label the `on` that is best for events at a stated number of false alarms an hour (20 unless it is told another),
 measured on halves of the streams that the choice had not heard; and the `provisional_on` that is lowest while no more than a
-fifth of the label's provisional events is taken back there. They were not chosen on the test split; but that it is a fifth, and
+fifth of the label's provisional events is taken back there (a provisional score is held against it where it will be a column on, if
+it goes on rising). Labels without events there, such as Noise, have an `on` higher than most. They were not chosen on the test split; but that it is a fifth, and
 not 0.35 as at first, was settled after the test split had been heard, where 47 % were taken back.
 """
 
@@ -89,19 +96,25 @@ def _hours(runs: Sequence[Mapping]) -> str:
     return " and ".join(f"{duration(seconds)} on {what}" for what, seconds in spent.items() if seconds)
 
 
-def _told(run: Mapping) -> str:
-    """One run, as modelfolder.runs has it."""
-    wide = f" and D = {run['d_model']}" if "d_model" in run else ""
-    gpu = ", on a GPU" if run.get("device") == "cuda" else ""
-    streams = f", in streams of up to {run['joined']}" if run.get("joined", 1) > 1 else ""
-    scenes = f", {run['scenes']:.0%} of them scenes" if run.get("scenes") else ""
-    probe = f", {run['probe']:.0%} of its logits from the probe" if run.get("probe") else ""
-    mixed = f", its weights mixed with {run['mixed']:.0%} of those it started from" if run.get("mixed") else ""
-    muon = ", the projections moved by Muon" if run.get("muon") else ""
-    depth = f", the last layer skipped in {run['drop_path']:.0%} of the batches, earlier ones less" if run.get("drop_path") else ""
-    hidden = f", {run['dropout']:.0%} of the features hidden from the head" if run.get("dropout") else ""
-    follow = ", each heard with and without the backward direction, the scores without following those with" if run.get("follow_weight") else ""
-    return f"{run['steps']} steps of {run.get('batch', 16)} mixtures of 4.8 s with {run['n_layer']} layers{wide}{gpu}{streams}{scenes}{follow}{muon}{depth}{hidden}{probe}{mixed}"
+def _runs(runs: Sequence[Mapping]) -> list[str]:
+    """The runs behind a checkpoint as modelfolder.runs has them, a row each."""
+    lines = ["| run | steps | layers, D | took | in streams of up to | scenes | besides |", "|---|---|---|---|---|---|---|"]
+    for number, run in enumerate(runs, 1):
+        size = f"{run['n_layer']}, {run['d_model']}" if "d_model" in run else f"{run['n_layer']}"
+        took = f"{duration(run['seconds'])}{', on a GPU' if run.get('device') == 'cuda' else ''}"
+        besides = [told for told in (
+            run.get("muon") and "Muon for the projections",
+            run.get("follow_weight") and "heard both ways",
+            run.get("drop_path") and f"layers skipped up to {run['drop_path']:.0%}",
+            run.get("dropout") and f"features hidden {run['dropout']:.0%}",
+            run.get("probe") and f"probe {run['probe']:.0%}",
+            run.get("mixed") and f"mixed with {run['mixed']:.0%}",
+        ) if told]
+        lines.append(
+            f"| {number} | {run['steps']} of {run.get('batch', 16)} | {size} | {took} | {run.get('joined', 1)} "
+            f"| {run.get('scenes', 0):.0%} | {', '.join(besides)} |"
+        )
+    return lines
 
 
 def _clips(figures: Mapping) -> list[str]:
@@ -206,8 +219,7 @@ def _measured(figures: Mapping[str, Mapping]) -> str:
 
 def write(config: Mapping[str, object], parameters: int, figures: Mapping[str, Mapping]) -> str:
     """The card as Markdown, of config.json's content; `figures` holds what was measured, by part."""
-    told = [_told(run) for run in config["training"]]
     head = _HEADER.format(**config | {"parameters": parameters / 1e6, "hours": _hours(config["training"])})
-    data = _DATA.format(runs=", then ".join(told) + ".")
+    data = _DATA.format(runs="\n".join(_runs(config["training"])))
     weaknesses = _WEAKNESSES.format(poorest=_poorest(figures))
     return "\n".join([head, data, _measured(figures), _THRESHOLDS, weaknesses])

@@ -21,18 +21,17 @@ def test_runs_of_a_checkpoint_that_grew() -> None:
     assert told == [RUNS[0], RUNS[1] | configured | {"d_model": 48}]
     text = card.write(CONFIG | {"training": told}, 1_500_000, {})
     assert "Trained for 60 minutes on two processor cores and 1.5 hours on a GPU." in text
-    assert "5 steps of 192 mixtures of 4.8 s with 3 layers and D = 48, on a GPU, in streams" in text
-    sentence = "up to 8, 40% of them scenes, each heard with and without the backward direction, the scores without following those with, the projections moved by Muon, the last layer skipped in 20% of the batches, earlier ones less, 25% of the features hidden from the head."
-    assert sentence in text
+    assert "| 1 | 10 of 16 | 2 | 60 minutes | 1 | 0% |  |" in text
+    besides = "Muon for the projections, heard both ways, layers skipped up to 20%, features hidden 25%"
+    assert f"| 2 | 5 of 192 | 3, 48 | 1.5 hours, on a GPU | 8 | 40% | {besides} |" in text
 
 
 def test_unmeasured() -> None:
     text = card.write(CONFIG, 1_500_000, {})
     assert "2.5 hours on two processor cores." in text and "1.50 M parameters" in text and "Not yet measured" in text
-    assert "10 steps of 16 mixtures of 4.8 s with 2 layers, then 5 steps" in text
-    assert "with 3 layers, in streams of up to 8." in text
+    assert "| 2 | 5 of 16 | 3 | 1.5 hours | 8 | 0% |  |" in text
     mixed = CONFIG | {"training": [RUNS[1] | {"mixed": 0.3, "scenes": 0.4, "probe": 0.35}]}
-    assert "up to 8, 40% of them scenes, 35% of its logits from the probe, its weights mixed with 30% of those it started from." in card.write(mixed, 1_500_000, {})
+    assert "| 1 | 5 of 16 | 3 | 1.5 hours | 8 | 40% | probe 35%, mixed with 30% |" in card.write(mixed, 1_500_000, {})
 
 
 def test_measured() -> None:

@@ -47,6 +47,14 @@ def test_labels_with_few_references_follow_the_others() -> None:
     assert shrunk[1] == pytest.approx([0.425, 0.45, 0.075])
 
 
+def test_a_label_without_references_is_told_where_it_is_surer_than_most() -> None:
+    f1, grid = np.full((5, len(ec.GRID)), np.nan), ec.GRID
+    for c, best in enumerate((10, 20, 30, 35)):
+        f1[c] = 1 - np.abs(np.arange(len(grid)) - best) / len(grid)
+    on = ec.choose(f1, np.zeros_like(f1), price=0.0, margin=0.0)
+    assert on[4] == pytest.approx(np.quantile(on[:4], ec.CAREFUL)) and on[4] > np.median(on[:4])
+
+
 def test_halves_share_nothing(lines: tuple) -> None:
     scapes, references, _, _ = lines
     (first, early), (second, late) = ec.halves(scapes, references)
