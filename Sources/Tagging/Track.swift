@@ -105,9 +105,10 @@ struct Track: Sendable {
         limits = configuration.rules.map { rule in
             // Rounded to samples first: seven times 0.16 s is seven columns, whatever the last bit says.
             let minimum = Int((rule.minimumDuration * rate).rounded())
-            let on = status == .provisional ? rule.provisionalOn ?? rule.on : rule.on
+            let early = status == .provisional ? rule.provisionalOn : nil
+            let on = early ?? rule.on
             return Limits(
-                on: on, off: min(on, rule.off), ahead: status == .provisional && rule.provisionalOn != nil,
+                on: on, off: min(on, rule.off), ahead: early != nil,
                 columns: max(1, (minimum + configuration.columnLength - 1) / configuration.columnLength),
                 gap: Int64((rule.minimumGap * rate).rounded()), cooldown: Int64((rule.cooldown * rate).rounded()), mute: rule.mute)
         }
