@@ -65,8 +65,8 @@ _THRESHOLDS = """## Thresholds
 for each label the `on` that is best for events at a stated number of false alarms an hour (20 unless it is told another),
 measured on halves of the streams that the choice had not heard; and the `provisional_on` that is lowest while no more than a
 fifth of the label's provisional events is taken back there (a provisional score is held against it where it will be a column on, if
-it goes on rising). Labels without events there, such as Noise, have an `on` higher than most. They were not chosen on the test split; but that it is a fifth, and
-not 0.35 as at first, was settled after the test split had been heard, where 47 % were taken back.
+it goes on rising). Labels without events there, such as Noise, have an `on` higher than most. They were not chosen on the test
+split; but that it is a fifth, and not 0.35 as at first, was settled after the test split had been heard, where 47 % were taken back.
 """
 
 _WEAKNESSES = """## Known weaknesses

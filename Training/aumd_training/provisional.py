@@ -10,7 +10,7 @@ import numpy as np
 from .annotation import Event
 from .eventcalibration import HIGHEST, HYSTERESIS, cut, shifted
 from .program import LATENCY
-from .segments import segments
+from .segments import ahead, segments
 from .timeline import Timeline
 
 #: Added to the log odds of a label's `on`, from the most careful to the hastiest.
@@ -25,10 +25,10 @@ EARLY = 0.2
 NEAR = 1.0
 
 
-def openings(line: Timeline, c: int, early: float, on: float) -> np.ndarray:
-    """Provisional segments of label `c`, (n, 3): onset, offset, and when it can be told, at the end of the column that
-    reaches `early`; seconds. `on` is the label's threshold for confirmed scores, of which `off` is a share."""
-    found = segments(line.scores[:, c], early, min(early, HYSTERESIS * on), line.centres, "provisional")
+def openings(line: Timeline, c: int, reaching: np.ndarray, early: float, on: float) -> np.ndarray:
+    """Provisional segments of label `c`, (n, 3): onset, offset, and when it can be told, at the end of the column in which
+    `reaching`, its scores a column ahead (T), is at `early`; seconds. `on` is the label's threshold for confirmed scores, of which `off` is a share."""
+    found = segments(line.scores[:, c], early, min(early, HYSTERESIS * on), line.centres, "provisional", reaching=reaching)
     return np.column_stack([found[:, :2], found[:, 2] + line.column / 2 + LATENCY])
 
 
@@ -64,9 +64,9 @@ def trials(streams: Sequence[Mapping[str, Timeline]], on: np.ndarray) -> Trials:
     out = Trials(tried, np.zeros(tried.shape), np.zeros(tried.shape))
     for lines in streams:
         for c in range(len(on)):
-            sure = cut(lines["confirmed"], c, on[c])
+            sure, reaching = cut(lines["confirmed"], c, on[c]), ahead(lines["provisional"].scores[:, c])
             for i, early in enumerate(tried[c]):
-                found = openings(lines["provisional"], c, early, on[c])
+                found = openings(lines["provisional"], c, reaching, early, on[c])
                 out.opened[c, i] += len(found)
                 out.taken[c, i] += is_taken_back(found, sure).sum()
     return out
@@ -82,7 +82,7 @@ def figures(
     delays, missed, opened, taken = [], 0, 0, 0
     for place, lines in enumerate(streams):
         for c, name in enumerate(lines["confirmed"].names):
-            found = openings(lines["provisional"], c, early[c], on[c])
+            found = openings(lines["provisional"], c, ahead(lines["provisional"].scores[:, c]), early[c], on[c])
             sure = cut(lines["confirmed"], c, on[c])
             opened += len(found)
             taken += int(is_taken_back(found, sure).sum())

@@ -13,15 +13,16 @@ LOOK_BACK = {"confirmed": 3.0, "provisional": 0.5}
 
 
 def segments(
-    scores: np.ndarray, on: float, off: float, centres: np.ndarray, track: str = "confirmed", minimum_gap: float = MINIMUM_GAP
+    scores: np.ndarray, on: float, off: float, centres: np.ndarray, track: str = "confirmed", minimum_gap: float = MINIMUM_GAP,
+    reaching: np.ndarray | None = None,
 ) -> np.ndarray:
     """Onset, offset, and centre of the first column at `on`, (segments, 3) seconds, of runs at or above `off` that reach `on`.
 
-    scores (T), one a column; centres (T), seconds. Crossings of `off` lie on the line between two columns' centres.
+    scores (T), one a column; centres (T), seconds; reaching (T): what has to reach `on`, if not the score itself. Crossings of `off` lie on the line between two columns' centres.
     """
     up = np.concatenate([[False], scores >= off, [False]])
     edges = np.flatnonzero(up[1:] != up[:-1]).reshape(-1, 2)  # first column, column after the last
-    reach = np.flatnonzero((scores if track == "confirmed" else ahead(scores)) >= on)
+    reach = np.flatnonzero((scores if reaching is None else reaching) >= on)
     if not len(reach):
         return np.zeros((0, 3))
     first = np.searchsorted(reach, edges[:, 0])
@@ -36,7 +37,10 @@ def segments(
 
 
 def ahead(scores: np.ndarray) -> np.ndarray:
-    """Scores (T) as they will be a column on if their log odds go on rising as over the last two columns."""
+    """Scores (T) as they will be a column on if their log odds go on rising as over the last two columns.
+
+    What has to reach `on` in the provisional track.
+    """
     scores = scores.astype(np.float64)
     before = np.concatenate([scores[:2], np.minimum(np.maximum(scores[:-2], FLOOR), scores[2:])])
     odds, past = scores / np.maximum(1 - scores, 1e-9), before / np.maximum(1 - before, 1e-9)

@@ -55,9 +55,9 @@ def test_segments_cross_where_the_line_does() -> None:
     centres = (np.arange(7) + 0.5) * COLUMN
     found = segments(scores, 0.5, 0.3, centres)
     assert found == pytest.approx(np.array([[centres[1] + 0.25 * COLUMN, centres[4] + COLUMN / 3, centres[2]]]))
-    slow = np.array([0.0] + [0.4] * 30 + [0.99])
+    slow = np.array([0.0] + [0.4] * 30 + [0.9])
     for track, seconds in (("confirmed", 3.0), ("provisional", 0.5)):
-        late = segments(slow, 0.95, 0.3, (np.arange(32) + 0.5) * COLUMN, track)
+        late = segments(slow, 0.5, 0.3, (np.arange(32) + 0.5) * COLUMN, track)
         assert late[0, 0] == pytest.approx(31.5 * COLUMN - seconds)
     assert len(segments(scores, 0.95, 0.3, centres)) == 0
 
@@ -72,7 +72,7 @@ def test_a_provisional_score_is_judged_where_it_will_be_a_column_on() -> None:
         assert told[t] == pytest.approx(1 / (1 + np.exp(-led)), abs=1e-6)
     assert told[:2] == pytest.approx(scores[:2])
     centres, rising = (np.arange(5) + 0.5) * COLUMN, np.array([0.0, 0.02, 0.3, 0.9, 0.0])
-    assert [segments(rising, 0.6, 0.3, centres, track)[0, 2] for track in ("provisional", "confirmed")] == list(centres[2:4])
+    assert [segments(rising, 0.6, 0.3, centres, reaching=r)[0, 2] for r in (ahead(rising), None)] == list(centres[2:4])
 
 
 def test_segments_closer_than_the_gap_are_one() -> None:
