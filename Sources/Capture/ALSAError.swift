@@ -9,7 +9,8 @@ extension CaptureError.DeviceProblem {
         case ENOENT, ENODEV, ENXIO: .absent
         case EBUSY: .busy
         case EACCES, EPERM: .notPermitted
-        case ECONNREFUSED: .serverGone
+        // PulseAudio's and PipeWire's plug-in.
+        case ECONNREFUSED, EHOSTDOWN: .serverGone
         default: .failed(call: call, errno: code, message: message)
         }
     }

@@ -13,11 +13,12 @@ public final class ALSASource: Source, @unchecked Sendable {
     private let silenceTime: Int
     private let priority: Int32
 
-    /// Made by `start`; set once and only read afterwards.
-    private let running = Mutex<Running?>(nil)
+    private let running = Mutex(Running())
     private struct Running {
-        var shared: CaptureShared
+        /// Made by `start`; set once and only read afterwards.
+        var shared: CaptureShared?
         var thread: CaptureThread?
+        var isStopped = false
     }
 
     // Of the reading thread only.
@@ -55,7 +56,7 @@ public final class ALSASource: Source, @unchecked Sendable {
     deinit { stop() }
 
     public var rate: Int {
-        running.withLock { $0?.shared }?.rate.load(ordering: .relaxed) ?? 0
+        running.withLock { $0.shared }?.rate.load(ordering: .relaxed) ?? 0
     }
 
     public func start() throws(CaptureError) {
@@ -77,21 +78,28 @@ public final class ALSASource: Source, @unchecked Sendable {
             shared.rate.store(rate, ordering: .relaxed)
         }
         var loop = CaptureLoop(shared: shared, request: request, stallTime: Int64(stallTime) * 1_000_000)
-        loop.waitingIsTold = absence != nil
+        loop.toldReason = absence
         let thread = try CaptureThread(shared: shared, priority: priority, loop: loop, device: device)
         self.shared = shared
-        running.withLock { $0 = Running(shared: shared, thread: thread) }
+        let isTooLate = running.withLock { running in
+            running.shared = shared
+            if !running.isStopped { running.thread = thread }
+            return running.isStopped
+        }
+        // An opening can take long, and the program may have been told to end meanwhile.
+        if isTooLate { thread.stop() }
     }
 
     public func stop() {
         let thread: CaptureThread? = running.withLock { running in
-            // Release is not needed: the wake-up below is a system call and orders it.
-            running?.shared.stopRequested.store(true, ordering: .relaxed)
-            running?.shared.arrived.signal()
-            return running?.thread.take()
+            running.isStopped = true
+            running.shared?.arrived.signal()
+            return running.thread.take()
         }
         thread?.stop()
     }
+
+    private var isStopped: Bool { running.withLock { $0.isStopped } }
 
     public func read(
         into buffer: UnsafeMutableBufferPointer<Float>, timeoutMilliseconds: Int
@@ -99,9 +107,10 @@ public final class ALSASource: Source, @unchecked Sendable {
         guard let shared else { return .end }
         let deadline = nanosecondsNow(CLOCK_MONOTONIC) + Int64(timeoutMilliseconds) * 1_000_000
         while true {
-            if shared.stopRequested.load(ordering: .relaxed) { return .end }
-            if !upcoming.isEmpty { return upcoming.removeFirst() }
+            // Before all that it announces is looked at: what comes later wakes the wait below.
             shared.arrived.clear()
+            if isStopped { return .end }
+            if !upcoming.isEmpty { return upcoming.removeFirst() }
             if let reading = next(shared, buffer) { return reading }
             if !upcoming.isEmpty { continue }
             let left = (deadline - nanosecondsNow(CLOCK_MONOTONIC) + 999_999) / 1_000_000
@@ -156,10 +165,12 @@ public final class ALSASource: Source, @unchecked Sendable {
                 return timeline?.resume(position: position, nanoseconds: marker.nanoseconds, cause: marker.cause)
             }
             var readings: [Reading] = gap.map { [.gap($0)] } ?? []
-            if isLost || !hasCaptured { readings.append(.state(.capturing)) }
+            if isLost || !hasCaptured {
+                readings.append(.state(.capturing))
+                silence = SilenceDetector()
+            }
             isLost = false
             hasCaptured = true
-            silence = SilenceDetector()
             return readings
         case .lost:
             isLost = true
@@ -188,7 +199,7 @@ public final class ALSASource: Source, @unchecked Sendable {
 
     public var statistics: CaptureStatistics {
         var statistics = CaptureStatistics()
-        guard let shared = running.withLock({ $0?.shared }) else { return statistics }
+        guard let shared = running.withLock({ $0.shared }) else { return statistics }
         func privilege(_ code: Int32) -> CaptureStatistics.Privilege? {
             code < 0 ? nil : code == 0 ? .granted : .refused(errno: code)
         }

@@ -25,8 +25,8 @@ struct CaptureLoop: ~Copyable {
     private var hasCaptured = false
     /// Whether a `lost` has been told since the last samples.
     private var toldLost = false
-    /// Whether it is known already that the device is not there yet.
-    var waitingIsTold = false
+    /// Why the device could not be opened, as last told.
+    var toldReason: CaptureError?
 
     init(shared: CaptureShared, request: CaptureRequest, stallTime: Int64) {
         self.shared = shared
@@ -37,30 +37,30 @@ struct CaptureLoop: ~Copyable {
     /// Returns when `shared.stopping` is signalled.
     mutating func run(first: consuming ALSADevice?) {
         var next = first
+        // Attempts in a row that gave no sample.
         var failures = 0
         while true {
             if let device = next.take() {
                 request.rate = device.rate
                 shared.rate.store(device.rate, ordering: .relaxed)
                 let before = shared.captured.load(ordering: .relaxed)
+                // Consumed: the device is closed when this returns, or hardware would be busy with the old handle.
                 guard let fault = capture(device) else { return }
-                if shared.captured.load(ordering: .relaxed) > before { failures = 0 }
                 interrupt(fault.cause)
-                // Closed by now. The first attempt to reopen comes at once, and tells a server that is gone from a
-                // device that is.
-                if failures == 0 {
+                if shared.captured.load(ordering: .relaxed) > before {
+                    failures = 0
+                    toldReason = nil
+                    // At once, which tells a server that is gone from a device that is.
                     next = reopen()
                     if next == nil, serverIsGone { interruption = .server }
-                    tellLost(fault.problem)
-                    if next != nil { continue }
-                } else {
-                    tellLost(fault.problem)
                 }
+                if openingError == nil { tellLost(fault.problem) } else { tellReason() }
+                if next != nil { continue }
             }
             failures += 1
             if waitForStop(milliseconds: CaptureLoop.backOff(failures)) { return }
             next = reopen()
-            if next == nil, !toldLost, !waitingIsTold { tellWaiting() }
+            if next == nil { tellReason() }
         }
     }
 
@@ -83,10 +83,10 @@ struct CaptureLoop: ~Copyable {
         }
     }
 
+    private var openingError: CaptureError? { shared.openingError.withLock { $0 } }
+
     private var serverIsGone: Bool {
-        shared.openingError.withLock {
-            if case .device(_, .serverGone) = $0 { true } else { false }
-        }
+        if case .device(_, .serverGone) = openingError { true } else { false }
     }
 
     private func waitForStop(milliseconds: Int32) -> Bool {
@@ -109,10 +109,17 @@ struct CaptureLoop: ~Copyable {
         shared.arrived.signal()
     }
 
-    private mutating func tellWaiting() {
-        waitingIsTold = true
-        let marker = Marker(kind: .waiting, problem: .opening, position: shared.ring.writePosition)
-        _ = shared.markers.push(marker, reserve: CaptureLoop.reserve)
+    /// Says why the device cannot be opened, unless that was said before.
+    private mutating func tellReason() {
+        let reason = openingError
+        if reason == toldReason { return }
+        let isLost = hasCaptured || toldLost
+        let marker = Marker(
+            kind: isLost ? .lost : .waiting, cause: interruption ?? .unplugged, problem: .opening,
+            position: shared.ring.writePosition)
+        guard shared.markers.push(marker, reserve: CaptureLoop.reserve) else { return }
+        toldLost = isLost
+        toldReason = reason
         shared.arrived.signal()
     }
 
@@ -124,7 +131,7 @@ struct CaptureLoop: ~Copyable {
     }
 
     /// Captures until the device is lost (returns why) or the end is asked for (nil).
-    private mutating func capture(_ device: borrowing ALSADevice) -> Fault? {
+    private mutating func capture(_ device: consuming ALSADevice) -> Fault? {
         let bytes = UnsafeMutableRawBufferPointer.allocate(
             byteCount: device.periodSize * device.converter.stride, alignment: 16)
         let mono = UnsafeMutableBufferPointer<Float>.allocate(capacity: device.periodSize)
@@ -149,18 +156,26 @@ struct CaptureLoop: ~Copyable {
         var allowed = max(stallTime, CaptureLoop.firstSamples)
         var lastSamples = nanosecondsNow(CLOCK_MONOTONIC)
         var restarts = 0
+        let pace = Pace(rate: device.rate, captured: shared.captured.load(ordering: .relaxed), now: lastSamples)
 
         while true {
             let quiet = nanosecondsNow(CLOCK_MONOTONIC) - lastSamples
             let wait = Int32(clamping: max(0, allowed - quiet) / 1_000_000 + 1)
             _ = poll(descriptors.baseAddress, nfds_t(deviceCount + 1), wait)
             if descriptors[deviceCount].revents != 0 { return nil }
+            // Plug-ins translate what their descriptors say, and some clear them nowhere else.
+            var events: UInt16 = 0
+            let code = snd_pcm_poll_descriptors_revents(
+                device.pcm, descriptors.baseAddress, UInt32(deviceCount), &events)
+            let isOverdue = nanosecondsNow(CLOCK_MONOTONIC) - lastSamples >= allowed
 
-            switch takeSamples(device, bytes, mono) {
+            switch code < 0 || events != 0 || isOverdue ? takeSamples(device, bytes, mono) : .none {
             case .taken:
                 lastSamples = nanosecondsNow(CLOCK_MONOTONIC)
                 allowed = stallTime
                 restarts = 0
+                let early = pace.early(by: shared.captured.load(ordering: .relaxed), at: lastSamples)
+                if early > 0, waitForStop(milliseconds: early) { return nil }
                 continue
             case .none:
                 if nanosecondsNow(CLOCK_MONOTONIC) - lastSamples < allowed {
@@ -181,6 +196,26 @@ struct CaptureLoop: ~Copyable {
             if restarts > CaptureLoop.patience { return Fault(cause: .stall, problem: .stalled) }
             if let problem = device.restart() { return Fault(cause: .unplugged, problem: problem) }
             lastSamples = nanosecondsNow(CLOCK_MONOTONIC)
+        }
+    }
+
+    /// How fast a device may be: a PCM without a clock (null, file) would give as much as is read.
+    private struct Pace {
+        let rate: Int
+        /// As it was at `now`, in nanoseconds.
+        let captured: Int64
+        let now: Int64
+
+        /// Samples that a device, or a server when it starts, may be ahead: a second, and more than any clock is off.
+        private func allowed(at time: Int64) -> Int64 {
+            let elapsed = Double(time - now) * 1e-9
+            return Int64((1 + 1.01 * elapsed) * Double(rate))
+        }
+
+        /// Milliseconds until the samples captured so far are due.
+        func early(by samples: Int64, at time: Int64) -> Int32 {
+            let excess = samples - captured - allowed(at: time)
+            return excess <= 0 ? 0 : Int32(clamping: excess * 1000 / Int64(rate) + 1)
         }
     }
 
@@ -211,10 +246,11 @@ struct CaptureLoop: ~Copyable {
         }
         guard announce(device, measured.available, measured.nanoseconds) else {
             // No room to say that samples are missing: these go too, and belong to the gap that will be told.
-            return discard(device, bytes)
+            return discard(device, measured.available, bytes)
         }
         var taken = 0
-        while true {
+        // A device without a clock (null, file) always has more.
+        while taken <= measured.available {
             let count = snd_pcm_readi(device.pcm, bytes.baseAddress, snd_pcm_uframes_t(device.periodSize))
             if count == -Int(EAGAIN) || count == 0 { break }
             if count < 0 {
@@ -256,12 +292,17 @@ struct CaptureLoop: ~Copyable {
         return true
     }
 
-    private func discard(_ device: borrowing ALSADevice, _ bytes: UnsafeMutableRawBufferPointer) -> Step {
-        while true {
+    private func discard(
+        _ device: borrowing ALSADevice, _ available: Int, _ bytes: UnsafeMutableRawBufferPointer
+    ) -> Step {
+        var discarded = 0
+        while discarded <= available {
             let count = snd_pcm_readi(device.pcm, bytes.baseAddress, snd_pcm_uframes_t(device.periodSize))
-            if count == -Int(EAGAIN) || count == 0 { return .taken }
+            if count == -Int(EAGAIN) || count == 0 { break }
             if count < 0 { return classify(.snd_pcm_readi, Int32(count)) }
+            discarded += count
         }
+        return .taken
     }
 
     private func classify(_ call: LibraryCall, _ code: Int32) -> Step {

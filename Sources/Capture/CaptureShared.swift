@@ -11,8 +11,6 @@ final class CaptureShared: @unchecked Sendable {
     let stopping: Wakeup
     /// The capture thread has ended.
     let ended: Wakeup
-    /// Set once by `stop`.
-    let stopRequested = Atomic<Bool>(false)
 
     // Counters: written by the capture thread, each on its own; relaxed everywhere, no other memory hangs on them.
     let xruns = Atomic<Int>(0)

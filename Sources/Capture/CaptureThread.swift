@@ -16,6 +16,8 @@ func unlockMemory(_ memory: UnsafeRawBufferPointer) {
 /// The capture thread: a POSIX thread with a stack of its own, locked in memory, under SCHED_FIFO where the system
 /// allows it.
 final class CaptureThread: @unchecked Sendable {
+    /// The guard page and the stack above it.
+    private let mapping: UnsafeMutableRawBufferPointer
     private let stack: UnsafeMutableRawBufferPointer
     private var thread = pthread_t()
     private let shared: CaptureShared
@@ -39,11 +41,14 @@ final class CaptureThread: @unchecked Sendable {
         shared: CaptureShared, priority: Int32, loop: consuming CaptureLoop, device: consuming ALSADevice?
     ) throws(CaptureError) {
         self.shared = shared
-        let size = 512 * 1024
-        guard let memory = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+        let guardSize = Int(getpagesize()), size = 512 * 1024
+        guard let memory = mmap(nil, guardSize + size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
             memory != MAP_FAILED
         else { throw .system(call: "mmap", errno: errno) }
-        stack = UnsafeMutableRawBufferPointer(start: memory, count: size)
+        // Below a stack of one's own there is no guard unless one makes it.
+        mprotect(memory, guardSize, PROT_NONE)
+        mapping = UnsafeMutableRawBufferPointer(start: memory, count: guardSize + size)
+        stack = UnsafeMutableRawBufferPointer(start: memory + guardSize, count: size)
         lockMemory(UnsafeRawBufferPointer(stack), report: shared.locking)
         lockMemory(shared.ring.memory, report: shared.locking)
         lockMemory(shared.markers.memory, report: shared.locking)
@@ -57,7 +62,7 @@ final class CaptureThread: @unchecked Sendable {
         pthread_attr_destroy(&attributes)
         if code != 0 {
             pointer.release()
-            munmap(stack.baseAddress, size)
+            munmap(mapping.baseAddress, mapping.count)
             throw .system(call: "pthread_create", errno: code)
         }
     }
@@ -83,7 +88,7 @@ final class CaptureThread: @unchecked Sendable {
         var end = pollfd(fd: shared.ended.descriptor, events: Int16(POLLIN), revents: 0)
         if poll(&end, 1, milliseconds) > 0 {
             pthread_join(thread, nil)
-            munmap(stack.baseAddress, stack.count)
+            munmap(mapping.baseAddress, mapping.count)
         } else {
             pthread_detach(thread)
         }

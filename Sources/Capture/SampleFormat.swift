@@ -37,9 +37,12 @@ package struct MonoConverter: Sendable {
     /// Bytes of one sample of every channel.
     package var stride: Int { format.width * channels }
 
-    /// Converts `count` samples of every channel. Integers of b bits are divided by 2^(b-1); a value that is NaN or
-    /// infinite becomes 0.
-    /// - Returns: how many values were NaN or infinite.
+    /// Floats beyond ±2^32 are no sound in any scale, and their power would overflow in the frontend.
+    private static let highest: Float = 0x1p32
+
+    /// Converts `count` samples of every channel. Integers of b bits are divided by 2^(b-1); a value that is NaN,
+    /// infinite or beyond ±2^32 becomes 0.
+    /// - Returns: how many values were.
     package func convert(
         _ source: UnsafeRawPointer, count: Int, into mono: UnsafeMutablePointer<Float>
     ) -> Int {
@@ -78,7 +81,7 @@ package struct MonoConverter: Sendable {
     ) -> Int {
         var nonFinite = 0
         func finite(_ value: Float) -> Float {
-            if value.isFinite { return value }
+            if abs(value) <= MonoConverter.highest { return value }
             nonFinite += 1
             return 0
         }
@@ -92,8 +95,7 @@ package struct MonoConverter: Sendable {
             for i in 0..<count {
                 var sum: Float = 0
                 for channel in 0..<channels { sum += finite(sample(i * channels + channel)) }
-                // A sum of huge finite values can still overflow.
-                mono[i] = finite(sum * scale)
+                mono[i] = sum * scale
             }
         }
         return nonFinite

@@ -112,7 +112,7 @@ public struct CaptureStatistics: Sendable, Equatable {
     public var reopenings = 0
     /// Samples overwritten in the ring because the reader was late.
     public var overflowSamples: Int64 = 0
-    /// Samples that were NaN or infinite and became 0.
+    /// Samples that were NaN, infinite or beyond ±2^32 and became 0.
     public var nonFiniteSamples: Int64 = 0
     /// The latest the capture thread came to a full period, in nanoseconds after the period was full.
     public var worstWakeUpDelay: Int64 = 0

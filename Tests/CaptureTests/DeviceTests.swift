@@ -1,4 +1,5 @@
 import Capture
+import Glibc
 import Testing
 
 /// Records a scripted device; a failure to start is the recording's error.
@@ -117,18 +118,49 @@ struct DeviceTests {
         #expect(statistics.stalls >= 1)
     }
 
-    @Test("that is not there yet is waited for")
-    func late() async {
-        let path = "\(ScriptedDevices.directory)/late"
-        let (recording, _, rate) = await record("late", samples: 8000) {
-            if $0.states.count == 1 { write("", to: path) }
-            return false
-        }
-        guard recording.states.count == 2, case .waiting(.device(_, .absent)) = recording.states[0] else {
+    @Test("that opens but never starts is tried again with back-off, and told once")
+    func broken() async {
+        let (recording, statistics, _) = await record("broken", seconds: 1.5)
+        guard case .lost(.unplugged, .device(_, .failed(call: "snd_pcm_start", _, _))) = recording.states.first else {
             Issue.record("\(recording.states) \(String(describing: recording.error))")
             return
         }
-        #expect(recording.states[1] == .capturing)
+        #expect(recording.states.count == 1)
+        // After 0.1, 0.3, 0.7 and 1.5 s.
+        #expect((2...4).contains(statistics.reopenings))
+    }
+
+    @Test("without a clock is read no faster than time passes, and stops at once")
+    func clockless() async {
+        let source = ALSASource(CaptureRequest(device: "null", rate: 16_000))
+        let (count, took): (Int, Double) = await onThread {
+            _ = ScriptedDevices.directory
+            do { try source.start() } catch { Issue.record(error) }
+            let recording = Recording(of: source, seconds: 2)
+            let begin = now()
+            source.stop()
+            return (recording.samples.count, now() - begin)
+        }
+        #expect((32_000...64_000).contains(count), "\(count)")
+        #expect(took < 1)
+    }
+
+    @Test("that is not there yet is waited for, and every new reason is told")
+    func late() async {
+        let path = "\(ScriptedDevices.directory)/late"
+        let (recording, _, rate) = await record("late", samples: 8000) {
+            // In one rename: an opening between truncation and writing would find no reason to fail.
+            write($0.states.count == 1 ? "denied" : "", to: path + ".new")
+            if !$0.states.isEmpty { rename(path + ".new", path) }
+            return false
+        }
+        guard recording.states.count == 3, case .waiting(.device(_, .absent)) = recording.states[0],
+            case .waiting(.device(_, .notPermitted)) = recording.states[1]
+        else {
+            Issue.record("\(recording.states) \(String(describing: recording.error))")
+            return
+        }
+        #expect(recording.states[2] == .capturing)
         #expect(recording.gaps.isEmpty)
         #expect(rate == 16_000)
         expectExact(recording)
@@ -146,10 +178,22 @@ struct DeviceTests {
         #expect(recording.samples.count >= 16_000)
     }
 
-    @Test("with values that are no numbers delivers zeros for them, counted")
+    @Test("that was silent across an overrun is told as capturing once it is not")
+    func muted() async {
+        let source = ALSASource(CaptureRequest(device: ScriptedDevices.name("muted")), silenceTime: 500)
+        let recording = await onThread {
+            do { try source.start() } catch { Issue.record(error) }
+            defer { source.stop() }
+            return Recording(of: source, samples: 32_000, seconds: 5)
+        }
+        #expect(recording.gaps.map(\.cause) == [.xrun])
+        #expect(recording.states == [.capturing, .silent(seconds: 0.5), .capturing])
+    }
+
+    @Test("with values that are no numbers, or beyond all sound, delivers zeros for them, counted")
     func notNumbers() async {
         let (recording, statistics, _) = await record("nan", samples: 16_000)
-        #expect(recording.samples.allSatisfy { $0.isFinite })
+        #expect(recording.samples.allSatisfy { abs($0) <= 1 })
         #expect(statistics.nonFiniteSamples >= 15)
     }
 
@@ -203,6 +247,21 @@ struct DeviceTests {
             return now() - begin
         }
         #expect(took < 2)
+    }
+
+    @Test("that is stopped while it is opened does not begin")
+    func stoppedEarly() async {
+        let source = ALSASource(CaptureRequest(device: ScriptedDevices.name("slow")))
+        async let stopping: Void = onThread {
+            sleep(milliseconds: 100)
+            source.stop()
+        }
+        let recording = await onThread {
+            do { try source.start() } catch { Issue.record(error) }
+            return Recording(of: source, seconds: 5)
+        }
+        await stopping
+        #expect(recording.hasEnded && recording.parts.isEmpty)
     }
 
     /// Each gap is as long as it was: to a sample either way, as a device's clock is read in whole samples, and to 100 ppm of the
@@ -269,9 +328,9 @@ struct NegotiationTests {
         _ = ScriptedDevices.directory
         let unknown = ALSASource(CaptureRequest(device: "no_such_name"))
         #expect(startError(unknown) == CaptureError.device("no_such_name", .unknownName))
-        let rate = ALSASource(CaptureRequest(device: ScriptedDevices.name("s16"), rate: 48_000))
-        #expect(startError(rate) == CaptureError.device("test_s16", .rate(48_000)))
-        for (key, problem) in [("absent", CaptureError.DeviceProblem.absent), ("refused", .serverGone)] {
+        let rate = ALSASource(CaptureRequest(device: ScriptedDevices.name("fixed"), rate: 48_000))
+        #expect(startError(rate) == CaptureError.device("test_fixed", .rate(48_000)))
+        for (key, problem) in [("absent", CaptureError.DeviceProblem.absent), ("refused", .serverGone), ("down", .serverGone)] {
             let source = ALSASource(CaptureRequest(device: ScriptedDevices.name(key)), waitForDevice: false)
             #expect(startError(source) == CaptureError.device("test_\(key)", problem))
         }

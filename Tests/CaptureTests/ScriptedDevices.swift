@@ -5,7 +5,7 @@ import Testing
 /// The scripted capture devices: compiled once from ScriptedPCM/, configured by one asoundrc, opened by name through
 /// libasound like any other.
 enum ScriptedDevices {
-    /// Name → settings of ScriptedPCM/pcm_scripted.c. Each name belongs to one test: its script runs once.
+    /// Name → settings of ScriptedPCM/pcm_scripted.c. A name belongs to one test: its script runs once, and it can be open once.
     static let settings: [String: String] = [
         "steady": #"formats "FLOAT_LE""#,
         "fast": #"formats "FLOAT_LE" speed 1.001"#,
@@ -16,17 +16,21 @@ enum ScriptedDevices {
         "server": #"formats "FLOAT_LE" script "12000:eio:700""#,
         "stalled": #"formats "FLOAT_LE" script "12000:stall:900""#,
         "slipping": #"formats "FLOAT_LE" script "16000:stall:150""#,
-        "paused": #"formats "FLOAT_LE" script "12000:pause:900""#,
         "stuck": #"formats "FLOAT_LE" stuck 1"#,
+        "broken": #"formats "FLOAT_LE" broken 1"#,
+        "slow": #"formats "FLOAT_LE" opening 1000"#,
         "overflowing": #"formats "FLOAT_LE""#,
         "zeros": #"formats "FLOAT_LE" kind "zeros""#,
+        "muted": #"formats "FLOAT_LE" kind "zeros:24000" script "16000:xrun""#,
         "nan": #"formats "FLOAT_LE" kind "nan""#,
         "absent": #"formats "FLOAT_LE" state "DIR/absent""#,
         "late": #"formats "FLOAT_LE" state "DIR/late""#,
         "busy": #"formats "FLOAT_LE" state "DIR/busy""#,
         "denied": #"formats "FLOAT_LE" state "DIR/denied""#,
         "refused": #"formats "FLOAT_LE" state "DIR/refused""#,
+        "down": #"formats "FLOAT_LE" state "DIR/down""#,
         "s16": #"formats "S16_LE""#,
+        "fixed": #"formats "S16_LE""#,
         "s24": #"formats "S24_LE""#,
         "s24_3": #"formats "S24_3LE""#,
         "s32": #"formats "S32_LE,S16_LE""#,
@@ -56,7 +60,7 @@ enum ScriptedDevices {
             configuration += "pcm.test_\(name) { type scripted \(text) }\n"
             configuration += "pcm.plug_\(name) { type plug slave.pcm \"test_\(name)\" }\n"
         }
-        for word in ["absent", "busy", "denied", "refused"] { write(word, to: "\(directory)/\(word)") }
+        for word in ["absent", "busy", "denied", "refused", "down"] { write(word, to: "\(directory)/\(word)") }
         write("absent", to: "\(directory)/late")
         write(configuration, to: "\(directory)/asoundrc")
         setenv("ALSA_CONFIG_PATH", "\(directory)/asoundrc", 1)

@@ -4,13 +4,16 @@
      pcm_type.scripted { lib "/path/libasound_module_pcm_scripted.so" }
      pcm.NAME {
          type scripted
-         kind "counter"     # counter (default): see value(); zeros; nan: every 1000th sample is NaN (FLOAT only)
+         kind "counter"     # counter (default): see store(); zeros; zeros:N: zeros up to sample N; nan: every 1000th
+                            # sample is NaN, infinite or huge (FLOAT only)
          infile "x.raw"     # in place of a kind: S16_LE mono, followed by zeros
          speed 1.0          # true rate / nominal rate
          formats "S16_LE,FLOAT_LE"
          rates "16000,48000"
          channels 2         # exactly; 0: 1 to 8
          stuck 0            # 1: start it, and nothing ever comes
+         broken 0           # 1: it opens, and does not start
+         opening 0          # milliseconds that opening takes
          script "8000:xrun,16000:stall:300"
          state "/path/file" # see below
      }
@@ -21,12 +24,14 @@
 
    The sample clock never stops: it goes on through faults and through being closed. A sample's value is its number
    on that clock, so a reader can tell from the values alone how many samples it missed. The clock and what was done
-   of the script are kept for the life of the process, by name of the PCM. While the file `state` holds the word
-   "absent", "busy", "denied" or "refused", opening fails so. */
+   of the script are kept for the life of the process, by name of the PCM. As hardware, it can be open once at a time,
+   and its descriptor stays readable until poll_revents is asked: who never asks is refused the samples. While the file
+   `state` holds the word "absent", "busy", "denied", "refused" or "down", opening fails so. */
 
 #include <alsa/asoundlib.h>
 #include <alsa/pcm_external.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdint.h>
@@ -52,6 +57,7 @@ struct clock {
     int64_t start;          /* ns, CLOCK_MONOTONIC; 0: not started yet */
     int64_t gone_until;     /* ns */
     int refused;            /* error of opening while it is gone */
+    int is_open;
     struct action actions[ACTIONS];
     int action_count;
     struct clock *next;
@@ -64,7 +70,9 @@ struct device {
     snd_pcm_ioplug_t io;
     struct clock *clock;
     double speed;
-    int zeros, nan, stuck;
+    uint64_t zeros;         /* samples that are 0 */
+    int nan, stuck, broken;
+    int unasked;            /* transfers since poll_revents */
     int16_t *samples;       /* infile's */
     uint64_t sample_count;
     int timer;
@@ -93,6 +101,7 @@ static int on_start(snd_pcm_ioplug_t *io)
 {
     struct device *d = io->private_data;
     if (d->dead) return -d->dead;
+    if (d->broken) return -EIO;
     int64_t time = now();
     if (!d->clock->start) d->clock->start = time;
     d->first = clock_sample(d, time);
@@ -172,11 +181,11 @@ static snd_pcm_sframes_t on_pointer(snd_pcm_ioplug_t *io)
 static void store(struct device *d, char *to, uint64_t number, snd_pcm_format_t format)
 {
     int32_t low24 = (int32_t)(number & 0xFFFFFF) - 0x800000;
-    if (d->zeros) low24 = 0;
-    int16_t s16 = d->zeros ? 0 : (int16_t)((number & 0xFFFF) - 0x8000);
+    if (number < d->zeros) low24 = 0;
+    int16_t s16 = number < d->zeros ? 0 : (int16_t)((number & 0xFFFF) - 0x8000);
     int32_t s32 = low24 * 256;
     float f = low24 / 8388608.0f;
-    if (d->nan && number % 1000 == 0) f = number % 2000 ? NAN : INFINITY;
+    if (d->nan && number % 1000 == 0) f = (float[]){INFINITY, NAN, 1e30f}[number / 1000 % 3];
     if (d->samples) {
         s16 = number < d->sample_count ? d->samples[number] : 0;
         low24 = s16 * 256;
@@ -197,6 +206,7 @@ static snd_pcm_sframes_t on_transfer(
 {
     struct device *d = io->private_data;
     if (d->dead) return -d->dead;
+    if (d->unasked++ > 100) return -EBADFD;
     if (d->suspended) {
         snd_pcm_ioplug_set_state(io, SND_PCM_STATE_SUSPENDED);
         return -ESTRPIPE;
@@ -216,6 +226,7 @@ static int on_revents(snd_pcm_ioplug_t *io, struct pollfd *fds, unsigned count, 
 {
     struct device *d = io->private_data;
     uint64_t ticks;
+    d->unasked = 0;
     if (count && fds->revents & POLLIN && read(d->timer, &ticks, 8) < 0) ticks = 0;
     *revents = d->dead ? POLLIN | POLLERR : fds->revents;
     return 0;
@@ -224,6 +235,7 @@ static int on_revents(snd_pcm_ioplug_t *io, struct pollfd *fds, unsigned count, 
 static int on_close(snd_pcm_ioplug_t *io)
 {
     struct device *d = io->private_data;
+    d->clock->is_open = 0;
     close(d->timer);
     free(d->samples);
     free(d);
@@ -271,6 +283,7 @@ static int refusal(const char *path)
     if (!strcmp(word, "busy")) return -EBUSY;
     if (!strcmp(word, "denied")) return -EACCES;
     if (!strcmp(word, "refused")) return -ECONNREFUSED;
+    if (!strcmp(word, "down")) return -EHOSTDOWN;
     return 0;
 }
 
@@ -302,7 +315,7 @@ SND_PCM_PLUGIN_DEFINE_FUNC(scripted)
 {
     const char *kind = "counter", *infile = NULL, *script = NULL, *state = NULL, *formats = "S16_LE", *rates = "16000";
     double speed = 1;
-    long channels = 1, stuck = 0;
+    long channels = 1, stuck = 0, broken = 0, opening = 0;
     snd_config_iterator_t i, next;
     snd_config_for_each(i, next, conf) {
         snd_config_t *n = snd_config_iterator_entry(i);
@@ -317,22 +330,28 @@ SND_PCM_PLUGIN_DEFINE_FUNC(scripted)
         else if (!strcmp(id, "speed")) snd_config_get_ireal(n, &speed);
         else if (!strcmp(id, "channels")) snd_config_get_integer(n, &channels);
         else if (!strcmp(id, "stuck")) snd_config_get_integer(n, &stuck);
+        else if (!strcmp(id, "broken")) snd_config_get_integer(n, &broken);
+        else if (!strcmp(id, "opening")) snd_config_get_integer(n, &opening);
         else if (strcmp(id, "type") && strcmp(id, "hint") && strcmp(id, "comment")) return -EINVAL;
     }
     if (stream != SND_PCM_STREAM_CAPTURE) return -EINVAL;
+    usleep(opening * 1000);
     int error = refusal(state);
     if (error) return error;
     struct clock *clock = find_clock(name, script);
     if (!clock) return -ENOMEM;
+    if (clock->is_open) return -EBUSY;
     if (now() < clock->gone_until) return -clock->refused;
 
     struct device *d = calloc(1, sizeof *d);
     if (!d) return -ENOMEM;
     d->clock = clock;
     d->speed = speed;
-    d->zeros = !strcmp(kind, "zeros");
+    d->zeros = !strcmp(kind, "zeros") ? UINT64_MAX : 0;
+    sscanf(kind, "zeros:%" SCNu64, &d->zeros);
     d->nan = !strcmp(kind, "nan");
     d->stuck = stuck != 0;
+    d->broken = broken != 0;
     if (infile && (error = read_samples(d, infile)) < 0) {
         free(d);
         return error;
@@ -361,6 +380,7 @@ SND_PCM_PLUGIN_DEFINE_FUNC(scripted)
     snd_pcm_ioplug_set_param_minmax(&d->io, SND_PCM_IOPLUG_HW_PERIOD_BYTES, 64, 1 << 18);
     snd_pcm_ioplug_set_param_minmax(&d->io, SND_PCM_IOPLUG_HW_BUFFER_BYTES, 256, 1 << 20);
     snd_pcm_ioplug_set_param_minmax(&d->io, SND_PCM_IOPLUG_HW_PERIODS, 2, 1024);
+    clock->is_open = 1;
     *pcmp = d->io.pcm;
     return 0;
 }
