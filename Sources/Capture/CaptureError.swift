@@ -47,6 +47,9 @@ public enum CaptureError: Error, Sendable, Equatable, CustomStringConvertible {
         case noSamples
         /// It ended early. All samples that are there were delivered before.
         case truncated(announced: Int64, delivered: Int64)
+        /// The library ended before the file did, as its length is not in the header and the estimate was too short, or as
+        /// another stream follows the first. All samples up to there were delivered.
+        case readInPart(bytes: Int64, of: Int64)
         case channel(Int, of: Int)
         case readFailed(String)
     }
@@ -80,7 +83,7 @@ public enum CaptureError: Error, Sendable, Equatable, CustomStringConvertible {
             switch problem {
             case .notFound, .isDirectory: .noInput
             case .notPermitted: .noPermission
-            case .empty, .notSound, .unsupported, .noSamples, .truncated, .channel: .dataError
+            case .empty, .notSound, .unsupported, .noSamples, .truncated, .readInPart, .channel: .dataError
             case .readFailed: .ioError
             }
         case .system: .osError
@@ -123,10 +126,12 @@ extension CaptureError.FileProblem {
         case .isDirectory: "is a directory; name the files in it"
         case .empty: "is empty"
         case .notSound(let reason): "is not sound that can be read (\(reason))"
-        case .unsupported(let kind): "is \(kind), which cannot be read here; convert it to WAV first"
+        case .unsupported(let kind): "is \(kind), which cannot be read here; convert it to PCM WAV first"
         case .noSamples: "holds no samples"
         case .truncated(let announced, let delivered):
             "ends early: \(delivered) of \(announced) announced samples are there, and were used"
+        case .readInPart(let bytes, let size):
+            "was read only up to byte \(bytes) of \(size), where the library saw its end; convert it to PCM WAV first"
         case .channel(let channel, let count):
             "has no channel \(channel): it has \(count) and the first is 0"
         case .readFailed(let reason): "could not be read to its end: \(reason)"

@@ -7,12 +7,15 @@ final class SoundFile {
     static let blockSize = 8192
 
     let rate: Int
-    /// Samples of each channel that the header tells of, or that the library found.
-    let announced: Int64
+    /// Samples of each channel that the header tells of, or that the library found; nil where neither knows.
+    let announced: Int64?
     private(set) var nonFinite: Int64 = 0
 
     private let path: String
+    /// The library's.
+    private let descriptor: Int32
     private let handle: OpaquePointer
+    private let isCompressedStream: Bool
     private let converter: MonoConverter
     private let block: UnsafeMutablePointer<Float>  // (blockSize, channels)
 
@@ -29,15 +32,19 @@ final class SoundFile {
         if case .one(let channel) = channel, channel < 0 || channel >= channels {
             problem = .channel(channel, of: channels)
         }
-        let announced = max(Int64(info.frames), SoundFile.samplesInHeader(handle, channels: channels))
-        if announced == 0 { problem = problem ?? .noSamples }
+        if info.frames == 0 { problem = problem ?? .noSamples }
         if let problem {
             sf_close(handle)
             throw .file(path, problem)
         }
         self.path = path
+        self.descriptor = descriptor
         self.handle = handle
-        self.announced = announced
+        // SF_COUNT_MAX: as of FLAC that was written into a pipe.
+        let isKnown = info.frames < sf_count_t.max
+        announced = isKnown ? max(Int64(info.frames), SoundFile.samplesInHeader(handle)) : nil
+        let type = info.format & Int32(SF_FORMAT_TYPEMASK)
+        isCompressedStream = type == Int32(SF_FORMAT_OGG) || type == Int32(SF_FORMAT_MPEG)
         rate = Int(info.samplerate)
         converter = MonoConverter(format: .float, channels: channels, choice: channel)
         block = .allocate(capacity: SoundFile.blockSize * channels)
@@ -58,8 +65,21 @@ final class SoundFile {
         }
         if sf_error(handle) != 0 { throw .file(path, .readFailed(SoundFile.reason(handle))) }
         if delivered == 0 { throw .file(path, .noSamples) }
-        if delivered < announced { throw .file(path, .truncated(announced: announced, delivered: delivered)) }
+        if let announced, delivered < announced {
+            throw .file(path, .truncated(announced: announced, delivered: delivered))
+        }
+        if let (bytes, size) = unread() { throw .file(path, .readInPart(bytes: bytes, of: size)) }
         return 0
+    }
+
+    /// How far the file was read and its size, where that is well short of it and what follows can only be sound: the
+    /// containers without a length. Tags at an end are smaller, or the file is.
+    private func unread() -> (bytes: Int64, size: Int64)? {
+        guard isCompressedStream else { return nil }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
+        let at = lseek(descriptor, 0, SEEK_CUR)
+        return at >= 0 && status.st_size - at > max(1 << 17, status.st_size / 5) ? (Int64(at), Int64(status.st_size)) : nil
     }
 
     private static func openFile(_ path: String) throws(CaptureError) -> Int32 {
@@ -92,7 +112,7 @@ final class SoundFile {
 
     /// A truncated WAV file is opened with what is there; only the library's log of the header tells what should be:
     /// a line "data : 8000 (should be 5000)", where the first is the header's number of bytes. 0 without such a line.
-    private static func samplesInHeader(_ handle: OpaquePointer, channels: Int) -> Int64 {
+    private static func samplesInHeader(_ handle: OpaquePointer) -> Int64 {
         var log = [UInt8](repeating: 0, count: 4096)
         sf_command(handle, Int32(SFC_GET_LOG_INFO), &log, Int32(log.count))
         let text = String(decoding: log.prefix { $0 != 0 }, as: UTF8.self)
@@ -103,6 +123,7 @@ final class SoundFile {
             if line.contains("Block Align"), let value = fields.last.flatMap({ Int64($0) }) { bytesPerSample = value }
             if fields.first == "data", line.contains("should be"), fields.count > 1 { bytes = Int64(fields[1]) ?? 0 }
         }
-        return bytesPerSample > 0 ? bytes / bytesPerSample : 0
+        // What cannot be known is written as 2^31-4096 or more.
+        return bytesPerSample > 0 && bytes < 0x7FFF_F000 ? bytes / bytesPerSample : 0
     }
 }

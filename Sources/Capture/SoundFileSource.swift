@@ -35,15 +35,10 @@ public final class SoundFileSource: Source, @unchecked Sendable {
 
     public var rate: Int { opened.withLock { $0?.rate } ?? 0 }
 
-    /// Samples in the file as its header tells, nil before `start()`. A truncated file has fewer.
-    public var announcedSamples: Int64? { announced.withLock { $0 } }
-    private let announced = Mutex<Int64?>(nil)
-
     public func start() throws(CaptureError) {
         let file = try SoundFile(path: path, channel: channel)
         let pacer = try Pacer(rate: file.rate, isPaced: isPaced)
         self.pacer = pacer
-        announced.withLock { $0 = file.announced }
         opened.withLock { $0 = Opened(pacer: pacer, rate: file.rate, start: givenStart ?? .now()) }
         self.file = file
     }
@@ -59,7 +54,7 @@ public final class SoundFileSource: Source, @unchecked Sendable {
         }
         var wanted = min(buffer.count, SoundFile.blockSize)
         // The last samples of a file are fewer than a portion.
-        if file.announced > position { wanted = Int(min(Int64(wanted), file.announced - position)) }
+        if let announced = file.announced, announced > position { wanted = Int(min(Int64(wanted), announced - position)) }
         let due = pacer.due(after: position, wanted: wanted, timeout: timeoutMilliseconds)
         if due == 0 { return pacer.stopped ? .end : .timeout }
         let count = try file.read(into: UnsafeMutableBufferPointer(rebasing: buffer[0..<due]), delivered: position)

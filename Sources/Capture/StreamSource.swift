@@ -81,13 +81,14 @@ public final class StreamSource: Source, @unchecked Sendable {
         if beginning == 0 { throw .file(name, .empty) }
         let magic = [UInt8](bytes[0..<beginning])
         let four = String(decoding: magic.prefix(4), as: UTF8.self)
-        if ["fLaC", "OggS", "caff", "FORM"].contains(four) || four.hasPrefix("ID3") {
-            throw .file(name, .unsupported("a compressed or foreign sound format"))
-        }
+        let isForeign =
+            ["fLaC", "OggS", "caff", "FORM", "RIFX"].contains(four) || four.hasPrefix("ID3")
+            || magic.dropFirst(4).starts(with: "ftyp".utf8) || magic.starts(with: [0x1A, 0x45, 0xDF, 0xA3])
+        if isForeign { throw .file(name, .unsupported("a compressed or foreign sound format")) }
         var format = raw
-        if ["RIFF", "RF64"].contains(four), magic.count == 12, magic[8...].elementsEqual("WAVE".utf8) {
+        if ["RIFF", "RF64", "BW64"].contains(four), magic.count == 12, magic[8...].elementsEqual("WAVE".utf8) {
             held = 0
-            let header = try wavHeader(isRF64: four == "RF64")
+            let header = try wavHeader(isRF64: four != "RIFF")
             self.header = header
             promised = header.dataBytes
             format = RawFormat(format: header.format, rate: header.rate, channels: header.channels)
@@ -116,7 +117,10 @@ public final class StreamSource: Source, @unchecked Sendable {
         }
         let stride = converter.stride
         if held < stride {
-            if promised == 0 { return end() }
+            if promised == 0 {
+                if delivered.load(ordering: .relaxed) == 0 { throw .file(name, .noSamples) }
+                return end()
+            }
             switch try receive(limit: bytes.count, timeout: timeoutMilliseconds) {
             case .timeout: return .timeout
             case .stopped: return end()

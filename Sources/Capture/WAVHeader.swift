@@ -1,10 +1,10 @@
-/// The start of a WAV stream that cannot be sought in: RIFF or RF64, chunks up to the samples.
+/// The start of a WAV stream that cannot be sought in: RIFF, RF64 or BW64, chunks up to the samples.
 /// After "Multimedia Programming Interface and Data Specifications 1.0" (IBM, Microsoft, 1991) and EBU Tech 3306.
 package struct WAVHeader: Sendable, Equatable {
     package var format: SampleFormat
     package var rate: Int
     package var channels: Int
-    /// Bytes of samples; nil when the writer could not know (0 or 2^32-1, as ffmpeg and sox write into pipes).
+    /// Bytes of samples; nil when the writer could not know.
     package var dataBytes: Int64?
 
     package enum Problem: Error, Equatable {
@@ -14,8 +14,12 @@ package struct WAVHeader: Sendable, Equatable {
         case invalid(String)
     }
 
-    /// Chunks longer than this before the samples are no header.
-    private static let longestChunk: Int64 = 1 << 20
+    /// What cannot be known is written as 2^32-1 by ffmpeg, as 2^31 by arecord, as 2^31-4096 by sox, and as 0 by others.
+    private static let unknownSizes: Int64 = 0x7FFF_F000
+    /// Chunks longer than this before the samples are no header; pictures are some MiB.
+    private static let longestChunk: Int64 = 1 << 26
+    /// Bytes of a chunk that are asked for at once.
+    private static let piece = 1 << 16
 
     /// Reads from after the 12 bytes "RIFF size WAVE".
     /// - Parameter next: delivers exactly that many bytes, or throws.
@@ -33,13 +37,19 @@ package struct WAVHeader: Sendable, Equatable {
                     return .failure(.invalid("a WAV stream without a format before its samples"))
                 }
                 let stride = Int64(result.format.width * result.channels)
-                let known = size == 0xFFFF_FFFF ? longSize : size
+                let known = isRF64 && size == 0xFFFF_FFFF ? longSize : size < unknownSizes ? size : nil
                 result.dataBytes = known.flatMap { $0 == 0 ? nil : $0 / stride * stride }
                 return .success(result)
             }
             guard size <= longestChunk else { return .failure(.invalid("a WAV stream with a broken header")) }
             // Chunks are padded to an even length.
-            guard let body = try next(Int(size + size % 2)) else { return .failure(.ended) }
+            var rest = Int(size + size % 2)
+            guard let body = try next(min(rest, piece)) else { return .failure(.ended) }
+            rest -= body.count
+            while rest > 0 {
+                guard let skipped = try next(min(rest, piece)) else { return .failure(.ended) }
+                rest -= skipped.count
+            }
             if name == "fmt " {
                 switch format(body) {
                 case .success(let format): header = format

@@ -2,15 +2,16 @@ import Capture
 import Glibc
 import Testing
 
-/// A WAV file's bytes. `announced` is the data chunk's size field, by default the true one.
+/// A WAV file's bytes. `announced` is the data chunk's size field, by default the true one; `before` are chunks before it.
 private func wav(
-    _ data: [UInt8], tag: Int = 1, bits: Int = 16, rate: Int = 16_000, channels: Int = 1, announced: Int? = nil
+    _ data: [UInt8], magic: String = "RIFF", tag: Int = 1, bits: Int = 16, rate: Int = 16_000, channels: Int = 1,
+    announced: Int? = nil, before: [UInt8] = []
 ) -> [UInt8] {
     func little(_ value: Int, _ width: Int) -> [UInt8] { (0..<width).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) } }
     let size = announced ?? data.count
-    var bytes = Array("RIFF".utf8) + little(36 + size, 4) + Array("WAVEfmt ".utf8) + little(16, 4)
+    var bytes = Array(magic.utf8) + little(36 + size, 4) + Array("WAVEfmt ".utf8) + little(16, 4)
     bytes += little(tag, 2) + little(channels, 2) + little(rate, 4) + little(rate * channels * bits / 8, 4)
-    bytes += little(channels * bits / 8, 2) + little(bits, 2) + Array("data".utf8) + little(size, 4)
+    bytes += little(channels * bits / 8, 2) + little(bits, 2) + before + Array("data".utf8) + little(size, 4)
     return bytes + data
 }
 
@@ -107,6 +108,34 @@ struct FileTests {
         #expect(abs(power - 1 / 128) < 0.001)
     }
 
+    @Test("that was written into a pipe, so that its header holds no length, is whole")
+    func unknownLength() {
+        let path = file("streamed.wav", wav(ramp(5000), announced: 0xFFFF_FFFF))
+        #expect(isRamp(record(file: path).samples, 5000))
+        let flac = "\(directory)/streamed.flac"
+        #expect(run("sh", "-c", "ffmpeg -v error -f lavfi -i sine=duration=1:sample_rate=16000 -f flac - | cat > \(flac)") == 0)
+        for path in [path, flac] {
+            let recording = record(file: path)
+            #expect(recording.error == nil && recording.hasEnded && recording.samples.count >= 5000)
+        }
+    }
+
+    @Test("of which the library reads a part only is told as such")
+    func readInPart() {
+        let one = "\(directory)/link.ogg", two = "\(directory)/chained.ogg"
+        #expect(
+            run("ffmpeg", "-v", "error", "-f", "lavfi", "-i", "anoisesrc=duration=20:sample_rate=48000", "-c:a", "libvorbis", one) == 0)
+        #expect(run("sh", "-c", "cat \(one) \(one) > \(two)") == 0)
+        #expect(record(file: one).error == nil)
+        let recording = record(file: two)
+        guard case .file(two, .readInPart(let bytes, let size)) = recording.error else {
+            Issue.record("\(String(describing: recording.error))")
+            return
+        }
+        #expect(bytes < size * 3 / 4)
+        #expect(recording.samples.count > 48_000 * 19)
+    }
+
     @Test("that ends early gives what is there, then says so")
     func truncated() {
         let path = file("truncated.wav", wav(ramp(1000), announced: 4000))
@@ -157,11 +186,14 @@ struct FileTests {
 
 @Suite("A pipe")
 struct StreamTests {
-    @Test("of raw samples, or of WAV with a known, unknown or zero size, gives every sample")
+    @Test("of raw samples, or of WAV with any size that its writer may give, gives every sample")
     func kinds() async throws {
+        // ffmpeg's, arecord's and sox's for what they cannot know, and none.
+        let sizes = [0xFFFF_FFFF, 0x8000_0000, 0x7FFF_F000, 0]
+        let picture = Array("ID3 ".utf8) + [1, 0, 0x30, 0] + [UInt8](repeating: 7, count: 0x30_0001 + 1)
         for bytes in [
-            ramp(20_000), wav(ramp(20_000)), wav(ramp(20_000), announced: 0xFFFF_FFFF), wav(ramp(20_000), announced: 0),
-        ] {
+            ramp(20_000), wav(ramp(20_000)), wav(ramp(20_000), before: picture), wav(ramp(20_000), magic: "BW64"),
+        ] + sizes.map({ wav(ramp(20_000), announced: $0) }) {
             let recording = try await record(pipe: bytes)
             #expect(recording.hasEnded && recording.error == nil)
             #expect(isRamp(recording.samples, 20_000))
@@ -185,6 +217,8 @@ struct StreamTests {
             #expect(count < 12 || error?.category == .dataError, "\(count)")
         }
         #expect(try await record(pipe: []).error == .file("-", .empty))
+        #expect(try await record(pipe: wav([0], announced: 1)).error == .file("-", .noSamples))
+        #expect(try await record(pipe: wav(ramp(10), magic: "RIFX")).error?.category == .dataError)
         #expect(try await record(pipe: Array("fLaC, and so on".utf8)).error?.category == .dataError)
     }
 }
