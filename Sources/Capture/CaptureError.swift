@@ -90,6 +90,14 @@ public enum CaptureError: Error, Sendable, Equatable, CustomStringConvertible {
         }
     }
 
+    /// The end of a file came before its length; all samples there were delivered, and are good.
+    public var isOfEnd: Bool {
+        switch self {
+        case .file(_, .truncated), .file(_, .readInPart): true
+        default: false
+        }
+    }
+
     public var description: String {
         switch self {
         case .device(let name, let problem): "capture device '\(name)' \(problem.predicate)"
@@ -119,6 +127,15 @@ extension CaptureError.DeviceProblem {
 }
 
 extension CaptureError.FileProblem {
+    /// Why open(2) failed.
+    init(opening code: Int32) {
+        self = switch code {
+        case ENOENT, ENOTDIR: .notFound
+        case EACCES, EPERM: .notPermitted
+        default: .readFailed(systemMessage(code))
+        }
+    }
+
     var predicate: String {
         switch self {
         case .notFound: "does not exist"

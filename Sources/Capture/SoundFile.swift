@@ -84,13 +84,7 @@ final class SoundFile {
 
     private static func openFile(_ path: String) throws(CaptureError) -> Int32 {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else {
-            switch errno {
-            case ENOENT, ENOTDIR: throw .file(path, .notFound)
-            case EACCES, EPERM: throw .file(path, .notPermitted)
-            case let code: throw .file(path, .readFailed(systemMessage(code)))
-            }
-        }
+        guard descriptor >= 0 else { throw .file(path, .init(opening: errno)) }
         var status = stat()
         var problem: CaptureError.FileProblem?
         if fstat(descriptor, &status) != 0 { problem = .readFailed(systemMessage(errno)) }

@@ -15,7 +15,7 @@ public struct RawFormat: Sendable, Equatable {
     }
 }
 
-/// A pipe, above all the standard input: WAV, recognised by its header, or raw PCM, little endian.
+/// A pipe, the standard input or a named one: WAV, recognised by its header, or raw PCM, little endian.
 public final class StreamSource: Source, @unchecked Sendable {
     /// What errors call it; "-" is the standard input.
     public let name: String
@@ -71,6 +71,19 @@ public final class StreamSource: Source, @unchecked Sendable {
     }
 
     deinit { bytes.deallocate() }
+
+    /// Whether a path is a named pipe (fifo(7)).
+    public static func isNamedPipe(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFIFO
+    }
+
+    /// A descriptor of a named pipe, which is the caller's. Does not wait for a writer; the source does.
+    public static func openNamedPipe(_ path: String) throws(CaptureError) -> Int32 {
+        let descriptor = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+        guard descriptor >= 0 else { throw .file(path, .init(opening: errno)) }
+        return descriptor
+    }
 
     public var rate: Int { opened.withLock { $0?.rate } ?? 0 }
 

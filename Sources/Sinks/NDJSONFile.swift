@@ -3,8 +3,8 @@ import Glibc
 /// Newline-delimited JSON to standard output or a file, one write(2) a line.
 ///
 /// A line is never torn: what a partial write leaves is written before anything else, and where that stays impossible a
-/// regular file is cut back to its last whole line. A full disk is told once; the lines of that time are lost and
-/// counted, and every further line tries again.
+/// regular file is cut back to its last whole line. A full disk, or a named pipe whose reader has gone, is told once; the
+/// lines of that time are lost and counted, and every further line tries again.
 public struct NDJSONFile: RecordSink {
     /// nil for a descriptor that is not ours to reopen.
     private let path: String?
@@ -15,11 +15,11 @@ public struct NDJSONFile: RecordSink {
     private var rest: [UInt8] = []
     /// Bytes of that line which are in the file.
     private var written = 0
-    private var isFailing = false
+    public private(set) var isFailing = false
     private var lost: UInt64 = 0
     private let onNotice: @Sendable (SinkNotice) -> Void
 
-    /// Standard output. The program has to ignore SIGPIPE, so that a reader's end is an error here and not a signal.
+    /// Standard output.
     public static func standardOutput(onNotice: @escaping @Sendable (SinkNotice) -> Void) -> NDJSONFile {
         NDJSONFile(descriptor: STDOUT_FILENO, name: "standard output", onNotice: onNotice)
     }
@@ -32,7 +32,7 @@ public struct NDJSONFile: RecordSink {
         self.onNotice = onNotice
     }
 
-    /// Opens a file to append to, made with mode 0644 where it is missing.
+    /// Opens a file to append to, made with mode 0644 where it is missing, or a named pipe that has a reader.
     ///
     /// - Throws: `SinkError.open`.
     public init(path: String, onNotice: @escaping @Sendable (SinkNotice) -> Void) throws(SinkError) {
@@ -44,7 +44,7 @@ public struct NDJSONFile: RecordSink {
         self.onNotice = onNotice
     }
 
-    /// Writes one line. Returns false once the reader has closed its end (EPIPE).
+    /// Writes one line. Returns false once the reader of a descriptor has closed its end.
     public mutating func write(_ record: NumberedRecord, dropped: UInt64) -> Bool {
         let line = encoder.line(record.record, sequence: record.sequence, dropped: dropped + lost)
         if !rest.isEmpty {
@@ -102,32 +102,12 @@ public struct NDJSONFile: RecordSink {
         }
     }
 
-    private enum Outcome {
-        case done
-        case readerGone
-        /// How many bytes went out before the error.
-        case failed(errno: Int32, count: Int)
-    }
-
-    private func put(_ bytes: [UInt8]) -> Outcome {
-        var count = 0
-        while count < bytes.count {
-            let result = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress! + count, $0.count - count) }
-            if result >= 0 {
-                count += result
-                continue
-            }
-            switch errno {
-            case EINTR: continue
-            case EAGAIN:
-                // Somebody made the descriptor non-blocking; this thread may wait.
-                var entry = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-                _ = poll(&entry, 1, 1000)
-            case EPIPE, ECONNRESET: return .readerGone
-            default: return .failed(errno: errno, count: count)
-            }
-        }
-        return .done
+    private mutating func put(_ bytes: [UInt8]) -> WriteOutcome {
+        let outcome = writeWhole(bytes, to: descriptor)
+        guard outcome == .readerGone, path != nil else { return outcome }
+        // A named pipe may find another reader, who must not begin with the rest of the last one's line.
+        rest.removeAll(keepingCapacity: true)
+        return .failed(errno: EPIPE, count: 0)
     }
 
     private mutating func fail(_ code: Int32) {
@@ -145,7 +125,8 @@ public struct NDJSONFile: RecordSink {
 
     /// Also ends a line that an earlier process left unfinished, so that the first record has a line to itself.
     private static func open(_ path: String) -> Int32 {
-        let descriptor = Glibc.open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
+        // Not to wait for the reader of a named pipe.
+        let descriptor = Glibc.open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0o644)
         guard descriptor >= 0 else { return descriptor }
         var information = stat()
         guard fstat(descriptor, &information) == 0, information.st_mode & S_IFMT == S_IFREG, information.st_size > 0

@@ -172,8 +172,10 @@ public struct StatusRecord: Sendable, Equatable {
     public var levelDBFS: Float?
     /// Overruns of the device since the start.
     public var xruns: UInt64
-    /// Records that the reader of this line has lost so far. The sink adds its own losses to what is given here.
-    public var dropped: UInt64
+    /// Samples that were overwritten before they could be analysed, since the start.
+    public var lostSamples: UInt64
+    /// Samples that were no numbers, or beyond all sound, and were heard as 0, since the start.
+    public var brokenSamples: UInt64
     /// Window passes that were not done when the next was due.
     public var lateWindows: UInt64
     /// The latest the capture thread came to a full period since the start, milliseconds; nil where there is no device.
@@ -186,7 +188,7 @@ public struct StatusRecord: Sendable, Equatable {
     /// A state of one source; counts are since the start.
     public init(
         source: String, time: RecordTime, state: State, levelDBFS: Float? = nil, xruns: UInt64 = 0,
-        dropped: UInt64 = 0, lateWindows: UInt64 = 0, worstWakeUp: Double? = nil, device: String? = nil,
+        lostSamples: UInt64 = 0, brokenSamples: UInt64 = 0, lateWindows: UInt64 = 0, worstWakeUp: Double? = nil, device: String? = nil,
         message: String? = nil
     ) {
         self.source = source
@@ -194,7 +196,8 @@ public struct StatusRecord: Sendable, Equatable {
         self.state = state
         self.levelDBFS = levelDBFS
         self.xruns = xruns
-        self.dropped = dropped
+        self.lostSamples = lostSamples
+        self.brokenSamples = brokenSamples
         self.lateWindows = lateWindows
         self.worstWakeUp = worstWakeUp
         self.device = device

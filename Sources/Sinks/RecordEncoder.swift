@@ -9,7 +9,7 @@ public struct RecordEncoder {
     ///
     /// - Parameters:
     ///   - sequence: The record's number in this process.
-    ///   - dropped: Records lost to this reader, added to a status record's count.
+    ///   - dropped: Records lost to this reader so far, for a status record.
     public mutating func line(_ record: Record, sequence: UInt64, dropped: UInt64 = 0) -> [UInt8] {
         json.clear()
         json.beginObject()
@@ -100,7 +100,11 @@ public struct RecordEncoder {
         json.key("xruns")
         json.value(status.xruns)
         json.key("dropped")
-        json.value(status.dropped &+ dropped)
+        json.value(dropped)
+        json.key("lost_samples")
+        json.value(status.lostSamples)
+        json.key("broken_samples")
+        json.value(status.brokenSamples)
         json.key("late_windows")
         json.value(status.lateWindows)
         if let delay = status.worstWakeUp {

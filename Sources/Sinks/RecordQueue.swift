@@ -57,8 +57,8 @@ public struct NumberedRecord: Sendable {
 /// half the ring is full, so that events find room; when it is full, everything is. What is refused is counted, leaves
 /// a hole in `sequence`, and shows in the next status record's `dropped`.
 ///
-/// Only a queue made with `waits` is different: for a producer that can wait, such as one that reads a file, its `send`
-/// waits for room and nothing is lost.
+/// Only a queue with `patience` is different: for a producer that can wait, such as one that reads a file, its `send`
+/// waits for room. Once that was in vain, it does not wait again before the reader has taken something.
 public final class RecordQueue: Sendable {
     private struct State: ~Copyable {
         var ring: [NumberedRecord?]
@@ -68,13 +68,15 @@ public final class RecordQueue: Sendable {
         var lostScores: UInt64 = 0
         var lostOthers: UInt64 = 0
         var isFinished = false
+        var isStalled = false
     }
 
     /// What this queue takes.
     public let kinds: RecordKinds
     /// Records held at most.
     public let capacity: Int
-    public let waits: Bool
+    /// Milliseconds that `send` waits for a reader that takes nothing; nil: for ever, 0: it never waits.
+    public let patience: Int?
     private let state: Mutex<State>
     private let wakeUp = makeWakeup()
     private let room = makeWakeup()
@@ -85,10 +87,10 @@ public final class RecordQueue: Sendable {
     /// - Parameters:
     ///   - kinds: Other records are passed over without a number.
     ///   - capacity: Records held at most. 1024: the events of minutes, the scores of 80 s.
-    ///   - waits: `send` waits while the ring is full.
-    public init(kinds: RecordKinds, capacity: Int = 1024, waits: Bool = false) {
+    ///   - patience: Milliseconds that `send` waits while the ring is full; nil: for ever.
+    public init(kinds: RecordKinds, capacity: Int = 1024, patience: Int? = 0) {
         precondition(capacity >= 2)
-        self.waits = waits
+        self.patience = patience
         self.kinds = kinds
         self.capacity = capacity
         state = Mutex(State(ring: Array(repeating: nil, count: capacity)))
@@ -98,13 +100,13 @@ public final class RecordQueue: Sendable {
     @discardableResult
     public func send(_ record: Record) -> Bool {
         guard kinds.contains(RecordKinds(record.kind)) else { return true }
-        while waits, isFull { _ = room.wait(milliseconds: 100) }
+        waitForRoom()
         let taken = state.withLock { state in
             guard !state.isFinished else { return false }
             let sequence = state.next
             state.next += 1
             let isScores = record.kind == .scores
-            guard state.count < (isScores && !waits ? capacity / 2 : capacity) else {
+            guard state.count < (isScores && patience == 0 ? capacity / 2 : capacity) else {
                 if isScores { state.lostScores += 1 } else { state.lostOthers += 1 }
                 return false
             }
@@ -116,10 +118,17 @@ public final class RecordQueue: Sendable {
         return taken
     }
 
-    /// The producer has to wait: there is no room and somebody who will make it.
-    private var isFull: Bool {
-        room.clear()
-        return state.withLock { $0.count == capacity && !$0.isFinished }
+    /// Returns once there is room, nobody will make any, or patience is at its end.
+    private func waitForRoom() {
+        let begin = ContinuousClock.now
+        while patience != 0 {
+            room.clear()
+            guard state.withLock({ $0.count == capacity && !$0.isFinished && !$0.isStalled }) else { return }
+            if let patience, ContinuousClock.now - begin >= .milliseconds(patience) {
+                return state.withLock { $0.isStalled = true }
+            }
+            _ = room.wait(milliseconds: 100)
+        }
     }
 
     /// No more records are accepted; the reader takes what is left and then ends.
@@ -148,8 +157,9 @@ public final class RecordQueue: Sendable {
     /// Moves what is there, oldest first, to the end of `records`. Returns false once the queue is finished and empty.
     func take(into records: inout [NumberedRecord]) -> Bool {
         wakeUp.clear()
-        defer { if waits { room.signal() } }
+        defer { if patience != 0 { room.signal() } }
         return state.withLock { state in
+            state.isStalled = false
             while state.count > 0 {
                 if let record = state.ring[state.head].take() { records.append(record) }
                 state.head = (state.head + 1) % capacity

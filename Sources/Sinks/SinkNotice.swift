@@ -44,6 +44,8 @@ public enum SinkError: Error, Sendable, Equatable, CustomStringConvertible {
     /// What is wrong, where, and what to do, in one sentence.
     public var description: String {
         switch self {
+        case .open(let path, ENXIO):
+            "Nobody reads the named pipe \(path); start its reader first."
         case .open(let path, let code):
             "\(path) cannot be opened for writing: \(errorText(code)); choose another file or mend its permissions."
         case .socketPathLength(let path):

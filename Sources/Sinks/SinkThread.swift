@@ -14,6 +14,8 @@ public protocol RecordSink {
     mutating func reopen()
     /// Called once at the end, when everything has been written.
     mutating func finish()
+    /// The last record could not be written, and is lost.
+    var isFailing: Bool { get }
 }
 
 extension RecordSink {
@@ -23,6 +25,8 @@ extension RecordSink {
     public mutating func reopen() {}
     /// Nothing by default.
     public mutating func finish() {}
+    /// false: nothing that can be known of.
+    public var isFailing: Bool { false }
 }
 
 /// Runs one sink on a thread of its own, so that a slow one holds up neither the analysis nor another sink.
@@ -32,17 +36,17 @@ public final class SinkThread: Sendable {
         var sink: any RecordSink
         let queue: RecordQueue
         let interval: Int32
-        let ended: Wakeup
+        let outcome: Outcome
         let onReaderGone: @Sendable () -> Void
 
         init(
-            _ sink: sending any RecordSink, _ queue: RecordQueue, _ interval: Int32, _ ended: Wakeup,
+            _ sink: sending any RecordSink, _ queue: RecordQueue, _ interval: Int32, _ outcome: Outcome,
             _ onReaderGone: @escaping @Sendable () -> Void
         ) {
             self.sink = sink
             self.queue = queue
             self.interval = interval
-            self.ended = ended
+            self.outcome = outcome
             self.onReaderGone = onReaderGone
         }
 
@@ -66,13 +70,23 @@ public final class SinkThread: Sendable {
                 sink.pause()
             }
             sink.finish()
-            ended.signal()
+            // Relaxed: the wake-up is a system call and orders it.
+            outcome.isFailing.store(sink.isFailing, ordering: .relaxed)
+            outcome.ended.signal()
         }
     }
 
     /// What to write is put in here.
     public let queue: RecordQueue
-    private let ended = makeWakeup()
+    private let outcome = Outcome()
+
+    private final class Outcome: Sendable {
+        let ended = makeWakeup()
+        let isFailing = Atomic(false)
+    }
+
+    /// Whether the last record that the sink was given is lost; known once it was stopped.
+    public var endedFailing: Bool { outcome.isFailing.load(ordering: .relaxed) }
 
     /// Starts the thread.
     ///
@@ -85,7 +99,7 @@ public final class SinkThread: Sendable {
         onReaderGone: @escaping @Sendable () -> Void = {}
     ) throws(SinkError) {
         self.queue = queue
-        let work = Work(sink, queue, interval, ended, onReaderGone)
+        let work = Work(sink, queue, interval, outcome, onReaderGone)
         let code = startThread("sink") { work.run() }
         guard code == 0 else { throw .thread(errno: code) }
     }
@@ -97,7 +111,7 @@ public final class SinkThread: Sendable {
     @discardableResult
     public func stop(milliseconds: Int32) -> Bool {
         queue.finish()
-        return ended.wait(milliseconds: milliseconds)
+        return outcome.ended.wait(milliseconds: milliseconds)
     }
 }
 

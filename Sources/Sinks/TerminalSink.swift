@@ -54,7 +54,7 @@ public struct TerminalSink: RecordSink {
 
     /// Takes a record in. Returns false once the terminal is gone.
     public mutating func write(_ record: NumberedRecord, dropped: UInt64) -> Bool {
-        state.apply(record.record, dropped: dropped)
+        state.apply(record.record)
         return !isGone
     }
 

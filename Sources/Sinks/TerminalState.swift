@@ -37,7 +37,7 @@ public struct TerminalState: Sendable {
     private(set) var levels: [Level] = []
     private(set) var lines: [Line] = []
     private(set) var xruns: UInt64 = 0
-    private(set) var dropped: UInt64 = 0
+    private(set) var lostSamples: UInt64 = 0
     private(set) var lateWindows: UInt64 = 0
     private var sawProvisional = false
 
@@ -45,9 +45,7 @@ public struct TerminalState: Sendable {
     public init() {}
 
     /// Takes a record in. Clips are not shown.
-    ///
-    /// - Parameter dropped: Records lost before this view.
-    public mutating func apply(_ record: Record, dropped: UInt64 = 0) {
+    public mutating func apply(_ record: Record) {
         switch record {
         case .event(let event): apply(event)
         case .gap(let gap):
@@ -63,7 +61,7 @@ public struct TerminalState: Sendable {
             message = status.message
             time = status.time
             xruns = status.xruns
-            self.dropped = status.dropped &+ dropped
+            lostSamples = status.lostSamples
             lateWindows = status.lateWindows
             if levelDBFS == nil || status.state != .capturing { setLevel(status.levelDBFS) }
             if status.state != .capturing { levels.removeAll() }

@@ -166,7 +166,7 @@ public struct TerminalView: Sendable {
     private func footer(_ state: TerminalState) -> [Run] {
         if let message = state.message { return [Run(text: message, style: .maybe)] }
         let dot = " \(glyph("·", "-")) "
-        let counts = [("xruns", state.xruns), ("lost", state.dropped), ("late windows", state.lateWindows)]
+        let counts = [("xruns", state.xruns), ("lost", state.lostSamples), ("late windows", state.lateWindows)]
         let legend = width >= 76 ? dot + "\(mark(.confirmed)) confirmed  \(mark(.provisional)) provisional" : ""
         return [
             Run(

@@ -3,11 +3,20 @@ import Glibc
 /// One sentence a line, for people: `--format text` where there is no terminal.
 public struct TextSink: RecordSink {
     private let descriptor: Int32
+    private let name: String
     private var states: [String: StatusRecord.State] = [:]
+    public private(set) var isFailing = false
+    private var lost: UInt64 = 0
+    private let onNotice: @Sendable (SinkNotice) -> Void
 
     /// Lines to a descriptor that stays the caller's.
-    public init(descriptor: Int32 = STDOUT_FILENO) {
+    public init(
+        descriptor: Int32 = STDOUT_FILENO, name: String = "standard output",
+        onNotice: @escaping @Sendable (SinkNotice) -> Void = { _ in }
+    ) {
         self.descriptor = descriptor
+        self.name = name
+        self.onNotice = onNotice
     }
 
     /// Writes a line for what is worth one. Returns false once the reader has closed its end.
@@ -23,16 +32,15 @@ public struct TextSink: RecordSink {
         }
         guard let sentence = Sentence.text(record.record) else { return true }
         let line = Array("\(time.text)  \(sentence)\n".utf8)
-        var count = 0
-        while count < line.count {
-            let result = line.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress! + count, $0.count - count) }
-            if result >= 0 {
-                count += result
-            } else if errno == EPIPE || errno == ECONNRESET {
-                return false
-            } else if errno != EINTR {
-                return true
-            }
+        switch writeWhole(line, to: descriptor) {
+        case .done:
+            if isFailing { onNotice(.recovered(name: name, lost: lost)) }
+            isFailing = false
+        case .readerGone: return false
+        case .failed(let code, _):
+            if !isFailing { onNotice(.failing(name: name, errno: code)) }
+            isFailing = true
+            lost += 1
         }
         return true
     }

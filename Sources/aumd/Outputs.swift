@@ -2,6 +2,7 @@ import Glibc
 import Logging
 import Settings
 import Sinks
+import Synchronization
 
 /// The sinks that were asked for, each behind its own bounded queue and thread.
 final class Outputs: Sendable {
@@ -20,11 +21,11 @@ final class Outputs: Sendable {
     private static let viewScores = 8
 
     /// - Parameters:
-    ///   - waits: the source waits for its readers, so files and pipes lose nothing.
+    ///   - patience: milliseconds that the source can wait for a reader that takes nothing; nil: for ever.
     ///   - onReaderGone: the reader of the standard output has closed it.
     /// - Throws: ``Failure`` for an output that cannot be opened.
     init(
-        settings: Settings, format: Listen.Format?, waits: Bool, logger: Logger,
+        settings: Settings, format: Listen.Format?, patience: Int?, logger: Logger,
         onReaderGone: @escaping @Sendable () -> Void
     ) throws(Failure) {
         let kinds: RecordKinds = settings.scores > 0 ? .all : .events
@@ -40,9 +41,9 @@ final class Outputs: Sendable {
                         TerminalSink(), queue: RecordQueue(kinds: .all), interval: TerminalSink.interval,
                         onReaderGone: onReaderGone))
             } else if settings.writesStandardOutput {
-                let queue = RecordQueue(kinds: kinds, waits: waits)
+                let queue = RecordQueue(kinds: kinds, patience: patience)
                 if format == .text {
-                    threads.append(try SinkThread(TextSink(), queue: queue, onReaderGone: onReaderGone))
+                    threads.append(try SinkThread(TextSink(onNotice: onNotice), queue: queue, onReaderGone: onReaderGone))
                 } else {
                     threads.append(
                         try SinkThread(
@@ -52,10 +53,10 @@ final class Outputs: Sendable {
             if let path = settings.output.file {
                 threads.append(
                     try SinkThread(
-                        NDJSONFile(path: path, onNotice: onNotice), queue: RecordQueue(kinds: kinds, waits: waits)))
+                        NDJSONFile(path: path, onNotice: onNotice), queue: RecordQueue(kinds: kinds, patience: patience)))
             }
             if settings.writesJournal {
-                threads.append(try SinkThread(JournalSink(), queue: RecordQueue(kinds: .events, waits: waits)))
+                threads.append(try SinkThread(JournalSink(), queue: RecordQueue(kinds: .events, patience: patience)))
             }
             if let path = settings.output.socket {
                 socket = try SocketSink(
@@ -76,9 +77,20 @@ final class Outputs: Sendable {
         for thread in threads { thread.queue.requestReopen() }
     }
 
-    /// Writes what is left and ends the threads.
-    func finish() {
-        for thread in threads { thread.stop(milliseconds: Self.patience) }
-        socket?.stop(milliseconds: Self.patience)
+    /// Writes what is left and ends the threads. Once that is done it does nothing more.
+    ///
+    /// - Returns: whether an output ended without its last record, such as for a full disk; that was said when it began.
+    @discardableResult
+    func finish() -> Bool {
+        lost.withLock { lost in
+            if let lost { return lost }
+            for thread in threads { thread.stop(milliseconds: Self.patience) }
+            socket?.stop(milliseconds: Self.patience)
+            lost = threads.contains { $0.endedFailing }
+            return lost!
+        }
     }
+
+    /// Once finished.
+    private let lost = Mutex<Bool?>(nil)
 }

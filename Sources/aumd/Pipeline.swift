@@ -62,7 +62,7 @@ final class Pipeline {
     private var state = StatusRecord.State.starting
     /// What is wrong in this state, in words.
     private var message: String?
-    private var nextStatus: Int64 = 0
+    private var nextStatus: ContinuousClock.Instant?
 
     /// - Throws: ``Failure`` where the model cannot run as asked.
     init(
@@ -173,7 +173,7 @@ final class Pipeline {
                 columnFrames: model.configuration.patchFrames)
             frontend = made
             return made
-        } catch { throw Failure(.unavailable, error.description) }
+        } catch { throw Failure(.dataError, "\(options.name): \(error)") }
     }
 }
 
@@ -247,9 +247,9 @@ extension Pipeline {
 
     private func tellStatusWhenDue() {
         guard let interval = options.statusInterval else { return }
-        let now = StreamInstant.now().nanoseconds
-        guard now >= nextStatus else { return }
-        nextStatus = now + Int64(interval * 1e9)
+        let now = ContinuousClock.now
+        if let nextStatus, now < nextStatus { return }
+        nextStatus = now + .seconds(interval)
         tellStatus()
     }
 
@@ -259,7 +259,8 @@ extension Pipeline {
         let status = StatusRecord(
             source: options.name, time: .clock(milliseconds: StreamInstant.now().nanoseconds / 1_000_000),
             state: state, levelDBFS: isReady ? levelDBFS : nil, xruns: UInt64(statistics.xruns),
-            dropped: UInt64(statistics.overflowSamples), lateWindows: analysis.lateWindows,
+            lostSamples: UInt64(statistics.overflowSamples), brokenSamples: UInt64(statistics.nonFiniteSamples),
+            lateWindows: analysis.lateWindows,
             worstWakeUp: options.device == nil ? nil : Double(statistics.worstWakeUpDelay / 1000) / 1000,
             device: options.device, message: message)
         records.send(.status(status))

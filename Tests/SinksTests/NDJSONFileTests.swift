@@ -59,6 +59,31 @@ func sequences(_ text: String, _ context: String = "") -> [Int] {
         #expect(throws: SinkError.open(path: "/tmp", errno: EISDIR)) { _ = try NDJSONFile(path: "/tmp") { _ in } }
     }
 
+    @Test("A named pipe needs a reader to begin with; while it has none lines are lost, and the next one begins with a whole line")
+    func namedPipe() throws {
+        let folder = TemporaryFolder()
+        let path = folder.file("pipe"), notices = Notices()
+        #expect(mkfifo(path, 0o600) == 0)
+        #expect(throws: SinkError.open(path: path, errno: ENXIO)) { _ = try NDJSONFile(path: path) { _ in } }
+        func read(_ descriptor: Int32) -> String {
+            var buffer = [UInt8](repeating: 0, count: 1 << 17)
+            return String(decoding: buffer[..<max(0, Glibc.read(descriptor, &buffer, buffer.count))], as: UTF8.self)
+        }
+        let first = open(path, O_RDONLY | O_NONBLOCK)
+        var file = try NDJSONFile(path: path, onNotice: notices.add)
+        write(&file, 0..<3)
+        #expect(sequences(read(first)) == [0, 1, 2])
+        close(first)
+        write(&file, 3..<6)
+        #expect(file.isFailing && notices.all == [.failing(name: path, errno: EPIPE)])
+        let second = open(path, O_RDONLY | O_NONBLOCK)
+        write(&file, 6..<8)
+        #expect(sequences(read(second)) == [6, 7])
+        #expect(!file.isFailing && notices.all.last == .recovered(name: path, lost: 3))
+        file.finish()
+        close(second)
+    }
+
     @Test("After a rotation the new file goes on where the old one ended, no line lost or torn")
     func rotation() throws {
         let folder = TemporaryFolder()

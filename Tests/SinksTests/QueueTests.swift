@@ -48,6 +48,41 @@ final class Collector: RecordSink, Sendable {
         #expect(!thread.queue.send(status()))
     }
 
+    @Test("With patience it waits so long for a reader that takes nothing, once, and loses nothing to one that is slow")
+    func patience() throws {
+        let collector = Collector()
+        let queue = RecordQueue(kinds: .all, capacity: 8, patience: 300)
+        let thread = try SinkThread(collector, queue: queue)
+        for number in 0..<100 { #expect(queue.send(scores(number))) }
+        collector.isBlocked.store(true, ordering: .releasing)
+        let begin = ContinuousClock.now
+        var taken = 0
+        for number in 100..<200 where queue.send(scores(number)) { taken += 1 }
+        let waited = ContinuousClock.now - begin
+        #expect(waited >= .milliseconds(300) && waited < .seconds(2), "\(waited)")
+        // What the ring holds, and what the thread has in hand.
+        #expect((8...16).contains(taken))
+        collector.isBlocked.store(false, ordering: .releasing)
+        #expect(eventually { collector.records.withLock { $0.count } == 100 + taken })
+        for number in 200..<300 { #expect(queue.send(scores(number))) }
+        #expect(thread.stop(milliseconds: 5000))
+        #expect(!thread.endedFailing)
+    }
+
+    @Test("A sink whose last record is lost says so at the end", arguments: [false, true])
+    func endedFailing(text: Bool) throws {
+        let full = open("/dev/full", O_WRONLY), notices = Notices()
+        defer { close(full) }
+        let queue = RecordQueue(kinds: .events)
+        let thread = try text
+            ? SinkThread(TextSink(descriptor: full, name: "full", onNotice: notices.add), queue: queue)
+            : SinkThread(NDJSONFile(descriptor: full, name: "full", onNotice: notices.add), queue: queue)
+        for state in [StatusRecord.State.starting, .capturing, .silent] { thread.queue.send(status(state)) }
+        #expect(thread.stop(milliseconds: 5000))
+        #expect(thread.endedFailing)
+        #expect(notices.all == [.failing(name: "full", errno: ENOSPC)])
+    }
+
     @Test("A kind that was not asked for is passed over and takes no number")
     func kinds() throws {
         let collector = Collector()

@@ -61,7 +61,7 @@ enum Samples {
         records += [
             .status(
                 StatusRecord(
-                    source: "kitchen", time: time(32_000), state: .deviceLost, levelDBFS: -52.1, xruns: 2, dropped: 3,
+                    source: "kitchen", time: time(32_000), state: .deviceLost, levelDBFS: -52.1, xruns: 2, lostSamples: 3, brokenSamples: 4,
                     lateWindows: 1, worstWakeUp: 0.25, device: "hw:CARD=USB", message: "No such device\n\"gone\" \u{1} \\ ü 🎤")),
             .scores(
                 ScoresRecord(

@@ -57,7 +57,7 @@ private func validate(_ lines: String) -> (status: Int32, output: String) {
         let records = try Samples.records() + Samples.records(Samples.stream)
         let lines = Samples.lines(records)
         let path = "\(root)/Tests/SinksTests/Golden/records.ndjson"
-        // Only ever to add lines for new kinds of record: AUMD_WRITE_GOLDEN=1 swift test --filter golden
+        // Only ever to add keys, or lines for new kinds of record: AUMD_WRITE_GOLDEN=1 swift test --filter golden
         if getenv("AUMD_WRITE_GOLDEN") != nil { write(lines, to: path) }
         let frozen = text(path)
         #expect(lines.split(separator: "\n").count == frozen.split(separator: "\n").count)

@@ -193,7 +193,7 @@ private func pseudoTerminal() -> [Int32] {
             .status(
                 StatusRecord(
                     source: names[0], time: .stream(milliseconds: .max), state: .deviceLost, levelDBFS: .infinity,
-                    xruns: .max, dropped: .max, lateWindows: .max, device: names[1])))
+                    xruns: .max, lostSamples: .max, lateWindows: .max, device: names[1])))
         state.apply(
             .scores(
                 ScoresRecord(

@@ -36,7 +36,8 @@ struct ListenTests {
             }
         }
         let a = events(fromDevice), b = events(fromFile)
-        #expect(!b.isEmpty)
+        // The device is left before the last of them are confirmed.
+        #expect(!b.isEmpty && a.count > b.count / 2)
         for (x, y) in zip(a, b) {
             #expect(x.name == y.name)
             #expect(abs(x.onset - y.onset) < 20)
@@ -53,7 +54,7 @@ struct ListenTests {
         let states = lines.filter { $0["type"] == "status" }.compactMap { $0["state"] }
         #expect(states.contains("device_lost"))
         let gaps = lines.filter { $0["type"] == "gap" }
-        #expect(gaps.first?["cause"] == "device_lost")
+        #expect(gaps.compactMap { $0["cause"] } == ["device_lost", "xrun"])
         // The device was away for 0.8 s and is tried again with back-off.
         let seconds = try #require(gaps.first?.number("samples")) / 16000
         #expect((0.7...2.0).contains(seconds))
@@ -89,7 +90,58 @@ struct ListenTests {
             #expect(!found.joined().contains { !$0.score.isFinite })
         }
         let empty = try Program.shell("\"$AUMD\" listen --source - --format ndjson < /dev/null")
-        #expect(empty.status == 65 || empty.status == 0)
+        #expect(empty.status == 65)
+    }
+
+    @Test("A named pipe is waited for, heard while it is written to, and left on SIGTERM whether it has a writer or not")
+    func namedPipe() throws {
+        let heard = try Program.shell(
+            """
+            cd \(folder.path) && mkfifo pipe && (sleep 0.3; cat \(file)) > pipe &
+            while [ ! -p \(folder.path)/pipe ]; do sleep 0.01; done
+            exec "$AUMD" listen --config \(config) --source \(folder.path)/pipe --format ndjson
+            """)
+        #expect(heard.status == 0, "\(heard.errors)")
+        #expect(try Line.all(heard.output).contains { $0["type"] == "event" })
+        for writer in ["true", "sleep 20 > pipe &"] {
+            let left = try Program.shell(
+                """
+                cd \(folder.path)
+                \(writer)
+                timeout -k 5 1 "$AUMD" listen --source pipe --format ndjson
+                """)
+            #expect(left.status == 124, "\(left.errors)")
+        }
+    }
+
+    @Test("What cannot be written is said, and the exit code is that of an input or output error")
+    func fullDisk() throws {
+        for line in [
+            "listen --source \(file) --format ndjson > /dev/full", "listen --source \(file) --format text > /dev/full",
+            "listen --source \(file) --format ndjson --output-file /dev/full > /dev/null", "tag \(file) > /dev/full",
+        ] {
+            let result = try Program.shell("\"$AUMD\" \(line)")
+            #expect(result.status == 74 && result.errors.split(separator: "\n").count == 1, "\(line): \(result.errors)")
+        }
+    }
+
+    @Test("It ends with the terminal it was started on", arguments: ["ndjson", "text"])
+    func closedTerminal(format: String) throws {
+        let result = try Program.shell(
+            """
+            python3 - <<'END'
+            import os, pty, time
+            process, terminal = pty.fork()
+            if process == 0:
+                os.execv(os.environ["AUMD"], ["aumd", "listen", "--source", "\(file)", "--pace", "--format", "\(format)"])
+            os.read(terminal, 1)
+            os.close(terminal)
+            start = time.time()
+            os.waitpid(process, 0)
+            print(time.time() - start < 4)
+            END
+            """)
+        #expect(result.output == "True\n", "\(result.errors)")
     }
 
     @Test("What cannot work is said in one sentence, with the exit code of sysexits(3)")

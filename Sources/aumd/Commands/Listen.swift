@@ -41,7 +41,7 @@ struct Listen: AsyncParsableCommand {
         let source = try sourceOptions.source(settings)
         let logger = Logger(label: "aumd") { _ in ServiceLog() }
         let outputs = try Outputs(
-            settings: settings, format: format, waits: source.canWait, logger: logger,
+            settings: settings, format: format, patience: source.patience, logger: logger,
             onReaderGone: { source.stop() })
         defer { outputs.finish() }
 
@@ -64,7 +64,7 @@ struct Listen: AsyncParsableCommand {
                 services: [
                     .init(service: service, successTerminationBehavior: .gracefullyShutdownGroup,
                           failureTerminationBehavior: .gracefullyShutdownGroup),
-                    .init(service: ReopenService(outputs: outputs)),
+                    .init(service: HangUpService(outputs: outputs, stop: { source.stop() })),
                 ],
                 gracefulShutdownSignals: [.sigterm, .sigint], logger: Logger(label: "aumd") { _ in
                     var log = ServiceLog()
@@ -72,6 +72,9 @@ struct Listen: AsyncParsableCommand {
                     return log
                 }))
         try await group.run()
+        let broken = source.source.statistics.nonFiniteSamples
+        if broken > 0 { logger.warning("\(broken) values were no numbers, or beyond all sound, and were heard as 0.") }
+        if outputs.finish() { throw SystemExit.ioError.exitCode }
     }
 }
 
@@ -98,17 +101,30 @@ private struct ListenService: Service {
 /// Whether the first sound has been analysed. Relaxed: a value on its own.
 private let hasBeenReady = Atomic<Bool>(false)
 
-/// Reopens output files on SIGHUP, as logrotate asks.
-private struct ReopenService: Service {
+/// Reopens output files on SIGHUP, as logrotate asks, and ends where it means that the terminal was closed.
+private struct HangUpService: Service {
     let outputs: Outputs
+    let stop: @Sendable () -> Void
 
     func run() async throws {
         for await _ in await UnixSignalsSequence(trapping: .sighup).cancelOnGracefulShutdown() {
+            if Self.terminalIsClosed {
+                stop()
+                continue
+            }
             // READY would end the start of a service that still waits for its device.
             let isReady = hasBeenReady.load(ordering: .relaxed)
             if isReady { Notifier.reloading() }
             outputs.reopen()
             if isReady { Notifier.ready(status: "Output files reopened.") }
+        }
+    }
+
+    private static var terminalIsClosed: Bool {
+        (STDIN_FILENO...STDERR_FILENO).contains { descriptor in
+            var entry = pollfd(fd: descriptor, events: 0, revents: 0), status = stat()
+            return poll(&entry, 1, 0) > 0 && entry.revents & Int16(POLLHUP) != 0
+                && fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFCHR
         }
     }
 }
@@ -119,12 +135,12 @@ extension Pipeline.Supervision {
     static func serviceManager(logger: Logger) -> Self {
         guard Notifier.isActive else { return Self() }
         let interval = (Notifier.watchdogMicroseconds ?? 0) / 4
-        var next: Int64 = 0
+        var next = ContinuousClock.now
         var supervision = Self()
         supervision.alive = {
-            let now = StreamInstant.now().nanoseconds / 1000
-            guard interval > 0, now >= next || next - now > Int64(interval) else { return }
-            next = now + Int64(interval)
+            let now = ContinuousClock.now
+            guard interval > 0, now >= next else { return }
+            next = now + .microseconds(interval)
             Notifier.watchdog()
         }
         supervision.ready = {

@@ -1,10 +1,11 @@
 import ArgumentParser
 import Capture
+import Glibc
 import Settings
 
 /// Where the sound comes from, other than a capture device.
 struct SourceOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("A sound file, or - for raw PCM or WAV on the standard input.", valueName: "file|-"), completion: .file())
+    @Option(help: ArgumentHelp("A sound file, a named pipe of raw PCM or WAV, or - for the same on the standard input.", valueName: "file|-"), completion: .file())
     var source: String?
     @Flag(help: "Take a file or the standard input at the pace of real time.")
     var pace = false
@@ -24,11 +25,17 @@ struct SourceOptions: ParsableArguments {
         }
     }
 
+    /// What a pipe carries may be live, as a camera's sound: a reader that takes nothing for so many milliseconds must not
+    /// keep the other outputs from what comes.
+    private static let pipePatience = 10_000
+
     /// A source and what the rest must know of it.
     struct Chosen: Sendable {
         var source: any Source
-        /// It waits for its reader: nothing need be dropped.
+        /// It can wait for the analysis: nothing need be dropped.
         var canWait: Bool
+        /// Milliseconds that it can wait for a reader of the output that takes nothing; nil: for ever.
+        var patience: Int? = 0
         /// Name for records, where the source itself suggests one.
         var name: String?
         /// ALSA's name of the device.
@@ -50,18 +57,20 @@ struct SourceOptions: ParsableArguments {
             }
             return Chosen(source: SoundFileSource(path: path, isPaced: true), canWait: false, name: settings.source.name ?? "demo")
         }
-        if source == "-" {
+        if let source, source == "-" || StreamSource.isNamedPipe(source) {
             do throws(CaptureError) {
+                let raw = RawFormat(format: rawFormat, rate: rawRate, channels: rawChannels)
+                let descriptor = source == "-" ? STDIN_FILENO : try StreamSource.openNamedPipe(source)
                 return Chosen(
                     source: try StreamSource(
-                        raw: RawFormat(format: rawFormat, rate: rawRate, channels: rawChannels), isPaced: pace, channel: channel),
-                    canWait: !pace, name: settings.source.name ?? "stdin")
+                        descriptor: descriptor, name: source, raw: raw, isPaced: pace, channel: channel),
+                    canWait: !pace, patience: pace ? 0 : Self.pipePatience, name: settings.source.name ?? (source == "-" ? "stdin" : source))
             } catch { throw Failure(error) }
         }
         if let source {
             return Chosen(
                 source: SoundFileSource(path: source, isPaced: pace, channel: channel), canWait: !pace,
-                name: settings.source.name ?? source)
+                patience: pace ? 0 : nil, name: settings.source.name ?? source)
         }
         let request = CaptureRequest(
             device: settings.device, rate: settings.source.rate, channel: channel,

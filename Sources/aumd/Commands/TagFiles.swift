@@ -62,7 +62,8 @@ struct TagFiles: ParsableCommand {
         let settings = try SettingsOptions.file(config)
         let model = try modelOptions.load(settings: settings.model)
         let output = TagOutput(format: format ?? (isatty(STDOUT_FILENO) == 1 ? .text : .ndjson), isStream: mode == .stream)
-        let showsProgress = files.count > 1 && isatty(STDERR_FILENO) == 1
+        // Where the output is on the same terminal, it is the progress.
+        let showsProgress = files.count > 1 && isatty(STDERR_FILENO) == 1 && isatty(STDOUT_FILENO) == 0
         var firstFailure: Failure?
         for (index, file) in files.enumerated() {
             if showsProgress { writeError("\r\u{1B}[K\(index + 1)/\(files.count) \(file)") }
@@ -76,67 +77,95 @@ struct TagFiles: ParsableCommand {
                 report(error.description)
                 firstFailure = firstFailure ?? error
             }
-            if output.isReaderGone { break }
+            if output.hasEnded { break }
         }
         if showsProgress { writeError("\r\u{1B}[K") }
         if let firstFailure { throw firstFailure.exit.exitCode }
+        if output.hasFailed { throw SystemExit.ioError.exitCode }
     }
 
     private func tagOffline(_ file: String, _ model: Model, _ output: TagOutput) throws(Failure) {
-        let (samples, rate) = try read(file)
+        let (logMel, duration, ending) = try logMel(file, model)
         let c = model.configuration
         let scores: [Float]
-        do {
-            let logMel = try columns(samples, rate, model)
-            scores = try ClipEncoder(model: model).scores(logMel: logMel.span)
-        } catch let error as ModelError { throw Failure(error)
-        } catch let error as FrontendError { throw Failure(.dataError, "\(file): \(error)")
-        } catch { throw Failure(.software, "\(file): \(error)") }
+        do throws(ModelError) { scores = try ClipEncoder(model: model).scores(logMel: logMel.span) } catch { throw Failure(error) }
         let order = scores.indices.sorted { (scores[$0], $1) > (scores[$1], $0) }
         let told: ArraySlice<Int> = if case .count(let count) = top { order.prefix(count) } else { order[...] }
         output.write(
             ClipRecord(
-                file: file, duration: Double(samples.count) / Double(rate),
+                file: file, duration: duration,
                 tags: told.map { Tag(label: c.labels[$0].name, mid: c.labels[$0].mid, score: scores[$0]) }))
+        if let ending { throw Failure(ending) }
     }
 
-    /// Log-mel as the model's kind wants a clip: whole frames for a clip-bound model, else the columns of a stream.
-    private func columns(_ samples: [Float], _ rate: Int, _ model: Model) throws(FrontendError) -> [Float] {
-        let c = model.configuration
-        if c.clipColumns != nil {
-            return try Frontend.logMel(samples, rate: rate, parameters: model.filterBank)
-        }
-        let frontend = try Frontend(inputRate: rate, parameters: model.filterBank, columnFrames: c.patchFrames)
-        var logMel: [Float] = []
-        logMel.reserveCapacity(samples.count / max(1, rate * c.columnSamples / c.frontend.sampleRate) * c.columnSize)
-        samples.withUnsafeBufferPointer { frontend.process($0) { logMel += $0 } }
-        frontend.finish { logMel += $0 }
-        return logMel
-    }
-
-    /// The whole file, mono.
-    private func read(_ file: String) throws(Failure) -> (samples: [Float], rate: Int) {
-        let source = SoundFileSource(path: file)
+    /// Log-mel as the model's kind wants a clip, whole frames for a clip-bound model, else the columns of a stream, and the
+    /// file's length in seconds; and why it ended, where that was before its end.
+    private func logMel(
+        _ file: String, _ model: Model
+    ) throws(Failure) -> (logMel: [Float], duration: Double, ending: CaptureError?) {
+        let c = model.configuration, source = SoundFileSource(path: file)
         let buffer = UnsafeMutableBufferPointer<Float>.allocate(capacity: 65536)
         defer { buffer.deallocate() }
-        var samples: [Float] = []
-        do throws(CaptureError) {
+        var samples: [Float] = [], logMel: [Float] = [], count = 0, ending: CaptureError?
+        do {
             try source.start()
-            while true {
-                switch try source.read(into: buffer, timeoutMilliseconds: 1000) {
-                case .samples(let count): samples += buffer[..<count]
-                case .end: return (samples, source.rate)
-                case .gap, .state, .timeout: break
+            let frontend = try Frontend(inputRate: source.rate, parameters: model.filterBank, columnFrames: c.patchFrames)
+            // A clip-bound model hears a file's beginning; a second more is enough for the resampler.
+            let wanted = c.clipColumns.map { ($0 * c.columnSamples / c.frontend.sampleRate + 1) * source.rate }
+            ending = try read(source, into: buffer) { block throws(Failure) in
+                count += block.count
+                if count > Self.longest * source.rate { throw Failure(.dataError, Self.tooLong(file)) }
+                if let wanted {
+                    samples += block.prefix(max(0, wanted - samples.count))
+                } else {
+                    frontend.process(block) { logMel += $0 }
                 }
             }
-        } catch CaptureError.file(let path, .truncated(let announced, let delivered)) where !samples.isEmpty {
-            report(CaptureError.file(path, .truncated(announced: announced, delivered: delivered)).description)
-            return (samples, source.rate)
-        } catch { throw Failure(error) }
+            if wanted == nil {
+                frontend.finish { logMel += $0 }
+            } else {
+                logMel = try Frontend.logMel(samples, rate: source.rate, parameters: model.filterBank)
+            }
+        } catch let error as Failure { throw error
+        } catch let error as CaptureError { throw Failure(error)
+        } catch { throw Failure(.dataError, "\(file): \(error)") }
+        reportBroken(source)
+        return (logMel, Double(count) / Double(source.rate), ending)
+    }
+
+    /// Seconds of a file that are tagged as one clip: memory grows with them.
+    private static let longest = 3600
+
+    private static func tooLong(_ file: String) -> String {
+        "sound file '\(file)' is longer than \(longest / 60) minutes, too long for one clip; use --mode stream"
+    }
+
+    /// Every sample of a file, up to its end or to where it ends early: returns why.
+    private func read(
+        _ source: SoundFileSource, into buffer: UnsafeMutableBufferPointer<Float>,
+        _ onBlock: (UnsafeBufferPointer<Float>) throws(Failure) -> Void
+    ) throws -> CaptureError? {
+        while true {
+            let reading: Reading
+            do throws(CaptureError) { reading = try source.read(into: buffer, timeoutMilliseconds: 1000) } catch {
+                guard error.isOfEnd else { throw error }
+                return error
+            }
+            switch reading {
+            case .samples(let count): try onBlock(UnsafeBufferPointer(rebasing: buffer[..<count]))
+            case .end: return nil
+            case .gap, .state, .timeout: break
+            }
+        }
+    }
+
+    private func reportBroken(_ source: SoundFileSource) {
+        let count = source.statistics.nonFiniteSamples
+        if count > 0 { report("sound file '\(source.path)' holds \(count) values that are no numbers or beyond all sound; they count as 0") }
     }
 
     private func tagStream(_ file: String, _ model: Model, _ settings: Settings, _ output: TagOutput) throws(Failure) {
-        let records = RecordQueue(kinds: .event, waits: true)
+        let records = RecordQueue(kinds: .event, patience: nil)
         let thread: SinkThread
         do throws(SinkError) {
             thread = try SinkThread(output.sink(file: file), queue: records)
@@ -149,10 +178,12 @@ struct TagFiles: ParsableCommand {
         options.analysis.lookahead = settings.stream.lookahead
         options.analysis.waits = true
         options.streamTime = true
+        let source = SoundFileSource(path: file)
         let pipeline = try Pipeline(
-            source: SoundFileSource(path: file), model: model, tagging: model.tagging(rules: model.rules(settings)),
+            source: source, model: model, tagging: model.tagging(rules: model.rules(settings)),
             options: options,
             records: RecordStream([records]))
         try pipeline.run()
+        reportBroken(source)
     }
 }

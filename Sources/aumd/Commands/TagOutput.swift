@@ -6,10 +6,13 @@ import Synchronization
 final class TagOutput: Sendable {
     private let format: TagFiles.Format
     private let sequence = Atomic<UInt64>(0)
-    private let readerGone = Atomic(false)
+    private let ended = Atomic(false)
+    private let failed = Atomic(false)
 
-    /// The reader has closed the pipe: nobody wants more.
-    var isReaderGone: Bool { readerGone.load(ordering: .relaxed) }
+    /// Nothing more can be written: the reader has closed the pipe, or the disk is full.
+    var hasEnded: Bool { ended.load(ordering: .relaxed) }
+    /// It ended for an error, which was said.
+    var hasFailed: Bool { failed.load(ordering: .relaxed) }
 
     init(format: TagFiles.Format, isStream: Bool) {
         self.format = format
@@ -57,16 +60,15 @@ final class TagOutput: Sendable {
     private func write(_ text: String) { write(Array(text.utf8)) }
 
     private func write(_ bytes: [UInt8]) {
-        var rest = bytes[...]
-        while !rest.isEmpty, !isReaderGone {
-            let count = rest.withUnsafeBytes { Glibc.write(STDOUT_FILENO, $0.baseAddress, $0.count) }
-            if count > 0 {
-                rest = rest.dropFirst(count)
-            } else if errno != EINTR {
-                if errno != EPIPE { report("The standard output cannot be written: \(String(cString: strerror(errno))).") }
-                readerGone.store(true, ordering: .relaxed)
-            }
+        if hasEnded { return }
+        switch writeWhole(bytes, to: STDOUT_FILENO) {
+        case .done: return
+        case .readerGone: break
+        case .failed(let code, _):
+            report("The standard output cannot be written: \(String(cString: strerror(code))).")
+            failed.store(true, ordering: .relaxed)
         }
+        ended.store(true, ordering: .relaxed)
     }
 
     private static func percent(_ score: Float) -> String {
@@ -87,6 +89,6 @@ private struct EventLines: RecordSink, Sendable {
 
     mutating func write(_ record: NumberedRecord, dropped: UInt64) -> Bool {
         if case .event(let event) = record.record { output.write(event, file: file, sequence: record.sequence) }
-        return !output.isReaderGone
+        return !output.hasEnded
     }
 }

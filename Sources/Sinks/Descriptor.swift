@@ -1,0 +1,39 @@
+import Glibc
+
+/// How writing ended.
+package enum WriteOutcome: Equatable, Sendable {
+    case done
+    /// The reader has closed its end, or the terminal was closed.
+    case readerGone
+    /// How many bytes went out before the error.
+    case failed(errno: Int32, count: Int)
+}
+
+/// Writes every byte to a descriptor, waiting where it takes none for now: somebody may have made it non-blocking.
+/// The program has to ignore SIGPIPE, so that a reader's end is an error here and not a signal.
+package func writeWhole(_ bytes: [UInt8], to descriptor: Int32) -> WriteOutcome {
+    var count = 0
+    while count < bytes.count {
+        let result = bytes.withUnsafeBytes { write(descriptor, $0.baseAddress! + count, $0.count - count) }
+        if result >= 0 {
+            count += result
+            continue
+        }
+        switch errno {
+        case EINTR: continue
+        case EAGAIN:
+            var entry = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+            _ = poll(&entry, 1, 1000)
+        case EPIPE, ECONNRESET: return .readerGone
+        // What a terminal says once it was closed (tty_ioctl(4)).
+        case EIO where isCharacterDevice(descriptor): return .readerGone
+        case let code: return .failed(errno: code, count: count)
+        }
+    }
+    return .done
+}
+
+private func isCharacterDevice(_ descriptor: Int32) -> Bool {
+    var information = stat()
+    return fstat(descriptor, &information) == 0 && information.st_mode & S_IFMT == S_IFCHR
+}
