@@ -157,15 +157,22 @@ extension Configuration {
         } catch let error as Document.Invalid {
             throw .configuration(path: origin, key: error.key, reason: error.reason)
         } catch let error as DecodingError {
-            throw .configuration(path: origin, decoding: error)
+            // The decoder names no key where a number does not fit, and calls all of it corrupted.
+            let isJSON = (try? JSONDecoder().decode(Anything.self, from: json)) != nil
+            throw .configuration(path: origin, isJSON: isJSON, decoding: error)
         } catch {
             throw .configuration(path: origin, key: "config", reason: "\(error)")
         }
     }
 }
 
+/// Decoded from any JSON.
+private struct Anything: Decodable {
+    init(from decoder: any Decoder) {}
+}
+
 extension ModelError {
-    fileprivate static func configuration(path: String, decoding error: DecodingError) -> ModelError {
+    fileprivate static func configuration(path: String, isJSON: Bool, decoding error: DecodingError) -> ModelError {
         func key(_ context: DecodingError.Context) -> String {
             context.codingPath.isEmpty ? "config" : context.codingPath.map(\.stringValue).joined(separator: ".")
         }
@@ -178,7 +185,10 @@ extension ModelError {
         case .valueNotFound(_, let context):
             return .configuration(path: path, key: key(context), reason: "this value is null")
         case .dataCorrupted(let context):
-            let reason = context.codingPath.isEmpty ? "the file is not JSON" : "this value is not one of those allowed"
+            let reason =
+                !isJSON ? "the file is not JSON"
+                : context.codingPath.isEmpty ? "a number is of the wrong kind, or too large, for its key"
+                : "this value is not one of those allowed"
             return .configuration(path: path, key: key(context), reason: reason)
         @unknown default:
             return .configuration(path: path, key: "config", reason: "the file cannot be decoded")

@@ -59,9 +59,10 @@ extension Configuration {
             try range("streaming.lookahead", streaming.lookahead, 0...1024)
             try range("frontend.n_mels", frontend.melCount, 1...1024)
             try range("frontend.sample_rate", frontend.sampleRate, 1000...384_000)
-            try range("frontend.hop_length", frontend.hopLength, 1...65536)
             try range("frontend.n_fft", frontend.fftSize, 2...65536)
             try range("frontend.frame_length", frontend.frameLength, 2...frontend.fftSize)
+            // Frames that leave samples out between them are no STFT.
+            try range("frontend.hop_length", frontend.hopLength, 1...frontend.frameLength)
             try range("patch_mel", patch_mel, 1...frontend.melCount)
             try check("patch_mel", frontend.melCount % patch_mel == 0, "\(frontend.melCount) mel bins do not divide into patches of \(patch_mel)")
             try check("norm_eps", norm_eps > 0 && norm_eps < 1, "\(norm_eps) is not between 0 and 1")

@@ -70,7 +70,8 @@ public struct SpectralFlux: Sendable {
         weigh(
             sound: middle..<min(count, middle + frames(Self.sound)),
             background: max(oldest, middle - frames(Self.background))..<middle)
-        let candidates = max(oldest + Self.lag, middle - frames(Self.before))..<min(count, middle + frames(Self.after) + 1)
+        let first = max(oldest + Self.lag, middle - frames(Self.before))
+        let candidates = first..<max(first, min(count, middle + frames(Self.after) + 1))
         guard !candidates.isEmpty else { return crossing }
         var best = middle, steepest: Float = 0, height: Float = 0, sum: Float = 0
         for frame in candidates {

@@ -68,7 +68,8 @@ public enum SettingsError: Error, Sendable, Equatable, CustomStringConvertible {
 public struct InvalidSettings: Error, Sendable, Equatable, CustomStringConvertible {
     public let errors: [SettingsError]
 
-    init(_ errors: [SettingsError]) {
+    /// - Parameter errors: at least one.
+    public init(_ errors: [SettingsError]) {
         self.errors = errors.sorted { $0.position < $1.position }
     }
 

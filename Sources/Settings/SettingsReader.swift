@@ -19,6 +19,10 @@ struct SettingsReader {
         let value: Node
     }
 
+    /// Mappings that were merged in so far. Nested ones multiply.
+    private var merges = 0
+    private static let mergeLimit = 1000
+
     init(document: Document) { self.document = document }
 
     mutating func readAll() {
@@ -60,6 +64,7 @@ struct SettingsReader {
     private mutating func readRule(_ entry: Entry) -> Settings.Rule {
         var rule = Settings.Rule()
         rule.origin = document.origin(entry.key)
+        var off = rule.origin
         for entry in entries(of: entry.value, at: entry.path) ?? [] {
             guard let key = Key<Settings.Rule>.all.first(where: { $0.path == entry.name }) else {
                 let nearest = nearest(to: entry.name, among: Key<Settings.Rule>.all.map(\.path))
@@ -67,11 +72,11 @@ struct SettingsReader {
                 continue
             }
             read(entry, key, into: &rule)
+            if entry.name == "off" { off = document.origin(entry.value) }
         }
-        if let on = rule.on, let off = rule.off, off > on {
+        if let high = rule.on, let low = rule.off, low > high {
             errors.append(
-                .impossibleValue(
-                    rule.origin, key: "\(entry.path).off", value: "\(off)", allowed: "at most the \"on\" of \(on)"))
+                .impossibleValue(off, key: "\(entry.path).off", value: "\(low)", allowed: "at most the \"on\" of \(high)"))
         }
         return rule
     }
@@ -136,7 +141,15 @@ struct SettingsReader {
             }
             if name == "<<", key.scalar?.style == .plain {
                 for node in value.sequence.map(Array.init) ?? [value] {
+                    merges += 1
+                    if merges > Self.mergeLimit { break }
                     merged += self.entries(of: node, at: path) ?? []
+                }
+                if merges == Self.mergeLimit + 1 {
+                    errors.append(
+                        .impossibleValue(
+                            document.origin(key), key: "<<", value: "used so often",
+                            allowed: "at most \(Self.mergeLimit) merges, nested ones counted each time"))
                 }
                 continue
             }

@@ -17,6 +17,7 @@ public struct TerminalSink: RecordSink {
     private var isShown = false
     private var isGone = false
     private var lastPaint: Int64 = .min / 2
+    private let notice: TerminalNotice
 
     /// A view that shows nothing yet.
     ///
@@ -25,10 +26,12 @@ public struct TerminalSink: RecordSink {
     ///   - color: See `prefersColor`.
     ///   - unicode: See `showsUnicode`.
     ///   - size: Fixed width and height, for something that is not a terminal.
+    ///   - notice: What other outputs have to say, which lines of their own would tear the picture for.
     public init(
         descriptor: Int32 = STDOUT_FILENO, color: Bool = prefersColor(), unicode: Bool = showsUnicode(),
-        size: (width: Int, height: Int)? = nil
+        size: (width: Int, height: Int)? = nil, notice: TerminalNotice = TerminalNotice()
     ) {
+        self.notice = notice
         self.descriptor = descriptor
         self.color = color
         self.unicode = unicode
@@ -38,8 +41,13 @@ public struct TerminalSink: RecordSink {
     /// False where NO_COLOR is set and not empty (no-color.org) or TERM says that there is none.
     public static func prefersColor() -> Bool {
         if let value = getenv("NO_COLOR"), value.pointee != 0 { return false }
+        return movesCursor()
+    }
+
+    /// Whether TERM names a terminal on which a picture can be repainted in place.
+    public static func movesCursor() -> Bool {
         guard let terminal = getenv("TERM") else { return false }
-        return String(cString: terminal) != "dumb"
+        return !["", "dumb"].contains(String(cString: terminal))
     }
 
     /// Whether the locale's characters are UTF-8, from the first of LC_ALL, LC_CTYPE and LANG that is set.
@@ -72,13 +80,15 @@ public struct TerminalSink: RecordSink {
     public mutating func finish() {
         paint()
         guard isShown, !isGone else { return }
-        put("\r\n\u{1B}[?7h\u{1B}[?25h")
+        put("\(Suspension.givingBack)")
         isShown = false
     }
 
     private mutating func paint() {
         guard !isGone else { return }
         let size = fixedSize ?? Self.size(descriptor)
+        state.notice = notice.text
+        if Suspension.hasResumed() { (isShown, painted) = (false, []) }
         let view = TerminalView(
             width: size.width, height: size.height, color: color, unicode: unicode, utcOffset: Self.utcOffset())
         let rows = view.frame(state)
@@ -93,6 +103,7 @@ public struct TerminalSink: RecordSink {
         if rows.count < painted.count { text += "\u{1B}[J" }
         painted = rows
         isShown = true
+        Suspension.watch(descriptor)
         put(text)
     }
 

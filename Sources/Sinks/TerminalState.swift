@@ -30,6 +30,8 @@ public struct TerminalState: Sendable {
     private(set) var device: String?
     private(set) var state = StatusRecord.State.starting
     private(set) var message: String?
+    /// What another output has to say to people.
+    public var notice: String?
     private(set) var time: RecordTime?
     private(set) var levelDBFS: Float?
     /// Highest level of the last seconds, falling 12 dB a second.

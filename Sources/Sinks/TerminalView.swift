@@ -57,7 +57,12 @@ public struct TerminalView: Sendable {
     /// The rows, each at most `width` cells wide.
     public func frame(_ state: TerminalState) -> [String] {
         var rows: [[Run]] = [header(state), meter(state)]
-        let room = max(0, min(height - 1, 40) - rows.count - 3)
+        let room = min(height - 1, 40) - rows.count - 3
+        guard room >= 2 else {
+            // What is heard now goes before the past, the counts and the air between.
+            rows += state.levels.prefix(max(0, room + 3)).indices.map { label(state, $0) }
+            return rows.prefix(max(1, height - 1)).map(render)
+        }
         let labelCount = min(8, room / 2)
         let eventCount = room - labelCount
         if labelCount > 0 {
@@ -164,7 +169,7 @@ public struct TerminalView: Sendable {
     }
 
     private func footer(_ state: TerminalState) -> [Run] {
-        if let message = state.message { return [Run(text: message, style: .maybe)] }
+        if let message = state.notice ?? state.message { return [Run(text: message, style: .maybe)] }
         let dot = " \(glyph("·", "-")) "
         let counts = [("xruns", state.xruns), ("lost", state.lostSamples), ("late windows", state.lateWindows)]
         let legend = width >= 76 ? dot + "\(mark(.confirmed)) confirmed  \(mark(.provisional)) provisional" : ""

@@ -29,20 +29,24 @@ final class Outputs: Sendable {
         onReaderGone: @escaping @Sendable () -> Void
     ) throws(Failure) {
         let kinds: RecordKinds = settings.scores > 0 ? .all : .events
-        let onNotice: @Sendable (SinkNotice) -> Void = { logger.warning("\($0)") }
+        let isTerminal = isatty(STDOUT_FILENO) == 1
+        let showsView = format == nil && isTerminal && TerminalSink.movesCursor()
+        let foot = TerminalNotice()
+        let sharesTerminal = showsView && isatty(STDERR_FILENO) == 1
+        let onNotice: @Sendable (SinkNotice) -> Void = { notice in
+            if sharesTerminal { foot.text = "\(notice)" } else { logger.warning("\(notice)") }
+        }
         var threads: [SinkThread] = []
         var socket: SocketSink?
-        var showsView = false
         do throws(SinkError) {
-            if format == nil && isatty(STDOUT_FILENO) == 1 {
-                showsView = true
+            if showsView {
                 threads.append(
                     try SinkThread(
-                        TerminalSink(), queue: RecordQueue(kinds: .all), interval: TerminalSink.interval,
+                        TerminalSink(notice: foot), queue: RecordQueue(kinds: .all), interval: TerminalSink.interval,
                         onReaderGone: onReaderGone))
             } else if settings.writesStandardOutput {
                 let queue = RecordQueue(kinds: kinds, patience: patience)
-                if format == .text {
+                if (format ?? (isTerminal ? .text : .ndjson)) == .text {
                     threads.append(try SinkThread(TextSink(onNotice: onNotice), queue: queue, onReaderGone: onReaderGone))
                 } else {
                     threads.append(

@@ -7,7 +7,12 @@ struct ServiceLog: LogHandler {
     var metadata = Logger.Metadata()
     var logLevel: Logger.Level = .notice
     /// Whether the journal reads the standard error.
-    static let isJournal = getenv("JOURNAL_STREAM") != nil
+    static let isJournal: Bool = {
+        // Programs below a unit inherit the variable; it names the descriptor that it holds for (systemd.exec(5)).
+        guard let variable = getenv("JOURNAL_STREAM") else { return false }
+        var status = stat()
+        return fstat(STDERR_FILENO, &status) == 0 && String(cString: variable) == "\(status.st_dev):\(status.st_ino)"
+    }()
 
     subscript(metadataKey key: String) -> Logger.Metadata.Value? {
         get { metadata[key] }

@@ -164,7 +164,13 @@ struct BadModelTests {
             defer { remove(path) }
             #expect(refusal(path).contains("config.json: \(key)"), "\(key)")
         }
+        func frontend(_ key: String, _ value: Int) -> (String, Any) {
+            var frontend = config["frontend"] as! [String: any Sendable]
+            frontend[key] = value
+            return ("frontend", frontend)
+        }
         let impossible: [(String, Any)] = [
+            frontend("hop_length", 401), frontend("frame_length", 513), frontend("n_fft", 0), ("n_layer", 0.5), ("norm_eps", 1e300),
             ("d_model", 0), ("d_model", 1 << 40), ("n_layer", -1), ("d_state", 0), ("d_conv", 0), ("expand", 0), ("dt_rank", 0),
             ("num_classes", 0), ("num_classes", 3), ("norm_eps", 0), ("patch_mel", 7), ("patch_frames", 0), ("variant", "x"),
             ("token_order", "x"), ("pooling", "cls-middle"), ("position", "absolute"), ("clip_frames", 17), ("model_type", "gpt"),

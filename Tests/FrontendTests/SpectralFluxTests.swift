@@ -61,6 +61,18 @@ import Frontend
         #expect(abs(Double(flux.onset(near: Int64(1.7 * 16_000))) / 16_000 - 1.5) <= 0.02)
     }
 
+    @Test("nowhere yet, where there are hardly any frames")
+    func beginnings() throws {
+        let logMel = try scene(onset: 0, offset: 9, seconds: 1)
+        for frames in 1...6 {
+            var flux = SpectralFlux(seconds: 10)
+            logMel.prefix(frames * 128).withUnsafeBufferPointer { flux.append($0, start: 0) }
+            for crossing in stride(from: Int64(0), to: Int64(frames * 160), by: 40) {
+                #expect((0..<Int64(frames * 160)).contains(flux.onset(near: crossing)))
+            }
+        }
+    }
+
     @Test("where nothing rises, a crossing stays where it is")
     func steady() throws {
         var flux = SpectralFlux(seconds: 10)

@@ -50,7 +50,7 @@ struct ErrorTests {
         ("events: {groups: {A: [Siren], B: [Siren]}}",
          #"f:1:35: events.groups.B cannot be joined by "Siren"; give each label to one group (it is in "A")."#),
         ("events: {default: {on: 0.3, off: 0.5}}",
-         #"f:1:10: events.default.off cannot be 0.5; give at most the "on" of 0.3."#),
+         #"f:1:34: events.default.off cannot be 0.5; give at most the "on" of 0.3."#),
         ("model: a\nsource: {rate: 8000}\nmodel: b", "f:3:1: model is already in line 1; keep one of them."),
         ("source: {'rate': 8000, \"rate\": 9000}", "f:1:24: source.rate is already in line 1; keep one of them."),
         ("? [a]\n: 1", "f:1:3: a key is a list; give a text."),
@@ -58,6 +58,41 @@ struct ErrorTests {
     func sentences(text: String, sentence: String) {
         let error = #expect(throws: InvalidSettings.self) { try Settings(yaml: text, path: "f") }
         #expect("\(error!)" == sentence)
+    }
+
+    @Test("merges that multiply, before they take all time")
+    func merges() {
+        var text = "events:\n  labels:\n    x0: &x0 {on: 0.5}\n"
+        for level in 1...12 {
+            let copies = (0..<9).map { _ in "*x\(level - 1)" }.joined(separator: ", ")
+            text += "    x\(level): &x\(level) {<<: [\(copies)]}\n"
+        }
+        let error = #expect(throws: InvalidSettings.self) { try Settings(yaml: text) }
+        #expect(error?.errors.count == 1 && "\(error!)".contains("at most 1000 merges"))
+    }
+
+    @Test("a pipe is read as its writer writes it")
+    func pipe() throws {
+        let path = "/tmp/aumd-settings-pipe-\(getpid())"
+        defer { unlink(path) }
+        #expect(mkfifo(path, 0o600) == 0)
+        let writer = popen("(sleep 0.3; printf 'source: {rate: '; sleep 0.3; printf '8000}') > \(path)", "r")
+        #expect(try Settings(file: path).source.rate == 8000)
+        pclose(writer)
+    }
+
+    @Test("a text that is not UTF-8, at the first byte that is not")
+    func encoding() {
+        let path = "/tmp/aumd-settings-\(getpid())"
+        defer { unlink(path) }
+        let bytes: [UInt8] = Array("source:\n  name: k".utf8) + [0xFC] + Array("che\n".utf8)
+        let file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
+        _ = write(file, bytes, bytes.count)
+        close(file)
+        #expect(throws: InvalidSettings.self) { try Settings(file: path) }
+        #expect(Settings.reading(file: path).errors.map(\.description) == [
+            "\(path):2:10: this is not YAML (it is not UTF-8 text from here on); correct the line, or the one above it."
+        ])
     }
 
     @Test("numbers that are none, for every key that takes one", arguments: ["on", "off", "provisional_on", "minimum_duration", "minimum_gap", "cooldown"])

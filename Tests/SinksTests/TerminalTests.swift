@@ -185,6 +185,19 @@ private func pseudoTerminal() -> [Int32] {
         }
     }
 
+    @Test("On a low terminal what is heard goes before counts and past", arguments: 4...24)
+    func low(height: Int) {
+        let rows = TerminalView(width: 40, height: height, color: false).frame(Self.scene())
+        #expect(rows.contains { $0.contains("Speech") }, "\(rows)")
+    }
+
+    @Test("What another output has to say stands in the footer")
+    func notice() {
+        var state = Self.scene()
+        state.notice = "Records cannot be written to x."
+        #expect(TerminalView(width: 80, height: 24, color: false).frame(state).last == "Records cannot be written to x.")
+    }
+
     /// Names as no ontology has them: very long, of wide characters, with control characters.
     private static func awkward() -> TerminalState {
         var state = TerminalState()

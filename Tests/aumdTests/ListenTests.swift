@@ -125,6 +125,45 @@ struct ListenTests {
         }
     }
 
+    @Test("The live view gives the terminal back while it is stopped, and a terminal that cannot repaint gets sentences")
+    func terminals() throws {
+        let result = try Program.shell(
+            """
+            python3 - <<'END'
+            import os, pty, select, signal, time
+            def start(kind):
+                process, terminal = pty.fork()
+                if process == 0:
+                    os.environ["TERM"] = kind
+                    os.execv(os.environ["AUMD"], ["aumd", "listen", "--source", "\(file)", "--pace", "--config", "\(config)"])
+                return process, terminal
+            def until(terminal, end, seconds=5):
+                text = b""
+                while end not in text and select.select([terminal], [], [], seconds)[0]:
+                    text += os.read(terminal, 65536)
+                return text
+            process, terminal = start("xterm")
+            print("hidden", b"level" in until(terminal, b"level"))
+            os.kill(process, signal.SIGTSTP)
+            _, status = os.waitpid(process, os.WUNTRACED)
+            print("stopped", os.WIFSTOPPED(status), "shown", until(terminal, b"\\x1b[?25h").endswith(b"\\x1b[?7h\\x1b[?25h"))
+            os.kill(process, signal.SIGCONT)
+            print("hidden again", b"\\x1b[?25l" in until(terminal, b"\\x1b[?25l"))
+            os.kill(process, signal.SIGINT)
+            until(terminal, b"\\x1b[?25h")
+            print("status", os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]))
+            process, terminal = start("dumb")
+            text = until(terminal, b"\\n")
+            print("plain", b"\\x1b" not in text and len(text) > 10)
+            os.kill(process, signal.SIGINT)
+            os.waitpid(process, 0)
+            END
+            """)
+        #expect(
+            result.output == "hidden True\nstopped True shown True\nhidden again True\nstatus 0\nplain True\n",
+            "\(result.output) \(result.errors)")
+    }
+
     @Test("It ends with the terminal it was started on", arguments: ["ndjson", "text"])
     func closedTerminal(format: String) throws {
         let result = try Program.shell(
@@ -157,6 +196,7 @@ struct ListenTests {
             (["listen", "--source", file, "--socket", "/nonexistent/x"], 73, "/nonexistent/x"),
             (["listen", "--source", file, "--rate", "fast"], 64, "--rate"),
             (["check", folder.path + "/bad.yaml"], 78, "bad.yaml:1:1"),
+            (["tag", "-"], 64, "--source -"),
             (["model", folder.path], 66, "config.json"),
         ]
         for (arguments, code, word) in cases {
@@ -166,6 +206,11 @@ struct ListenTests {
             #expect(result.errors.contains(word), "\(result.errors)")
         }
         #expect(try Program.run("listen", "--no-such-option").status == 64)
+        #expect(try Program.shell("\"$AUMD\" tag $(printf 'k\\374che.wav')").status == 64)
+        #expect(try Program.shell("\"$AUMD\" listen --source - <&- --format ndjson").status == 65)
+        try folder.write("events: {labels: {Barc: {on: 0.5}}}\nsorce: {}\n", to: "two.yaml")
+        let two = try Program.run("check", folder.path + "/two.yaml")
+        #expect(two.status == 78 && two.errors.contains("Bark") && two.errors.contains("source"), "\(two.errors)")
     }
 
     @Test("READY comes after the first analysed audio, the watchdog is fed, SIGTERM ends it in good order")

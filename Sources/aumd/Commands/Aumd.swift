@@ -16,10 +16,13 @@ struct Aumd: AsyncParsableCommand {
         version: Version.text,
         subcommands: [Listen.self, TagFiles.self, Devices.self, ShowModel.self, Check.self, Bench.self])
 
-    /// Sets what every subcommand relies on: a closed pipe is an error of write(2), not a signal.
+    /// Sets what every subcommand relies on: a closed pipe is an error of write(2) and not a signal, and no file of ours takes
+    /// the place of a standard stream that the caller has closed.
     static func main() async {
         signal(SIGPIPE, SIG_IGN)
+        for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) < 0 { _ = open("/dev/null", O_RDWR) }
         do {
+            try checkArguments()
             var command = try parseAsRoot()
             if var command = command as? any AsyncParsableCommand {
                 try await command.run()
@@ -31,6 +34,16 @@ struct Aumd: AsyncParsableCommand {
             Glibc.exit(failure.exit.rawValue)
         } catch {
             exit(withError: error)
+        }
+    }
+}
+
+extension Aumd {
+    /// Swift's strings are Unicode: what is not would name another file.
+    private static func checkArguments() throws(Failure) {
+        for case let argument? in UnsafeBufferPointer(start: CommandLine.unsafeArgv, count: Int(CommandLine.argc)).dropFirst() {
+            guard String(validatingCString: argument) == nil else { continue }
+            throw Failure(.usage, "'\(String(cString: argument))' is not UTF-8 text; rename the file, or reach it by a link.")
         }
     }
 }

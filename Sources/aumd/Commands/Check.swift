@@ -14,8 +14,15 @@ struct Check: ParsableCommand {
     var file = SettingsOptions.systemFile
 
     func run() throws {
-        let settings = try Settings(checking: file)
-        let model = try modelOptions.load(settings: settings.model)
+        var (settings, errors) = Settings.reading(file: file)
+        let model: Model
+        do throws(Failure) { model = try modelOptions.load(settings: settings.model) } catch {
+            // What is wrong in the file may be why.
+            if !errors.isEmpty { report(InvalidSettings(errors).description) }
+            throw error
+        }
+        do throws(InvalidSettings) { _ = try settings.rules(labels: model.modelLabels) } catch { errors += error.errors }
+        guard errors.isEmpty else { throw Failure(InvalidSettings(errors)) }
         _ = try model.tagging(rules: model.rules(settings))
         print("\(file) is correct.")
     }
@@ -34,15 +41,17 @@ extension Model {
     /// AudioSet's "Silence": scored like any label, but nothing to be told unless somebody asks.
     static let silence = "/m/028v0c"
 
+    /// Its labels as the settings look at them.
+    fileprivate var modelLabels: [Settings.ModelLabel] {
+        configuration.labels.map { ($0.name, $0.thresholds?.on, $0.thresholds?.off, $0.thresholds?.provisionalOn) }
+    }
+
     /// The user's rules over the model's own thresholds. ``silence`` is mute where the user does not say otherwise.
     ///
     /// - Throws: ``Failure`` for labels the model does not have.
     func rules(_ settings: Settings) throws(Failure) -> [LabelRule] {
         do throws(InvalidSettings) {
-            var rules = try settings.rules(
-                labels: configuration.labels.map {
-                    ($0.name, $0.thresholds?.on, $0.thresholds?.off, $0.thresholds?.provisionalOn)
-                })
+            var rules = try settings.rules(labels: modelLabels)
             for (index, label) in configuration.labels.enumerated() where label.mid == Self.silence {
                 rules[index].mute = settings.events.labels[label.name]?.mute ?? true
             }

@@ -27,7 +27,7 @@ struct ModelOptions: ParsableArguments {
         _ directory: String?, settings: String? = nil, storage: WeightStorage = .float32
     ) throws(Failure) -> Model {
         let environment = getenv("AUMD_MODEL").map { String(cString: $0) }
-        guard let path = directory ?? environment ?? settings ?? Resources.path("model") else {
+        guard let path = directory ?? (environment == "" ? nil : environment) ?? settings ?? Resources.path("model") else {
             throw Failure(.noInput, "The bundled model is not beside this program; install it again or name one with --model.")
         }
         do throws(ModelError) { return try Model(directory: path, storage: storage) } catch { throw Failure(error) }

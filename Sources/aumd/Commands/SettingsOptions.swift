@@ -50,10 +50,7 @@ struct SettingsOptions: ParsableArguments {
                 throw Failure(.usage, error.description)
             }
         }
-        let base = try Self.file(config)
-        do throws(InvalidSettings) {
-            said = said.merging(over: try Settings(environment: Environment.all)).merging(over: base)
-        } catch { throw Failure(error) }
+        said = said.merging(over: try Self.withoutOptions(config))
         do throws(SettingsError) { try said.checkCombination() } catch {
             throw Failure(.configuration, error.description)
         }
@@ -62,10 +59,14 @@ struct SettingsOptions: ParsableArguments {
 }
 
 extension SettingsOptions {
-    /// What the configuration file says: the one named, else the system's, else nothing.
-    static func file(_ config: String?) throws(Failure) -> Settings {
-        let file = config ?? (access(systemFile, R_OK) == 0 ? systemFile : nil)
-        return if let file { try Settings(checking: file) } else { Settings() }
+    /// What the environment says over the configuration file: the one named, else the system's, else nothing.
+    static func withoutOptions(_ config: String?) throws(Failure) -> Settings {
+        // One that is there and may not be read is an error, or somebody would listen with other rules than it holds.
+        let file = config ?? (access(systemFile, F_OK) == 0 ? systemFile : nil)
+        let base = if let file { try Settings(checking: file) } else { Settings() }
+        do throws(InvalidSettings) { return try Settings(environment: Environment.all).merging(over: base) } catch {
+            throw Failure(error)
+        }
     }
 }
 

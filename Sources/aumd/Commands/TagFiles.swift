@@ -59,7 +59,10 @@ struct TagFiles: ParsableCommand {
     var files: [String]
 
     func run() throws {
-        let settings = try SettingsOptions.file(config)
+        guard !files.contains("-") else {
+            throw Failure(.usage, "tag reads files; for the standard input use 'aumd listen --source -'.")
+        }
+        let settings = try SettingsOptions.withoutOptions(config)
         let model = try modelOptions.load(settings: settings.model)
         let output = TagOutput(format: format ?? (isatty(STDOUT_FILENO) == 1 ? .text : .ndjson), isStream: mode == .stream)
         // Where the output is on the same terminal, it is the progress.
