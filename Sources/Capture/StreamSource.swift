@@ -33,10 +33,17 @@ public final class StreamSource: Source, @unchecked Sendable {
         var rate: Int
         /// Time of the first sample; nil until one is there.
         var start: StreamInstant?
+        /// Where the pipe may be live, and UTC minus its clock (CLOCK_BOOTTIME).
+        var clock: ArrivalClock?
+        var offset: Int64 = 0
+        /// The last answer of `time(ofSample:)`, which later positions do not go behind.
+        var told: (position: Int64, instant: StreamInstant)?
     }
 
     // Of the reading thread only.
     private var pacer: Pacer?
+    /// What has a length is a file, and what is paced has its own time.
+    private var mayBeLive = false
     private var converter = MonoConverter(format: .s16, channels: 1, choice: .mix)
     private var header: WAVHeader?
     private var hasEnded = false
@@ -47,6 +54,10 @@ public final class StreamSource: Source, @unchecked Sendable {
     /// Bytes of samples that the header still promises; nil: to the end of the stream.
     private var promised: Int64?
     private let delivered = Atomic<Int64>(0)
+    /// Samples of gaps so far.
+    private var missing: Int64 = 0
+    /// Of a gap that is not told yet.
+    private var untold: Int64 = 0
     private let nonFinite = Atomic<Int64>(0)
 
     private static let blockSize = 4096
@@ -115,6 +126,9 @@ public final class StreamSource: Source, @unchecked Sendable {
         block.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[0..<held]))
         bytes.deallocate()
         bytes = block
+        var status = stat()
+        let isFile = fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+        mayBeLive = promised == nil && !isPaced && givenStart == nil && !isFile
         let pacer = try Pacer(rate: format.rate, isPaced: isPaced)
         self.pacer = pacer
         opened.withLock { $0 = Opened(pacer: pacer, rate: format.rate, start: givenStart) }
@@ -129,6 +143,11 @@ public final class StreamSource: Source, @unchecked Sendable {
             return .state(.capturing)
         }
         let stride = converter.stride
+        if untold > 0 {
+            missing += untold
+            defer { untold = 0 }
+            return .gap(Gap(samples: untold, cause: .slip))
+        }
         if held < stride {
             if promised == 0 {
                 if delivered.load(ordering: .relaxed) == 0 { throw .file(name, .noSamples) }
@@ -146,11 +165,12 @@ public final class StreamSource: Source, @unchecked Sendable {
                     throw .file(name, .truncated(announced: announced, delivered: position))
                 }
                 return .end
-            case .received: if held < stride { return .timeout }
+            case .received(let waited):
+                follow(waited)
+                if held < stride || untold > 0 { return .timeout }
             }
         }
         let position = delivered.load(ordering: .relaxed)
-        if position == 0 { opened.withLock { if $0?.start == nil { $0?.start = .now() } } }
         let count = pacer.due(
             after: position, wanted: min(held / stride, buffer.count), timeout: timeoutMilliseconds)
         if count == 0 { return isStopped.load(ordering: .relaxed) ? end() : .timeout }
@@ -160,6 +180,23 @@ public final class StreamSource: Source, @unchecked Sendable {
         memmove(bytes.baseAddress!, bytes.baseAddress! + count * stride, held)
         delivered.store(position + Int64(count), ordering: .relaxed)
         return .samples(count)
+    }
+
+    /// Takes in when the bytes came that are held now.
+    private func follow(_ waited: Bool) {
+        let position = delivered.load(ordering: .relaxed) + missing + Int64(held / converter.stride)
+        untold = opened.withLock { opened in
+            guard opened != nil else { return 0 }
+            if opened!.start == nil { opened!.start = .now() }
+            guard mayBeLive else { return 0 }
+            let now = nanosecondsNow(CLOCK_BOOTTIME)
+            if opened!.clock == nil {
+                opened!.clock = ArrivalClock(rate: opened!.rate, position: position, nanoseconds: now)
+            }
+            let count = opened!.clock!.arrived(position: position, nanoseconds: now, waited: waited)
+            if opened!.clock!.isLive { opened!.offset = nanosecondsNow(CLOCK_REALTIME) - now }
+            return count
+        }
     }
 
     private func end() -> Reading {
@@ -174,8 +211,17 @@ public final class StreamSource: Source, @unchecked Sendable {
     }
 
     public func time(ofSample position: Int64) -> StreamInstant? {
-        opened.withLock { $0 }.flatMap { opened in
-            opened.start?.advanced(bySamples: position, rate: opened.rate)
+        opened.withLock { opened in
+            guard let start = opened?.start, let rate = opened?.rate else { return nil }
+            guard let clock = opened?.clock, let offset = opened?.offset else {
+                return start.advanced(bySamples: position, rate: rate)
+            }
+            var instant = StreamInstant(nanoseconds: clock.time(of: position) + offset)
+            if let last = opened?.told {
+                instant = position >= last.position ? max(instant, last.instant) : min(instant, last.instant)
+            }
+            if position >= opened?.told?.position ?? .min { opened?.told = (position, instant) }
+            return instant
         }
     }
 
@@ -188,7 +234,11 @@ public final class StreamSource: Source, @unchecked Sendable {
 
     // MARK: Bytes
 
-    private enum Receipt { case received, timeout, closed, stopped }
+    private enum Receipt {
+        /// `waited`: nothing was there before.
+        case received(waited: Bool)
+        case timeout, closed, stopped
+    }
 
     /// Appends what is there to `bytes`, waiting at most `timeout` milliseconds (-1: for ever) for the first byte.
     private func receive(limit: Int, timeout: Int) throws(CaptureError) -> Receipt {
@@ -196,9 +246,14 @@ public final class StreamSource: Source, @unchecked Sendable {
             pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0),
             pollfd(fd: stopping.descriptor, events: Int16(POLLIN), revents: 0)
         )
-        let ready = withUnsafeMutableBytes(of: &descriptors) {
-            poll($0.baseAddress!.assumingMemoryBound(to: pollfd.self), 2, Int32(clamping: timeout))
+        func poll(_ timeout: Int) -> Int32 {
+            withUnsafeMutableBytes(of: &descriptors) {
+                Glibc.poll($0.baseAddress!.assumingMemoryBound(to: pollfd.self), 2, Int32(clamping: timeout))
+            }
         }
+        var ready = poll(0)
+        let waited = ready == 0
+        if waited { ready = poll(timeout) }
         if descriptors.1.revents != 0 { return .stopped }
         if ready <= 0 { return .timeout }
         var wanted = limit - held
@@ -211,7 +266,7 @@ public final class StreamSource: Source, @unchecked Sendable {
         if count == 0 { return .closed }
         held += count
         promised? -= Int64(count)
-        return .received
+        return .received(waited: waited)
     }
 
     /// Reads until `count` bytes are held, or the stream ends. Returns how many there are.

@@ -252,11 +252,14 @@ struct DeviceTests {
     @Test("that is stopped while it is opened does not begin")
     func stoppedEarly() async {
         let source = ALSASource(CaptureRequest(device: ScriptedDevices.name("slow")))
+        let path = "\(ScriptedDevices.directory)/stopping"
         async let stopping: Void = onThread {
+            write("", to: path)
             sleep(milliseconds: 100)
             source.stop()
         }
         let recording = await onThread {
+            while access(path, F_OK) != 0 { sleep(milliseconds: 1) }
             do { try source.start() } catch { Issue.record(error) }
             return Recording(of: source, seconds: 5)
         }

@@ -1,0 +1,86 @@
+import Capture
+import Testing
+
+/// A pipe's producer that makes sound at 16 kHz from time 0 on, and what the clock says of it.
+private struct Arrivals {
+    var clock: ArrivalClock?
+    var position: Int64 = 0
+    var gaps: [Int64] = []
+    private var generator = SystemRandomNumberGenerator()
+
+    /// Samples come until so many were made, each block when its last one was made, at `speed`, and up to `jitter` seconds later.
+    ///
+    /// - Parameter lost: seconds of sound that were made and never come.
+    mutating func come(until end: Double, block: Int64 = 1024, jitter: Double = 0, speed: Double = 1, lost: Double = 0, at least: Double = 0) {
+        while Double(position) / 16_000 < end {
+            position += block
+            let made = Double(position - gaps.reduce(0, +)) / 16_000 / speed + lost
+            let time = Int64(1e9 * max(least, made + Double.random(in: 0...jitter, using: &generator)))
+            if clock == nil { clock = ArrivalClock(rate: 16_000, position: position, nanoseconds: time) }
+            let missing = clock!.arrived(position: position, nanoseconds: time, waited: Int64(1e9 * least) < time)
+            if missing > 0 {
+                gaps.append(missing)
+                position += missing
+            }
+        }
+    }
+
+    /// Seconds by which the newest sample's time is off.
+    func error(speed: Double = 1, lost: Double = 0) -> Double {
+        Double(clock!.time(of: position)) * 1e-9 - (Double(position - gaps.reduce(0, +)) / 16_000 / speed + lost)
+    }
+}
+
+@Suite("The time of a pipe's sound")
+struct ArrivalClockTests {
+    @Test("is right however unevenly it comes, and nothing is missing")
+    func jitter() {
+        var arrivals = Arrivals()
+        arrivals.come(until: 100, jitter: 0.4)
+        #expect(arrivals.gaps.isEmpty && arrivals.clock!.isLive)
+        #expect(abs(arrivals.error()) < 0.1)
+    }
+
+    @Test("goes back by what was buffered before it came", arguments: [1.0, 5.0])
+    func burst(seconds: Double) {
+        var arrivals = Arrivals()
+        arrivals.come(until: 60, at: seconds)
+        #expect(arrivals.gaps.isEmpty && arrivals.clock!.isLive)
+        #expect(abs(arrivals.error()) < 0.1)
+    }
+
+    @Test("has a gap where sound was lost, of its length")
+    func lost() {
+        var arrivals = Arrivals()
+        arrivals.come(until: 30)
+        arrivals.come(until: 80, jitter: 0.2, lost: 15)
+        #expect(arrivals.gaps.count == 1 && abs(arrivals.gaps[0] - 15 * 16_000) < 3200, "\(arrivals.gaps)")
+        #expect(abs(arrivals.error(lost: 15)) < 0.25)
+    }
+
+    @Test("has none where sound was late and then came all at once")
+    func late() {
+        var arrivals = Arrivals()
+        arrivals.come(until: 30)
+        arrivals.come(until: 45, at: 45)
+        arrivals.come(until: 100)
+        #expect(arrivals.gaps.isEmpty)
+        #expect(abs(arrivals.error()) < 0.1)
+    }
+
+    @Test("follows a producer whose clock is off", arguments: [0.9995, 1.0005])
+    func drift(speed: Double) {
+        var arrivals = Arrivals()
+        arrivals.come(until: 7200, jitter: 0.05, speed: speed)
+        #expect(arrivals.gaps.isEmpty && arrivals.clock!.isLive)
+        #expect(abs(arrivals.error(speed: speed)) < 0.15)
+    }
+
+    @Test("counts from the first sample where it comes faster than it lasts", arguments: [20.0, 300])
+    func file(speed: Double) {
+        var arrivals = Arrivals()
+        arrivals.come(until: 1000, speed: speed)
+        #expect(arrivals.gaps.isEmpty && !arrivals.clock!.isLive)
+        #expect(abs(Double(arrivals.clock!.origin)) < 1e8)
+    }
+}
