@@ -3,7 +3,7 @@
 
 python3 Training/evaluate_esc50.py MODEL --corpus CORPUS --cache CACHE
 
-Features: the mean over a clip's columns of the encoder's output (D values), all columns seen at once (offline); YAMNet's
+Features: the mean over a clip's columns, on each patch grid, of the encoder's output (D values), all columns seen at once (offline); YAMNet's
 embedding (1024 values), mean over its windows. The probe is a logistic regression on standardised features, trained
 on folds 1 to 3; its regularisation is the best on fold 4, and it is then trained on folds 1 to 4.
 """
@@ -20,6 +20,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from aumd_training import grids
 from aumd_training.corpus import AudioCache, TeacherCache, read_labels, read_manifest
 from aumd_training.features import LogMel
 from aumd_training.inference import load_model, normalised
@@ -31,11 +32,13 @@ STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 @torch.no_grad()
 def model_features(folder: Path, audio: AudioCache, members: list[int]) -> np.ndarray:
     """(clips, D)."""
-    _, model = load_model(folder)
+    config, model = load_model(folder)
     log_mel, out = LogMel(), []
     for clip in members:
         samples = torch.from_numpy(audio.clip(clip).astype(np.float32) / 32768)[None]
-        out.append(model.features(normalised(samples, log_mel))[0].mean(0).numpy())
+        logmel = normalised(samples, log_mel)
+        heard = [logmel, grids.shifted(logmel)][: config.get("patch_grids", 1)]
+        out.append(np.mean([model.features(x)[0].mean(0).numpy() for x in heard], axis=0))
     return np.stack(out)
 
 

@@ -66,10 +66,11 @@ final class Blocks {
     ///
     /// - Parameters:
     ///   - state: the forward direction's state before the first token; afterwards that after the last.
+    ///   - grid: the patch grid that the tokens are of.
     ///   - checkpoint: where the forward state after the first `count` tokens is to be kept, 0 < count <= tokens.
-    func run(tokens: Int, state: inout HiddenState, checkpoint: (count: Int, state: LayerStates)? = nil) {
+    func run(tokens: Int, state: inout HiddenState, grid: Int = 0, checkpoint: (count: Int, state: LayerStates)? = nil) {
         precondition(tokens > 0 && tokens <= capacity)
-        state.withLayers { states in
+        state.withLayers(grid: grid) { states in
             team.together {
                 for (index, layer) in model.weights.layers.enumerated() {
                     mix(layer, index, tokens, states, checkpoint)

@@ -39,7 +39,7 @@ public final class ClipEncoder {
         precondition(count > 0)
         var logits: [Float] = []
         let windows = try windows(for: count)
-        windows.checkpoint.reset()
+        windows.reset()
         var done = 0
         while done < count {
             let size = min(count - done, windows.capacity)

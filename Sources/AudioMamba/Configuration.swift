@@ -101,6 +101,9 @@ public struct Configuration: Sendable {
     public var dualMode: Bool
     public var patchMel: Int
     public var patchFrames: Int
+    /// Grids that the spectrogram is cut into patches on, 1 or 2: the second is shifted by half a column. Scores are means over
+    /// both, so that they depend less on where a sound begins within a column.
+    public var patchGrids: Int
     /// Frames of the clips the model was trained on; nil where any length will do.
     public var clipFrames: Int?
     public var frontend: Frontend

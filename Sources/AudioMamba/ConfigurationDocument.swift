@@ -19,6 +19,7 @@ extension Configuration {
         var dual_mode: Bool
         var patch_mel: Int
         var patch_frames: Int
+        var patch_grids: Int?
         var clip_frames: Int?
         var frontend: Frontend
         var normalization: Normalization
@@ -55,6 +56,10 @@ extension Configuration {
             try range("dt_rank", dt_rank, 1...16384)
             try range("num_classes", num_classes, 1...100_000)
             try range("patch_frames", patch_frames, 1...1024)
+            let grids = patch_grids ?? 1
+            try range("patch_grids", grids, 1...2)
+            try check("patch_grids", grids == 1 || patch_frames % 2 == 0, "\(patch_frames) frames have no half")
+            try check("patch_grids", grids == 1 || clip_frames == nil, "a model bound to clips of its own length has one grid")
             try range("streaming.chunk", streaming.chunk, 1...1024)
             try range("streaming.lookahead", streaming.lookahead, 0...1024)
             try range("frontend.n_mels", frontend.melCount, 1...1024)
@@ -85,7 +90,7 @@ extension Configuration {
                 name: name, license: license, variant: variant, modelWidth: d_model, layerCount: n_layer,
                 stateCount: d_state, convolutionWidth: d_conv, expansion: expand, timeStepRank: dt_rank,
                 normEpsilon: norm_eps, tokenOrder: token_order, position: position, pooling: pooling,
-                dualMode: dual_mode, patchMel: patch_mel, patchFrames: patch_frames, clipFrames: clip_frames,
+                dualMode: dual_mode, patchMel: patch_mel, patchFrames: patch_frames, patchGrids: grids, clipFrames: clip_frames,
                 frontend: frontend, mean: normalization.mean, standardDeviation: normalization.std,
                 chunk: streaming.chunk, lookahead: streaming.lookahead, labels: try labels())
         }

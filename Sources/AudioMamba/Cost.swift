@@ -62,7 +62,7 @@ extension Model {
         let recurrent = c.recurrentObstacle == nil ? cost(tokens: c.bands, bidirectional: false) : Cost()
         let window = (c.clipColumns ?? c.chunk + c.lookahead) * c.bands
         let pass = c.isBidirectional || c.recurrentObstacle != nil ? cost(tokens: window, bidirectional: true) : Cost()
-        return columns * recurrent + columns / min(c.chunk, c.clipColumns ?? .max) * pass
+        return c.patchGrids * (columns * recurrent + columns / min(c.chunk, c.clipColumns ?? .max) * pass)
     }
 }
 

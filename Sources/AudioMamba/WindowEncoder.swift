@@ -1,15 +1,21 @@
 /// Window mode: the forward scan from a checkpointed state and the backward scan from the window's right edge.
 ///
 /// Left context is the whole stream, right context what the window holds beyond the columns it confirms. With one window
-/// over a whole clip this is the offline bidirectional model, exactly. One instance a stream, one pass at a time; passes
-/// may come from different threads if each happens before the next.
+/// over a whole clip this is the offline bidirectional model, exactly. On two patch grids (see ``Configuration/patchGrids``) a
+/// column's logits count half, those of the two that overlap it a quarter each. One instance a stream, one pass at a time;
+/// passes may come from different threads if each happens before the next.
 public final class WindowEncoder {
     public let model: Model
     /// Most columns a window may have.
     public let capacity: Int
-    /// The forward state after the last confirmed column.
-    public var checkpoint: HiddenState
+    /// The forward state after the last confirmed column; of the second grid, after the column that ends half a column later.
+    public private(set) var checkpoint: HiddenState
     private var running: HiddenState
+    private var shifted: [Float]  // (capacity, patchFrames, melCount), of the second grid
+    private var shiftedLogits: [Float]  // (capacity, C)
+    /// Logits (C) of the second grid's column around the next column's beginning, once they are known.
+    private var boundary: [Float]
+    private var isBoundaryKnown = false
     private let blocks: Blocks
     private let embedding: Embedding
     private let readout: Readout
@@ -31,6 +37,16 @@ public final class WindowEncoder {
             threads: threads ?? model.threads(tokens: capacity * c.bands))
         embedding = Embedding(model: model)
         readout = Readout(model: model, capacity: capacity)
+        let isShifted = c.patchGrids > 1
+        shifted = [Float](repeating: 0, count: isShifted ? capacity * c.columnSize : 0)
+        shiftedLogits = [Float](repeating: 0, count: isShifted ? capacity * c.labels.count : 0)
+        boundary = [Float](repeating: 0, count: c.labels.count)
+    }
+
+    /// Back to the beginning of a stream.
+    public func reset() {
+        checkpoint.reset()
+        isBoundaryKnown = false
     }
 
     /// Runs one pass over the columns after the checkpoint, and moves the checkpoint on by `confirm` columns.
@@ -49,11 +65,49 @@ public final class WindowEncoder {
             }
         }
         running.copy(from: checkpoint)
-        checkpoint.withLayers { layers in
+        checkpoint.withLayers(grid: 0) { layers in
             blocks.run(
                 tokens: count * c.bands, state: &running,
                 checkpoint: (count: confirm * c.bands, state: layers))
         }
         readout.columns(confirm, of: blocks.hidden, into: &logits)
+        if c.patchGrids > 1 { blend(columns: columns, confirm: confirm, logits: &logits) }
+    }
+
+    /// Runs the second grid's columns of the window, of which those that overlap the confirmed ones are confirmed too.
+    private func blend(columns: Span<Float>, confirm: Int, logits: inout MutableSpan<Float>) {
+        let c = model.configuration
+        let (count, C) = (columns.count / c.columnSize, c.labels.count)
+        // Its column i is around the beginning of column i.
+        let first = isBoundaryKnown ? 1 : 0, end = min(confirm + 1, count)
+        columns.withUnsafeBufferPointer { columns in
+            shifted.withUnsafeMutableBufferPointer { shifted in
+                for column in 0..<count {
+                    let place = shifted.baseAddress! + column * c.columnSize
+                    running.shift(columns.baseAddress! + column * c.columnSize, into: place)
+                    if column == confirm - 1 { checkpoint.keepHalf(of: running) }
+                    if column < first { continue }
+                    embedding.embed(place, at: column - first, of: count, into: blocks.hidden)
+                }
+            }
+        }
+        if first < end {
+            checkpoint.withLayers(grid: 1) { layers in
+                blocks.run(
+                    tokens: (count - first) * c.bands, state: &running, grid: 1,
+                    checkpoint: (count: (end - first) * c.bands, state: layers))
+            }
+            var output = shiftedLogits.mutableSpan
+            readout.columns(end - first, of: blocks.hidden, into: &output)
+        }
+        for column in 0..<confirm {
+            for label in 0..<C {
+                let before = column < first ? boundary[label] : shiftedLogits[(column - first) * C + label]
+                let after = column + 1 < end ? shiftedLogits[(column + 1 - first) * C + label] : before
+                logits[column * C + label] = 0.5 * logits[column * C + label] + 0.25 * (before + after)
+            }
+        }
+        isBoundaryKnown = end > confirm
+        if isBoundaryKnown { for label in 0..<C { boundary[label] = shiftedLogits[(confirm - first) * C + label] } }
     }
 }

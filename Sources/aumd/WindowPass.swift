@@ -96,7 +96,7 @@ final class WindowPass: @unchecked Sendable {
     /// Back to the beginning of a stream.
     func reset() {
         precondition(!isInFlight)
-        if case .chunked(let windows) = encoder { windows.checkpoint.reset() }
+        if case .chunked(let windows) = encoder { windows.reset() }
     }
 
     private func run() {

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
+from . import grids
 from .corpus import AudioCache
 from .features import COLUMN_FRAMES, MEAN, STD, LogMel, samples_for
 from .model import AudioMamba, ModelConfig
@@ -40,9 +41,15 @@ def normalised(samples: torch.Tensor, log_mel: LogMel) -> torch.Tensor:
 
 @torch.no_grad()
 def column_logits(
-    model: AudioMamba, audio: AudioCache, clips: Sequence[int], mode: str, chunk: int = 8, lookahead: int = 16
+    model: AudioMamba, audio: AudioCache, clips: Sequence[int], mode: str, chunk: int = 8, lookahead: int = 16,
+    patch_grids: int = 1,
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Yields (clip, logits (T, C)); clips of one length run together. "confirmed" needs a model on the CPU."""
+    def heard(logmel: torch.Tensor, grid: int) -> torch.Tensor:
+        if mode == "confirmed":
+            return model.confirmed(logmel, chunk, lookahead, ahead=grid)
+        return model(logmel, backward=mode == "offline")
+
     device = next(model.parameters()).device
     log_mel = LogMel()
     by_length: dict[int, list[int]] = {}
@@ -54,10 +61,9 @@ def column_logits(
             batch = members[start : start + 16]
             samples = torch.from_numpy(np.stack([audio.clip(c) for c in batch]).astype(np.float32) / 32768)
             logmel = normalised(samples, log_mel).to(device)
-            if mode == "confirmed":
-                logits = model.confirmed(logmel, chunk, lookahead)
-            else:
-                logits = model(logmel, backward=mode == "offline")
+            logits = heard(logmel, 0)
+            if patch_grids > 1:
+                logits = grids.blended(logits, heard(grids.shifted(logmel), 1), causal=mode == "provisional")
             yield from zip(batch, logits.cpu().numpy())
 
 

@@ -192,14 +192,17 @@ class AudioMamba(nn.Module):
         return self.head(self.features(logmel, None if backward else 0))
 
     @torch.no_grad()
-    def confirmed(self, logmel: Tensor, chunk: int, lookahead: int) -> Tensor:
-        """Logits (B, T, C) as a stream confirms them: windows of `chunk` + `lookahead` columns."""
+    def confirmed(self, logmel: Tensor, chunk: int, lookahead: int, ahead: int = 0) -> Tensor:
+        """Logits (B, T, C) as a stream confirms them: windows of `chunk` + `lookahead` columns.
+
+        `ahead`: by how many more the first window confirms, as the second patch grid's does by one.
+        """
         total, out = logmel.shape[1] // COLUMN_FRAMES, []
         states: list[LayerState | None] = [None] * len(self.layers)
-        first = 0
+        first, last = 0, 0
         while first < total:
-            last = min(first + chunk + lookahead, total)
-            count = chunk if last < total else last - first
+            last = min(last + chunk + (lookahead if last == 0 else 0), total)
+            count = chunk + (ahead if first == 0 else 0) if last < total else last - first
             h = self.embed(logmel[:, first * COLUMN_FRAMES : last * COLUMN_FRAMES])
             for i, layer in enumerate(self.layers):
                 y, states[i] = layer.mixer.window(layer.norm(h), states[i], count * BANDS - 1)

@@ -124,7 +124,24 @@ def embed(logmel: Tensor, w: Weights, config: Config) -> tuple[Tensor, int | Non
 
 
 def logits(logmel: Tensor, w: Weights, config: Config, backward: bool = True) -> Tensor:
-    """Unnormalised log-mel (frames, 128) -> (C), or (columns, C) with column pooling."""
+    """Unnormalised log-mel (frames, 128) -> (C), or (columns, C) with column pooling.
+
+    On two patch grids the second's column i is around the beginning of the first's column i, and silence comes before the clip.
+    A column has the mean of what overlaps it, by how much of it overlaps; without the backward direction, of what has ended.
+    """
+    own = on_one_grid(logmel, w, config, backward)
+    if config.get("patch_grids", 1) == 1:
+        return own
+    silence = torch.full((8, logmel.shape[1]), 2.0**-23, dtype=logmel.dtype).log()
+    other = on_one_grid(torch.cat([silence, logmel])[: len(own) * 16], w, config, backward)
+    if not backward:
+        return (own + other) / 2
+    following = torch.cat([other[1:], other[-1:]])
+    return own / 2 + (other + following) / 4
+
+
+def on_one_grid(logmel: Tensor, w: Weights, config: Config, backward: bool) -> Tensor:
+    """The same on the first patch grid alone."""
     clip_frames = config.get("clip_frames")
     if clip_frames is not None:
         frames = int(clip_frames)

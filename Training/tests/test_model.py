@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs PyTorch")
 
-from aumd_training import features, modelfolder, reference  # noqa: E402
+from aumd_training import features, grids, modelfolder, reference  # noqa: E402
 from aumd_training.model import AudioMamba, ModelConfig, grow  # noqa: E402
 from aumd_training.optimizers import optimizers  # noqa: E402
 
@@ -160,3 +160,23 @@ def test_training_goes_on_from_what_a_folder_or_a_checkpoint_holds(model: AudioM
         assert before == runs
         with torch.no_grad():
             assert torch.allclose(again.eval()(logmel(6)), model(logmel(6)), atol=tolerance)
+
+
+@pytest.mark.parametrize("backward", [False, True])
+def test_two_patch_grids_match_the_reference(model: AudioMamba, backward: bool) -> None:
+    x = logmel(9)
+    weights = {name: tensor.double() for name, tensor in model.state_dict().items()}
+    unnormalised = x[0].double() * (2 * features.STD) + features.MEAN
+    want = reference.logits(unnormalised, weights, REFERENCE | {"patch_grids": 2}, backward)
+    with torch.no_grad():
+        got = grids.blended(model(x, backward), model(grids.shifted(x), backward), causal=not backward)[0]
+    assert (got.double() - want).abs().max() < 1e-4
+
+
+def test_the_second_grid_s_windows_end_where_the_first_s_do(model: AudioMamba) -> None:
+    """Windows of 4 + 6 columns; the second grid's first one confirms five columns, of the same ten."""
+    x = logmel(20)
+    with torch.no_grad():
+        confirmed = model.confirmed(x, 4, 6, ahead=1)
+        assert torch.allclose(confirmed[:, :5], model(x[:, : 10 * 16])[:, :5], atol=1e-5)
+        assert torch.allclose(confirmed[:, 13:], model(x)[:, 13:], atol=1e-5)

@@ -92,7 +92,7 @@ struct Stages {
         let encoder = try StreamingEncoder(model: model)
         let column = noise(count: c.columnSize)
         var logits = [Float](repeating: 0, count: c.labels.count)
-        return stage("recurrent step", sound: columnSeconds, limit: model.cost(tokens: c.bands, bidirectional: false)) {
+        return stage("recurrent step", sound: columnSeconds, limit: c.patchGrids * model.cost(tokens: c.bands, bidirectional: false)) {
             var output = logits.mutableSpan
             encoder.step(column: column.span, logits: &output)
         }
@@ -106,7 +106,7 @@ struct Stages {
         let windows = try WindowEncoder(model: model, capacity: count, threads: threads)
         let columns = noise(count: count * c.columnSize)
         var logits = [Float](repeating: 0, count: c.chunk * c.labels.count)
-        let cost = model.cost(tokens: count * c.bands, bidirectional: true)
+        let cost = c.patchGrids * model.cost(tokens: count * c.bands, bidirectional: true)
         return stage("window pass, \(count * c.bands) tokens", sound: Double(c.chunk) * columnSeconds, limit: cost) {
             var output = logits.mutableSpan
             windows.run(columns: columns.span, confirm: c.chunk, logits: &output)
@@ -119,7 +119,7 @@ struct Stages {
         let columns = c.clipColumns ?? max(1, tokens / c.bands)
         let clip = noise(count: columns * c.columnSize)
         let clips = ClipEncoder(model: model, threads: threads)
-        let cost = model.cost(tokens: columns * c.bands, bidirectional: true)
+        let cost = c.patchGrids * model.cost(tokens: columns * c.bands, bidirectional: true)
         return stage("offline clip, \(columns * c.bands) tokens", sound: Double(columns) * columnSeconds, limit: cost) {
             _ = try? clips.logits(logMel: clip.span)
         }

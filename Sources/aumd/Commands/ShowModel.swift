@@ -19,7 +19,7 @@ struct ShowModel: ParsableCommand {
         print("""
             \(model.identifier)
               variant     \(c.variant.rawValue), \(c.layerCount) layers, D \(c.modelWidth), E \(c.innerWidth), N \(c.stateCount), K \(c.convolutionWidth), R \(c.timeStepRank)
-              tokens      \(c.tokenOrder.rawValue), \(c.bands) of \(c.patchMel) mel x \(c.patchFrames) frames a column, positions \(c.position.rawValue), read from \(c.pooling.rawValue)
+              tokens      \(c.tokenOrder.rawValue), \(c.bands) of \(c.patchMel) mel x \(c.patchFrames) frames a column, \(c.patchGrids == 1 ? "one grid" : "two grids half a column apart"), positions \(c.position.rawValue), read from \(c.pooling.rawValue)
               frontend    \(c.frontend.sampleRate) Hz, \(c.frontend.melCount) mel bins, \(c.frontend.lowFrequency) to \(c.frontend.highFrequency) Hz
               labels      \(c.labels.count)
               licence     \(c.license ?? "not stated")

@@ -25,8 +25,8 @@ from aumd_training import reference, splitmix  # noqa: E402
 
 def case(variant: str, d: int, layers: int, frames: int, *, n: int = 16, k: int = 4, r: int | None = None,
          order: str = "time-major", position: str = "frequency", pooling: str = "column",
-         clip: int | None = None, classes: int = 7, seed: int = 1) -> dict:
-    """One entry of cases.json. `clip` is the model's own clip length in frames."""
+         clip: int | None = None, classes: int = 7, seed: int = 1, grids: int = 1) -> dict:
+    """One entry of cases.json. `clip` is the model's own clip length in frames, `grids` how many patch grids there are."""
     return {
         "seed": seed,
         "frames": frames,
@@ -37,7 +37,7 @@ def case(variant: str, d: int, layers: int, frames: int, *, n: int = 16, k: int 
             "position": position, "pooling": pooling, "dual_mode": pooling == "column",
             "patch_mel": 16, "patch_frames": 16, "clip_frames": clip,
             "normalization": {"mean": -4.2677393, "std": 4.5689974},
-        },
+        } | ({"patch_grids": grids} if grids > 1 else {}),
     }
 
 
@@ -57,6 +57,9 @@ def cases() -> dict[str, dict]:
         out[f"{variant}-cls-start"] = case(variant, 64, 2, 80, pooling="cls-start", seed=15, **absolute)
         out[f"{variant}-absolute-time-major"] = case(variant, 40, 2, 80, n=8, k=3, r=5, pooling="cls-middle", seed=16,
                                                      **absolute)
+    for variant in ("fo-bi", "bi-bi"):
+        out[f"{variant}-two-grids"] = case(variant, 40, 3, 213, n=8, k=3, r=5, seed=21, grids=2)
+    out["fo-bi-two-grids-1"] = case("fo-bi", 64, 2, 16, seed=22, grids=2)
     out["fo-bi-padded"] = case("fo-bi", 40, 2, 50, pooling="cls-middle", order="frequency-major", seed=17, **absolute)
     out["fo-bi-cut"] = case("fo-bi", 40, 2, 100, pooling="cls-middle", order="frequency-major", seed=18, **absolute)
     out["fo-bi-column-absolute"] = case("fo-bi", 40, 2, 80, seed=19, **absolute)
