@@ -40,6 +40,8 @@ final class Analysis {
     private var told = 0
     /// Position of the first sample of column 0 of this run.
     private var origin: Int64 = 0
+    /// The pass in flight was counted as late.
+    private var isLate = false
     /// The pass in flight belongs to a backlog that was given up.
     private var isDiscarding = false
 
@@ -59,7 +61,7 @@ final class Analysis {
         let held = 256 + 2 * (pass?.capacity ?? 0)
         let told = 32 + 2 * (pass?.capacity ?? 0)
         onsets = Onsets(
-            model: model, seconds: Double(told * c.columnSamples) / Double(c.frontend.sampleRate), capacity: tagger.capacity)
+            model: model, tagging: tagging, seconds: Double(told * c.columnSamples) / Double(c.frontend.sampleRate), capacity: tagger.capacity)
         scores = [Float](repeating: 0, count: c.labels.count)
         history = ColumnHistory(capacity: held, columnSize: c.columnSize)
     }
@@ -129,6 +131,7 @@ final class Analysis {
     private func begin(confirming count: Int) {
         guard let pass else { return }
         let first = max(0, begun - pass.leftContext(confirming: count))
+        isLate = false
         pass.begin(history, first..<min(seen, begun + count + lookahead), confirming: count)
         begun += count
     }
@@ -147,7 +150,8 @@ final class Analysis {
             }
         }
         if !collected {
-            lateWindows += 1
+            if !isLate { lateWindows += 1 }
+            isLate = true
         } else if isDiscarding {
             isDiscarding = false
             pass.reset()

@@ -14,18 +14,26 @@ struct Onsets {
 
     private var flux: SpectralFlux
     private var known: [Known]
-    /// Of each label, where its last closed event ended: the next one cannot have begun before.
+    /// Of each label, where its last closed event and its cooldown ended, or that of a descendant or a group's other label: the
+    /// next one cannot have begun before.
     private var ends: [Int64]
+    private let cooldowns: [Int64]  // (labels), samples
+    private let groups: [[Int]]  // (labels): who shares an event with each, itself among them
     private let shortest: Int64
 
     /// - Parameters:
     ///   - seconds: how long after its crossing an event may be told.
     ///   - capacity: events at once.
-    init(model: Model, seconds: Double, capacity: Int) {
+    init(model: Model, tagging: TaggerConfiguration, seconds: Double, capacity: Int) {
         flux = SpectralFlux(parameters: model.filterBank, seconds: seconds)
         // A column is the resolution of an offset: half of one is the shortest event.
         shortest = Int64(model.configuration.columnSamples / 2)
         ends = [Int64](repeating: .min, count: model.configuration.labels.count)
+        cooldowns = tagging.rules.map { Int64($0.cooldown * Double(tagging.sampleRate)) }
+        groups = tagging.rules.indices.map { label in
+            let group = tagging.rules[label].group
+            return group == nil ? [label] : tagging.rules.indices.filter { tagging.rules[$0].group == group }
+        }
         known = []
         known.reserveCapacity(capacity)
     }
@@ -40,10 +48,13 @@ struct Onsets {
     mutating func correct(_ actions: inout [Action], from first: Int) {
         for index in first..<actions.count {
             let event = actions[index].event
-            var onset = max(self.onset(of: event), min(event.onset, ends[event.label]))
+            var onset = self.onset(of: event)
             if let offset = event.offset { onset = min(onset, max(event.onset, offset - shortest)) }
             actions[index].event.onset = onset
-            if actions[index].phase == .close, let offset = event.offset { ends[event.label] = offset }
+            if actions[index].phase == .close, let offset = event.offset {
+                for label in event.parents { ends[label] = max(ends[label], offset) }
+                for label in groups[event.label] { ends[label] = max(ends[label], offset + cooldowns[label]) }
+            }
             if actions[index].phase == .close || actions[index].phase == .retract {
                 known.removeAll { $0.number == event.number }
             }
@@ -53,7 +64,9 @@ struct Onsets {
     private mutating func onset(of event: Event) -> Int64 {
         let place = known.firstIndex { $0.number == event.number }
         if let place, known[place].crossing == event.onset { return known[place].onset }
-        let entry = Known(number: event.number, crossing: event.onset, onset: flux.onset(near: event.onset))
+        let earliest = min(event.onset, ends[event.label])
+        let entry = Known(
+            number: event.number, crossing: event.onset, onset: max(earliest, flux.onset(near: event.onset)))
         if let place { known[place] = entry } else { known.append(entry) }
         return entry.onset
     }

@@ -72,7 +72,7 @@ final class TagOutput: Sendable {
     }
 
     private static func percent(_ score: Float) -> String {
-        let value = Int((score * 100).rounded())
+        let value = score.isFinite ? Int((score * 100).rounded()) : 0
         return String(repeating: " ", count: value < 10 ? 2 : value < 100 ? 1 : 0) + "\(value) %"
     }
 
