@@ -3,7 +3,8 @@
 
 python3 Training/make_streams.py OUTDIR --corpus CORPUS --cache CACHE [--splits validation test]
 
-OUTDIR/<split>/soundscapes: minutes of known events over quiet rooms, by Scaper; a .jams and a .tsv each.
+OUTDIR/<split>/soundscapes: minutes of known events over quiet rooms, by Scaper; a .jams and a .tsv each. The two halves of
+the validation split's share no recording, so that thresholds chosen on one can be tried on the other.
 OUTDIR/<split>/heldout: speech, music, background and quiet, near and far; a .tsv each says what sounds.
 Events of the test split are recordings; those of the validation split include rendered instruments,
 which have no recordings to choose a threshold on. The same call makes the same samples.
@@ -45,7 +46,10 @@ def main() -> None:
         seed, folder = SEEDS[split], arguments.outdir / split
         sounds = foreground.collect(audio, clips, events, parents, names, PER_LABEL, np.random.default_rng(seed))
         (folder / "soundscapes").mkdir(parents=True, exist_ok=True)
-        soundscapes.write_soundscapes(folder / "soundscapes", sounds, parents, SOUNDSCAPES[split], seed)
+        parts = foreground.halved(sounds, clips) if split == "validation" else (sounds,)
+        count = SOUNDSCAPES[split] // len(parts)
+        for i, part in enumerate(parts):
+            soundscapes.write_soundscapes(folder / "soundscapes", part, parents, count, seed + 1000 * i, first=i * count)
         shutil.rmtree(folder / "soundscapes/sources")
         heldout.write_streams(folder / "heldout", audio, clips, members, seed)
         print(f"{folder}: {len(sounds)} labels, {sum(map(len, sounds.values()))} sounds, {SOUNDSCAPES[split]} soundscapes")

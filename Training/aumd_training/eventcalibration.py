@@ -3,7 +3,8 @@
 Each label's `on` is chosen from a grid so that F1 - price * (false alarms an hour) is greatest, and raised by a margin.
 A label has few references, so half of its F1 is the mean over all labels at the same threshold. Price and margin are the
 same for all labels. They are the pair with the best F1 among those that keep the rate, both measured on sounds which the
-choice did not hear: thresholds chosen on one half of every stream are tried on the other.
+choice did not hear: thresholds chosen on one half of the soundscapes, which share no recording with the other, and on the
+first or second half of every held-out stream, are tried on the others.
 """
 
 from __future__ import annotations
@@ -76,10 +77,9 @@ def f1_curves(scapes: Timeline, references: Sequence[Event], grid: np.ndarray = 
 
 
 def halves(line: Timeline, references: Sequence[Event]) -> list[tuple[Timeline, list[Event]]]:
-    """The first and the second half of every stream: scores are 0 in the other one, and its references left out."""
-    ends, out = np.append(line.starts[1:], line.centres[-1]), []
-    columns = in_second_half(line.centres, line.starts, ends)
-    events = in_second_half(np.array([e.onset for e in references]), line.starts, ends)
+    """The first and the second half of the streams: scores are 0 in the others, and their references left out."""
+    middle, out = line.starts[len(line.starts) // 2], []
+    columns, events = line.centres >= middle, np.array([e.onset for e in references]) >= middle
     for half in (False, True):
         scores = np.where((columns == half)[:, None], line.scores, 0)
         out.append((replace(line, scores=scores), [e for e, second in zip(references, events) if second == half]))

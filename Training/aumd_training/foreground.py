@@ -76,6 +76,29 @@ def leaves(labels: Sequence[str], parents: Mapping[str, Sequence[str]]) -> list[
     return [label for label in labels if label not in above]
 
 
+def halved(sounds: Mapping[str, Sequence[Foreground]], clips: Sequence[Clip]) -> tuple[dict[str, list[Foreground]], ...]:
+    """The sounds in two parts of which none has a recording of the other's.
+
+    Recordings (Clip.group) go, one after the other, to where their labels have fewer.
+    """
+    wanted: dict[str, list[str]] = {}
+    for name, members in sounds.items():
+        for member in members:
+            wanted.setdefault(clips[member.clip].group, []).append(name)
+    halves: tuple[dict[str, list[Foreground]], ...] = ({}, {})
+    counts: tuple[dict[str, int], ...] = ({}, {})
+    place = {}
+    for group, names in wanted.items():
+        had = [sum(count.get(name, 0) for name in names) for count in counts]
+        place[group] = int(had[1] < had[0])
+        for name in names:
+            counts[place[group]][name] = counts[place[group]].get(name, 0) + 1
+    for name, members in sounds.items():
+        for member in members:
+            halves[place[clips[member.clip].group]].setdefault(name, []).append(member)
+    return halves
+
+
 def collect(
     audio: AudioCache, clips: Sequence[Clip], members: Sequence[int], parents: Mapping[str, Sequence[str]],
     names: Sequence[str], limit: int, generator: np.random.Generator,

@@ -73,9 +73,10 @@ def schedule(
 
 
 def write_soundscapes(
-    folder: Path, sounds: Mapping[str, Sequence[Foreground]], parents: Mapping[str, Sequence[str]], count: int, seed: int
+    folder: Path, sounds: Mapping[str, Sequence[Foreground]], parents: Mapping[str, Sequence[str]], count: int, seed: int,
+    first: int = 0,
 ) -> None:
-    """`count` soundscapes: folder/<number>.wav with .jams (Scaper's own) and .tsv (onset, offset, all labels)."""
+    """`count` soundscapes, numbered from `first`: folder/<number>.wav with .jams (Scaper's own) and .tsv (onset, offset, all labels)."""
     np.Inf = np.inf  # Scaper 1.6.5 uses the name that NumPy 2 took away
     import scaper
 
@@ -83,7 +84,7 @@ def write_soundscapes(
     files = {id(sound): path for path, sound in write_foregrounds(foreground, sounds)}
     rooms = write_backgrounds(background / "room", 8, seed)
     generator = np.random.default_rng(seed)
-    for number in range(count):
+    for number in range(first, first + count):
         scape = scaper.Scaper(
             SECONDS, str(foreground), str(background), protected_labels=["sound"], random_state=seed + number
         )

@@ -22,8 +22,10 @@ def trace(*bursts: tuple[int, float], length: int = 400) -> np.ndarray:
 
 @pytest.fixture
 def lines() -> tuple:
-    """Dogs score 0.9 on soundscapes; speech makes the label 0.5 in the first half and 0.7 in the second."""
-    scapes = join([trace((50, 0.9), (150, 0.4), (250, 0.9))], [[Sound(8, 8.8, ("Dog",)), Sound(40, 40.8, ("Dog",))]], NAMES, COLUMN)
+    """Dogs score 0.9 on two soundscapes; speech makes the label 0.5 in the first half and 0.7 in the second."""
+    scapes = join(
+        [trace((50, 0.9), (150, 0.4)), trace((250, 0.9))], [[Sound(8, 8.8, ("Dog",))], [Sound(40, 40.8, ("Dog",))]], NAMES, COLUMN
+    )
     heldout = join([trace((60, 0.5), (300, 0.7))], [[Sound(0, 64, ("Speech",))]], NAMES, COLUMN)
     return scapes, scapes.references({}), heldout, heldout.allowed({})
 

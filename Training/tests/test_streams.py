@@ -139,3 +139,18 @@ def test_distortions_do_what_they_say() -> None:
         assert np.std(change(high)[2000:-2000]) < 0.05
     noise = distortions.babble([low, tone(1.0)], 3, 0)
     assert len(noise) == 48000 and np.sqrt(np.mean(noise**2)) == pytest.approx(1, rel=1e-3)
+
+
+def test_halves_of_the_sounds_share_no_recording_and_no_label_is_all_in_one() -> None:
+    generator = np.random.default_rng(3)
+    clips = [Clip(f"{i}.wav", "x", ("A",), f"g{i // 2}", "validation") for i in range(40)]
+    sounds = {
+        name: [foreground.Foreground(int(i), ("A",), np.zeros(1, np.float32)) for i in generator.choice(40, 12, replace=False)]
+        for name in "ABCDE"
+    }
+    first, second = foreground.halved(sounds, clips)
+    groups = [{clips[m.clip].group for members in half.values() for m in members} for half in (first, second)]
+    assert not groups[0] & groups[1]
+    for name, members in sounds.items():
+        assert len(first[name]) + len(second[name]) == len(members)
+        assert 3 <= len(first[name]) <= 9
