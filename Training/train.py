@@ -98,8 +98,8 @@ class Trainer:
         """Endless batches of mixtures."""
         config = self.config
         mixtures = Mixtures(
-            self.cache, Path(config.corpus) / "teacher", self.clips, self.labels, config.columns, config.seed + self.step,
-            config.scenes,
+            self.cache, Path(config.corpus) / "teacher", self.clips, self.labels, config.columns,
+            [config.seed, sum(run["steps"] for run in self.before), self.step], config.scenes,
         )
         pinned = self.device.type == "cuda"
         return iter(DataLoader(mixtures, config.batch, num_workers=config.workers, prefetch_factor=6, pin_memory=pinned))
@@ -144,6 +144,7 @@ class Trainer:
                 optimizer.load_state_dict(kept)
             self.step, self.seconds, self.before = state["step"], state["seconds"], state.get("before", [])
             self.random.manual_seed(self.config.seed + self.step)
+            torch.manual_seed(self.config.seed + self.step)
 
     def rate(self) -> float:
         """Linear warm-up in steps, then half a cosine over the wall-clock budget."""

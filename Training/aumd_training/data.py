@@ -5,6 +5,7 @@ Every mixture says, column by column, which labels are known to be on, known to 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,11 +53,12 @@ class Mixtures(IterableDataset):
     """Endless examples (samples (n), target (T, C), known (T, C), embedding (T, 1024) float16, its weight (T)).
 
     The embedding is the teacher's, standardised over the training split. A share `scenes` of the mixtures is single sounds in a
-    room's noise, as a microphone mostly hears them.
+    room's noise, as a microphone mostly hears them. `seed`: as many numbers as tell this stretch of training from all others, or a
+    run that goes on from another's weights would hear that one's mixtures again.
     """
 
     def __init__(
-        self, cache: Path, teacher: Path, clips: list[Clip], labels: list[Label], columns: int, seed: int,
+        self, cache: Path, teacher: Path, clips: list[Clip], labels: list[Label], columns: int, seed: Sequence[int],
         scenes: float = 0.0,
     ) -> None:
         self.cache, self.columns, self.count, self.seed, self.scenes = cache, columns, samples_for(columns), seed, scenes
@@ -72,7 +74,7 @@ class Mixtures(IterableDataset):
 
     def __iter__(self):
         worker = get_worker_info()
-        self.random = np.random.default_rng([self.seed, worker.id if worker else 0])
+        self.random = np.random.default_rng([*self.seed, worker.id if worker else 0])
         self.audio, self.teacher = AudioCache(self.cache), TeacherCache(self.cache)
         self.live_teacher = Teacher(self.teacher_folder, self.label_set)
         self.bank = synthesis.noise_bank()
@@ -204,6 +206,8 @@ class Mixtures(IterableDataset):
             audible = sounding & (energy >= AUDIBLE * (everything - energy)) if not quiet else there
             target[np.ix_(audible, on)] = 1
             known[np.ix_(there & ~audible, on)] = 0
+            # A column of which the clip has less than half, or its echo alone.
+            known[np.ix_(~there & (energy >= SOUNDING * energy.max()) & (energy >= AUDIBLE * (everything - energy)), on)] = 0
             heard = self.teacher.scores[np.maximum(p.teacher_row, 0)] > 255 * TEACHER_HEARS
             known[heard & ~on & there[:, None]] = 0
             dominant = sounding & (energy > 2 * (everything - energy)) & (energy > best)

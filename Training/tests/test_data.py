@@ -41,7 +41,7 @@ def mixtures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mixtures:
     np.save(tmp_path / "teacher_mean.npy", np.zeros(EMBEDDING, np.float32))
     np.save(tmp_path / "teacher_std.npy", np.ones(EMBEDDING, np.float32))
     clips = [Clip(f"{i}.opus", "made", (name,), str(i), "train") for i, name in enumerate(NAMES)]
-    return Mixtures(tmp_path, tmp_path, clips, [Label(f"/m/{i}", name) for i, name in enumerate(NAMES)], 20, seed=3)
+    return Mixtures(tmp_path, tmp_path, clips, [Label(f"/m/{i}", name) for i, name in enumerate(NAMES)], 20, seed=[3])
 
 
 @pytest.mark.parametrize("scenes", [0.0, 1.0])
