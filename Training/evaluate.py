@@ -20,8 +20,9 @@ import numpy as np
 import torch
 
 from aumd_training import losses, metrics
-from aumd_training.corpus import GENERATED, AudioCache, Clip, Label, read_labels, read_manifest, targets
+from aumd_training.corpus import GENERATED, AudioCache, Clip, Label, TeacherCache, read_labels, read_manifest, targets
 from aumd_training.inference import MODES, clip_scores, column_logits, load_model
+from aumd_training.teacher import Teacher
 
 #: Scores of a clip (C) from the logits of its columns (T, C).
 POOLINGS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
@@ -35,7 +36,7 @@ POOLINGS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 def columns_from_torch(folder: Path, cache: Path, members: list[int], mode: str) -> list[np.ndarray]:
     """Column logits (T, C) of each clip in one mode."""
     config, model = load_model(folder)
-    found = dict(column_logits(model, AudioCache(cache), members, mode, **config["streaming"]))
+    found = dict(column_logits(model, AudioCache(cache), members, mode, **config["streaming"], patch_grids=config.get("patch_grids", 1)))
     return [found[clip] for clip in members]
 
 
@@ -68,13 +69,13 @@ def scores_from_binary(
     return out
 
 
-def scores_from_teacher(corpus: Path, members: list[int], labels: int) -> np.ndarray:
-    """YAMNet's frame scores averaged over each clip, (clips, C)."""
-    teacher = np.load(corpus / "teacher/yamnet_scores.npz")
-    scores, offsets = teacher["scores"], teacher["offsets"]
-    out = np.zeros((len(members), labels), np.float32)
+def scores_from_teacher(corpus: Path, cache: Path, members: list[int], labels: list[Label]) -> np.ndarray:
+    """YAMNet's scores averaged over each clip's windows, (clips, C). The corpus holds them too, in 8 bits, where small ones tie."""
+    hear, audio = Teacher(corpus / "teacher", labels).hear, AudioCache(cache)
+    out = np.zeros((len(members), len(labels)), np.float32)
     for row, clip in zip(out, members):
-        row[:] = scores[offsets[clip] : offsets[clip + 1]].mean(0) / 255
+        samples = audio.clip(clip).astype(np.float32) / 32768
+        row[:] = np.mean([hear(window)[0] for window in TeacherCache.windows(samples)], axis=0)
     return out
 
 
@@ -117,7 +118,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path, metavar="MODEL")
     parser.add_argument("--corpus", type=Path, required=True)
-    parser.add_argument("--cache", type=Path, required=True, help="what prepare.py wrote; not used with --binary")
+    parser.add_argument("--cache", type=Path, required=True, help="what prepare.py wrote")
     parser.add_argument("--binary", help="the aumd program to measure instead of PyTorch")
     parser.add_argument("--splits", nargs="+", default=["validation", "test"])
     parser.add_argument("--pooling", choices=POOLINGS, default="mean-odds", help="of column scores, in PyTorch")
@@ -143,7 +144,7 @@ def main() -> None:
                 mode: pooled(columns_from_torch(arguments.model, arguments.cache, members, mode), arguments.pooling)
                 for mode in MODES
             }
-        scores["YAMNet"] = scores_from_teacher(arguments.corpus, members, len(labels))
+        scores["YAMNet"] = scores_from_teacher(arguments.corpus, arguments.cache, members, labels)
         written[split] = {name: figures(s, truth, recorded) | labelled(s, truth, labels) for name, s in scores.items()}
         print(f"{split}: {len(members)} clips, {int(recorded.sum())} of them recordings\n\n{table(written[split])}\n")
         if arguments.per_label:

@@ -25,7 +25,8 @@ Trained for {hours}. It hears clear, common sounds; expect it to
 miss faint and far ones, and to be wrong on some. The figures below say how often.
 
 A streaming Audio Mamba (Erol et al., arXiv 2406.03344): {variant}, {n_layer} layers, D = {d_model}, N = {d_state},
-{parameters:.2f} M parameters, {num_classes} AudioSet labels, one score vector every 160 ms. It is trained *dual-mode*: the
+{parameters:.2f} M parameters, {num_classes} AudioSet labels, one score vector every 160 ms: a mean over two patch grids, half a
+column apart. It is trained *dual-mode*: the
 same weights run with the backward direction absent (provisional scores), from a right edge (confirmed scores) and over
 a whole clip (offline). Weights are stored as F16. `config.json` says everything a program needs.
 """
@@ -63,7 +64,7 @@ _THRESHOLDS = """## Thresholds
 
 `on`, `off` and `provisional_on` in `config.json` were chosen by `Training/calibrate.py` on streams of the validation split:
 for each label the `on` that is best for events at a stated number of false alarms an hour (20 unless it is told another),
-measured on halves of the streams that the choice had not heard; and the `provisional_on` that is lowest while no more than a
+measured on sounds that the choice had not heard: halves of the streams that share no recording; and the `provisional_on` that is lowest while no more than a
 fifth of the label's provisional events is taken back there (a provisional score is held against it where it will be a column on, if
 it goes on rising). Labels without events there, such as Noise, have an `on` higher than most. They were not chosen on the test
 split; but that it is a fifth, and not 0.35 as at first, was settled after the test split had been heard, where 47 % were taken back.
@@ -74,6 +75,7 @@ _WEAKNESSES = """## Known weaknesses
 - It has seen about 24 recordings of most of its labels.{poorest}
 - Labels that rest on General MIDI or generated clips (most single instruments, white and pink noise, mains hum, silence,
   tubular bells) have flattering figures; expect less from real instruments. The same soundfont is in all splits.
+- So have Strum and Acoustic guitar: all splits have takes of one guitar, near copies of each other among them.
 - Steady broadband noise near -60 to -45 dBFS may be called Silence and Noise at once; a faint 50 Hz hum at -50 dBFS is Silence.
 - Short sounds in noise and far sounds are often missed. Sounds outside its labels are taken for the nearest label it knows.
 - Mechanisms, Clicking, and Burst, pop stand for a washing machine, mouse clicks and an opening can only.
@@ -121,7 +123,7 @@ def _clips(figures: Mapping) -> list[str]:
     lines = [
         "### Clips\n",
         "Macro average precision over labels with at least 3 clips; clip scores are the mean odds of columns after the third.",
-        "YAMNet: its published scores averaged over each clip, on the same clips and labels.\n",
+        "YAMNet: its scores averaged over each clip's windows, on the same clips and labels.\n",
         "| split | scores | macro AP | macro AUC | d′ | AP, recordings only | AUC, recordings only |",
         "|---|---|---|---|---|---|---|",
     ]
@@ -164,16 +166,21 @@ def _streams(figures: Mapping) -> list[str]:
     yamnet = f" (YAMNet {figures['YAMNet']['psds1']:.3f}, {figures['YAMNet']['psds2']:.3f})" if "YAMNet" in figures else ""
     shares = timing["shares"]
     return lines + [
-        f"| PSDS 1, PSDS 2 | {own['psds1']:.3f}, {own['psds2']:.3f}{yamnet} |",
+        f"| PSDS 1, PSDS 2, spread over labels not punished (alpha_st 0) | {own['psds1']:.3f}, {own['psds2']:.3f}{yamnet} |",
         f"| onset error, confirmed | median {1000 * timing['onset_error']['median']:.0f} ms, 95 % within {timing['onset_error']['p95']:.2f} s |",
         f"| offset error, confirmed | median {1000 * timing['offset_error']['median']:.0f} ms, 95 % within {timing['offset_error']['p95']:.2f} s |",
-        f"| onset to provisional event | median {timing['provisional_delay']['median']:.2f} s; {shares['within_0.35_s']:.0%} within 0.35 s; "
-        f"{shares['announced']:.0%} of confirmed events had one |",
+        f"| onset to provisional event | median {timing['provisional_delay']['median']:.2f} s; {shares['announced']:.0%} of confirmed "
+        f"events had one, {shares['within_0.35_s']:.0%} within 0.35 s |",
         f"| onset to confirmed event | median {timing['confirmed_delay']['median']:.2f} s |",
-        f"| provisional events taken back | {own['retractions']['not_confirmed']:.0%} |",
+        f"| provisional events taken back as not confirmed, and as part of another event | soundscapes {_taken_back(own['retractions'])}; "
+        f"held-out streams {_taken_back(own['retractions_heldout'])} |",
         f"| false alarms an hour, all labels | speech {false['speech']:.0f}, music {false['music']:.0f}, background "
         f"{false['background']:.0f}, quiet rooms {false['quiet']:.1f} |",
     ]
+
+
+def _taken_back(shares: Mapping[str, float]) -> str:
+    return f"{shares['not_confirmed']:.0%} and {shares['absorbed']:.0%}"
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -213,7 +220,10 @@ def _measured(figures: Mapping[str, Mapping]) -> str:
     parts = ["\n".join(writers[name](figures[name])) for name in PARTS if name in figures]
     if not parts:
         return "## Measured\n\nNot yet measured.\n"
-    end = "The test split holds ESC-50's fold 5 and other clips that neither training nor any choice looked at."
+    end = (
+        "The test split holds ESC-50's fold 5 and other clips that training did not look at, nor any choice but the one told "
+        "under Thresholds."
+    )
     return "\n\n".join(["## Measured", *parts, end]) + "\n"
 
 

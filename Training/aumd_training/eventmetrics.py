@@ -133,7 +133,8 @@ def timing(runs: Sequence[Heard], references: Sequence[Sequence[Event]]) -> dict
         "provisional_delay": spread(provisional), "confirmed_delay": spread(confirmed),
         "shares": {
             "announced": float(np.mean(early)) if early else float("nan"),
-            "within_0.35_s": float(np.mean(prompt <= 0.35)) if len(prompt) else float("nan"),
+            "within_0.35_s": float(np.sum(prompt <= 0.35) / len(early)) if early else float("nan"),
+            "announced_within_0.35_s": float(np.mean(prompt <= 0.35)) if len(prompt) else float("nan"),
         },
     }
 

@@ -47,8 +47,15 @@ def teacher_timeline(folder: Path, teacher: Path, labels: list[Label], every: in
         arrays = {path.stem: teacher_scores(hear, soundfile.read(path, dtype="float32")[0], hop) for path in files(folder)}
         np.savez(stored, **arrays)
     with np.load(stored) as arrays:
-        traces = [arrays[path.stem][every // 2 :: every].astype(np.float32) for path in files(folder)]
+        traces = [thinned(arrays[path.stem].astype(np.float32), every) for path in files(folder)]
     return join(traces, sounds(folder), [label.name for label in labels], every * hop / 16000)
+
+
+def thinned(scores: np.ndarray, every: int) -> np.ndarray:
+    """One row of `every`, (T, C) -> (T / every, C): the middle one, or the mean of the two in the middle."""
+    count = len(scores) // every
+    groups = scores[: count * every].reshape(count, every, -1)
+    return groups[:, (every - 1) // 2 : every // 2 + 1].mean(1)
 
 
 def teacher_scores(hear: Callable, samples: np.ndarray, hop: int) -> np.ndarray:
