@@ -123,7 +123,8 @@ def _clips(figures: Mapping) -> list[str]:
     lines = [
         "### Clips\n",
         "Macro average precision over labels with at least 3 clips; clip scores are the mean odds of columns after the third.",
-        "YAMNet: its scores averaged over each clip's windows, on the same clips and labels.\n",
+        "YAMNet: its scores in the corpus, of 8 bits, averaged over each clip, on the same clips and labels; and those of the same clips",
+        "as the corpus has them now, not rounded.\n",
         "| split | scores | macro AP | macro AUC | d′ | AP, recordings only | AUC, recordings only |",
         "|---|---|---|---|---|---|---|",
     ]
