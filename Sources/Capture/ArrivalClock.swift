@@ -1,22 +1,25 @@
 /// When the samples of a live pipe were made, told from when they came: they wait in buffers on their way, so the earliest of
 /// many arrivals is the truest. A pure state machine: no clock and no pipe, everything comes in by value.
 ///
-/// A file that comes through a pipe, faster than it lasts, is found out by that and left alone.
+/// A file that comes through a pipe, faster than it lasts, is found out by that, and its samples count from the first one's arrival.
 package struct ArrivalClock: Sendable {
     private let rate: Double
-    /// When the first sample was made, in nanoseconds.
+    /// When the first sample was made, in nanoseconds; and as the first arrival alone had it.
     package private(set) var origin: Int64
+    private let first: Int64
     /// Whether samples come as they are made.
     package private(set) var isLive = true
     /// The span that arrivals are being compared in: its end, and the least by which one came after its time. It begins with
     /// an arrival, so that what comes all at once after a pause is not judged by the first of it.
     private var span: (end: Int64, least: Int64)?
-    private var isFirst = true
 
-    /// Nanoseconds over which the earliest arrival is looked for; the first time, when what was buffered before comes at once.
-    package static let length: Int64 = 10_000_000_000, firstLength: Int64 = 1_000_000_000
-    /// What comes earlier than this before its time is no live sound; some producers buffer five seconds before they begin.
-    package static let lead: Int64 = 10_000_000_000
+    /// Nanoseconds over which the earliest arrival is looked for.
+    package static let length: Int64 = 10_000_000_000
+    /// For so long an early arrival is followed at once: what was buffered before the pipe was opened comes in the beginning.
+    package static let beginning: Int64 = 1_000_000_000
+    /// What has come so much more than time has passed is no live sound, and so long it is looked for; some producers buffer five
+    /// seconds before they begin.
+    package static let lead: Int64 = 10_000_000_000, trial: Int64 = 60_000_000_000
     /// Being off by less than this is left alone, and followed up to the second: no two clocks agree.
     package static let tolerance: Int64 = 50_000_000
     /// Sound that is later than this for a whole span is missing.
@@ -29,6 +32,7 @@ package struct ArrivalClock: Sendable {
     package init(rate: Int, position: Int64, nanoseconds: Int64) {
         self.rate = Double(rate)
         origin = nanoseconds - Int64(Double(position) / Double(rate) * 1e9)
+        first = origin
     }
 
     /// The sample before `position` of the timeline came at `nanoseconds`.
@@ -37,18 +41,23 @@ package struct ArrivalClock: Sendable {
     /// - Returns: how many samples are missing before it, 0 for none.
     package mutating func arrived(position: Int64, nanoseconds: Int64, waited: Bool) -> Int64 {
         guard isLive else { return 0 }
-        let delay = nanoseconds - time(of: position)
-        if delay < -Self.lead {
+        let age = nanoseconds - first
+        if age < Self.trial, first + length(of: position) - nanoseconds > Self.lead {
             isLive = false
+            origin = first
+            return 0
+        }
+        let delay = nanoseconds - time(of: position)
+        if age < Self.beginning, delay < 0 {
+            origin += delay
             return 0
         }
         guard waited || delay < 0 else { return 0 }
-        let end = span?.end ?? nanoseconds + (isFirst ? Self.firstLength : Self.length)
+        let end = span?.end ?? nanoseconds + Self.length
         let least = min(span?.least ?? .max, delay)
         span = (end, least)
         guard nanoseconds >= end else { return 0 }
         span = nil
-        isFirst = false
         if abs(least) < Self.tolerance { return 0 }
         if least > Self.longestDelay { return Int64(Double(least) * 1e-9 * rate) }
         origin += least
@@ -56,5 +65,7 @@ package struct ArrivalClock: Sendable {
     }
 
     /// When a sample of the timeline was made.
-    package func time(of position: Int64) -> Int64 { origin + Int64(Double(position) / rate * 1e9) }
+    package func time(of position: Int64) -> Int64 { origin + length(of: position) }
+
+    private func length(of position: Int64) -> Int64 { Int64(Double(position) / rate * 1e9) }
 }

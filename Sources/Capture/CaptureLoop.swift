@@ -206,10 +206,11 @@ struct CaptureLoop: ~Copyable {
         let captured: Int64
         let now: Int64
 
-        /// Samples that a device, or a server when it starts, may be ahead: a second, and more than any clock is off.
+        /// Samples by then, and a second more that a server may have when it starts. Half as much again as there should be is no
+        /// device's clock, however wrong.
         private func allowed(at time: Int64) -> Int64 {
             let elapsed = Double(time - now) * 1e-9
-            return Int64((1 + 1.01 * elapsed) * Double(rate))
+            return Int64((1 + 1.5 * elapsed) * Double(rate))
         }
 
         /// Milliseconds until the samples captured so far are due.

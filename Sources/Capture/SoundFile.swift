@@ -117,7 +117,6 @@ final class SoundFile {
             if line.contains("Block Align"), let value = fields.last.flatMap({ Int64($0) }) { bytesPerSample = value }
             if fields.first == "data", line.contains("should be"), fields.count > 1 { bytes = Int64(fields[1]) ?? 0 }
         }
-        // What cannot be known is written as 2^31-4096 or more.
-        return bytesPerSample > 0 && bytes < 0x7FFF_F000 ? bytes / bytesPerSample : 0
+        return bytesPerSample > 0 && bytes < WAVHeader.unknownSizes ? bytes / bytesPerSample : 0
     }
 }

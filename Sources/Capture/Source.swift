@@ -34,8 +34,8 @@ public struct Gap: Sendable, Equatable {
         case server
         /// The analysis was late and the ring's oldest samples were overwritten.
         case overflow
-        /// The driver told of no loss, but for a second the device's sample count stayed behind the clock.
-        /// The gap stands where this was found out, about a second after the loss.
+        /// The driver told of no loss, but for a second the device's sample count stayed behind the clock; or a live pipe's did for
+        /// ten. The gap stands where this was found out, as long after the loss, or twice for a pipe.
         case slip
     }
 
@@ -49,9 +49,10 @@ public struct Gap: Sendable, Equatable {
 public enum SourceState: Sendable, Equatable, CustomStringConvertible {
     /// Samples follow. `Source.rate` is known and stays the same from the first of these on.
     case capturing
-    /// The device is not there yet, and is tried again for ever. Told once, before anything was captured.
+    /// The device is not there yet, and is tried again for ever. Told before anything was captured, for every new reason.
     case waiting(CaptureError)
-    /// The device delivered samples and no longer does. It is tried again for ever; the gap is told when it is back.
+    /// The device no longer delivers samples, or never did although it opened. It is tried again for ever, and every new reason is
+    /// told; the gap is told when it is back.
     case lost(Gap.Cause, CaptureError)
     /// Every sample has been exactly zero for this many seconds: muted, not connected, or broken.
     /// Samples keep coming; `capturing` is told when one differs from zero.

@@ -33,11 +33,9 @@ public final class StreamSource: Source, @unchecked Sendable {
         var rate: Int
         /// Time of the first sample; nil until one is there.
         var start: StreamInstant?
-        /// Where the pipe may be live, and UTC minus its clock (CLOCK_BOOTTIME).
+        /// Where the pipe may be live.
         var clock: ArrivalClock?
-        var offset: Int64 = 0
-        /// The last answer of `time(ofSample:)`, which later positions do not go behind.
-        var told: (position: Int64, instant: StreamInstant)?
+        var utc = SteadyUTC()
     }
 
     // Of the reading thread only.
@@ -194,7 +192,7 @@ public final class StreamSource: Source, @unchecked Sendable {
                 opened!.clock = ArrivalClock(rate: opened!.rate, position: position, nanoseconds: now)
             }
             let count = opened!.clock!.arrived(position: position, nanoseconds: now, waited: waited)
-            if opened!.clock!.isLive { opened!.offset = nanosecondsNow(CLOCK_REALTIME) - now }
+            opened!.utc.setOffset(nanosecondsNow(CLOCK_REALTIME) - now, at: now)
             return count
         }
     }
@@ -213,15 +211,8 @@ public final class StreamSource: Source, @unchecked Sendable {
     public func time(ofSample position: Int64) -> StreamInstant? {
         opened.withLock { opened in
             guard let start = opened?.start, let rate = opened?.rate else { return nil }
-            guard let clock = opened?.clock, let offset = opened?.offset else {
-                return start.advanced(bySamples: position, rate: rate)
-            }
-            var instant = StreamInstant(nanoseconds: clock.time(of: position) + offset)
-            if let last = opened?.told {
-                instant = position >= last.position ? max(instant, last.instant) : min(instant, last.instant)
-            }
-            if position >= opened?.told?.position ?? .min { opened?.told = (position, instant) }
-            return instant
+            guard let clock = opened?.clock else { return start.advanced(bySamples: position, rate: rate) }
+            return opened?.utc.instant(of: position, at: clock.time(of: position))
         }
     }
 

@@ -11,10 +11,7 @@ package struct Timeline: Sendable {
     private var loop: DelayLockedLoop?
     /// Anchors in a row that were far off the line: since when, how many and the least of their errors.
     private var astray: (since: Int64, count: Int, least: Double)?
-    /// UTC minus the anchors' clock, in nanoseconds, as last used and when that was.
-    private var offset: (value: Int64, at: Int64)?
-    /// The last answer of `utc`, which later ones for later positions do not go behind.
-    private var told: (position: Int64, instant: StreamInstant)?
+    private var clock = SteadyUTC()
 
     /// An anchor farther off than this is not followed, in nanoseconds.
     package static let tolerance: Double = 20e6
@@ -76,25 +73,11 @@ package struct Timeline: Sendable {
         return widen(loop.position(at: nanoseconds) - (Double(position) + missing), cause: cause)
     }
 
-    /// Takes in what UTC is ahead of the anchors' clock. A clock set forward is followed at once; one set back is
-    /// approached at a sixteenth of the time that passes, so that told times never go back and never stand still.
-    package mutating func setOffset(_ target: Int64, at nanoseconds: Int64) {
-        guard let last = offset else {
-            offset = (target, nanoseconds)
-            return
-        }
-        let allowed = max(0, nanoseconds - last.at) / 16
-        offset = (max(target, last.value - allowed), nanoseconds)
-    }
+    /// Takes in what UTC is ahead of the anchors' clock.
+    package mutating func setOffset(_ target: Int64, at nanoseconds: Int64) { clock.setOffset(target, at: nanoseconds) }
 
     /// When the sample at a timeline position was captured.
     package mutating func utc(of position: Int64) -> StreamInstant? {
-        guard let loop, let offset else { return nil }
-        var instant = StreamInstant(nanoseconds: loop.time(at: position) + offset.value)
-        if let last = told {
-            instant = position >= last.position ? max(instant, last.instant) : min(instant, last.instant)
-        }
-        if position >= told?.position ?? .min { told = (position, instant) }
-        return instant
+        loop.flatMap { clock.instant(of: position, at: $0.time(at: position)) }
     }
 }

@@ -15,7 +15,7 @@ package struct WAVHeader: Sendable, Equatable {
     }
 
     /// What cannot be known is written as 2^32-1 by ffmpeg, as 2^31 by arecord, as 2^31-4096 by sox, and as 0 by others.
-    private static let unknownSizes: Int64 = 0x7FFF_F000
+    static let unknownSizes: Int64 = 0x7FFF_F000
     /// Chunks longer than this before the samples are no header; pictures are some MiB.
     private static let longestChunk: Int64 = 1 << 26
     /// Bytes of a chunk that are asked for at once.
