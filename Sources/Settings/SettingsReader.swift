@@ -21,6 +21,7 @@ struct SettingsReader {
 
     /// Mappings that were merged in so far. Nested ones multiply.
     private var merges = 0
+    private var mergesAreTold = false
     private static let mergeLimit = 1000
 
     init(document: Document) { self.document = document }
@@ -145,7 +146,8 @@ struct SettingsReader {
                     if merges > Self.mergeLimit { break }
                     merged += self.entries(of: node, at: path) ?? []
                 }
-                if merges == Self.mergeLimit + 1 {
+                if merges > Self.mergeLimit, !mergesAreTold {
+                    mergesAreTold = true
                     errors.append(
                         .impossibleValue(
                             document.origin(key), key: "<<", value: "used so often",

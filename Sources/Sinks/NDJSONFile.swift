@@ -93,7 +93,11 @@ public struct NDJSONFile: RecordSink {
     /// Ends the last line or takes it back, and closes a file that was opened here.
     public mutating func finish() {
         if !rest.isEmpty {
-            if case .failed(_, let count) = put(rest) { cutBack(written + count) }
+            switch put(rest) {
+            case .done: isFailing = false
+            case .failed(_, let count): cutBack(written + count)
+            case .readerGone: break
+            }
             rest.removeAll(keepingCapacity: true)
         }
         if path != nil, descriptor >= 0 {

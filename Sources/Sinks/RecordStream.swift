@@ -14,7 +14,7 @@ public struct RecordStream: Sendable {
         queues.contains { $0.kinds.contains(RecordKinds(kind)) }
     }
 
-    /// Offers a record to every queue; never waits.
+    /// Offers a record to every queue; waits where one has patience, and its reader takes nothing.
     public func send(_ record: Record) {
         for queue in queues { queue.send(record) }
     }

@@ -108,20 +108,7 @@ public struct TerminalSink: RecordSink {
     }
 
     private mutating func put(_ text: String) {
-        let bytes = Array(text.utf8)
-        var count = 0
-        while count < bytes.count {
-            let result = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress! + count, $0.count - count) }
-            if result >= 0 {
-                count += result
-            } else if errno == EAGAIN {
-                var entry = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-                _ = poll(&entry, 1, 1000)
-            } else if errno != EINTR {
-                isGone = true
-                return
-            }
-        }
+        if writeWhole(Array(text.utf8), to: descriptor) != .done { isGone = true }
     }
 
     /// Of the process's time zone, at this moment.

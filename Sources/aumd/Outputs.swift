@@ -69,6 +69,7 @@ final class Outputs: Sendable {
         } catch {
             throw Failure(.cannotCreate, error.description)
         }
+        sourcePatience = patience
         self.threads = threads
         self.socket = socket
         self.showsView = showsView
@@ -81,19 +82,39 @@ final class Outputs: Sendable {
         for thread in threads { thread.queue.requestReopen() }
     }
 
+    /// Somebody has asked the program to end: it waits for no reader any more. From any thread.
+    func hurry() { isHurried.store(true, ordering: .relaxed) }
+
+    /// Waits until everything is written, as long as the source could wait for its readers.
+    func drain() {
+        let begin = ContinuousClock.now
+        for thread in threads {
+            while !thread.stop(milliseconds: 100) {
+                if isHurried.load(ordering: .relaxed) { return }
+                if let sourcePatience, ContinuousClock.now - begin >= .milliseconds(sourcePatience) { return }
+            }
+        }
+    }
+
     /// Writes what is left and ends the threads. Once that is done it does nothing more.
     ///
-    /// - Returns: whether an output ended without its last record, such as for a full disk; that was said when it began.
+    /// - Returns: whether an output ended without its last record, for a full disk or a reader that takes nothing; but not where it
+    ///   was to hurry.
     @discardableResult
     func finish() -> Bool {
         lost.withLock { lost in
             if let lost { return lost }
-            for thread in threads { thread.stop(milliseconds: Self.patience) }
+            let ended = threads.map { $0.stop(milliseconds: Self.patience) }
             socket?.stop(milliseconds: Self.patience)
-            lost = threads.contains { $0.endedFailing }
+            let isStuck = ended.contains(false) && !isHurried.load(ordering: .relaxed)
+            if isStuck { report("An output's reader takes nothing; what was left for it is lost.") }
+            lost = isStuck || threads.contains { $0.endedFailing }
             return lost!
         }
     }
+
+    private let sourcePatience: Int?
+    private let isHurried = Atomic(false)
 
     /// Once finished.
     private let lost = Mutex<Bool?>(nil)

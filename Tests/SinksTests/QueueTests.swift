@@ -54,6 +54,7 @@ final class Collector: RecordSink, Sendable {
         let queue = RecordQueue(kinds: .all, capacity: 8, patience: 300)
         let thread = try SinkThread(collector, queue: queue)
         for number in 0..<100 { #expect(queue.send(scores(number))) }
+        #expect(eventually { collector.records.withLock { $0.count } == 100 })
         collector.isBlocked.store(true, ordering: .releasing)
         let begin = ContinuousClock.now
         var taken = 0

@@ -114,6 +114,24 @@ struct ListenTests {
         }
     }
 
+    @Test("A file waits for a slow reader to the last line, and a reader that never comes is left on SIGTERM")
+    func slowReader() throws {
+        let long = folder.path + "/long.wav"
+        try Sound.wav(Sound.bursts(seconds: 25)).write(to: URL(filePath: long))
+        for input in ["--source \(long)", "--source - < \(long)"] {
+            let all = try Program.shell("\"$AUMD\" listen --scores --format ndjson \(input)")
+            #expect(all.output.utf8.count > 70_000)
+            let slow = try Program.shell("\"$AUMD\" listen --scores --format ndjson \(input) | (sleep 4; wc -l)")
+            #expect(slow.output.split(separator: "\n").first.flatMap { Int($0) } == all.output.split(separator: "\n").count)
+        }
+        let stuck = try Program.shell(
+            """
+            cd \(folder.path); mkfifo out; sleep 30 < out & reader=$!
+            timeout -k 9 3 "$AUMD" listen --scores --format ndjson --source \(long) > out; echo $?; kill $reader
+            """)
+        #expect(stuck.output == "124\n", "\(stuck.errors)")
+    }
+
     @Test("What cannot be written is said, and the exit code is that of an input or output error")
     func fullDisk() throws {
         for line in [

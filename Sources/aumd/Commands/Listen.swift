@@ -58,7 +58,7 @@ struct Listen: AsyncParsableCommand {
             source: source.source, model: model, tagging: tagging, options: options, records: outputs.records,
             supervision: .serviceManager(logger: logger))
 
-        let service = ListenService(pipeline: pipeline, stop: { source.stop() })
+        let service = ListenService(pipeline: pipeline, outputs: outputs, stop: { source.stop() })
         let group = ServiceGroup(
             configuration: .init(
                 services: [
@@ -72,9 +72,10 @@ struct Listen: AsyncParsableCommand {
                     return log
                 }))
         try await group.run()
+        let lost = outputs.finish()
         let broken = source.source.statistics.nonFiniteSamples
         if broken > 0 { logger.warning("\(broken) values were no numbers, or beyond all sound, and were heard as 0.") }
-        if outputs.finish() { throw SystemExit.ioError.exitCode }
+        if lost { throw SystemExit.ioError.exitCode }
     }
 }
 
@@ -82,17 +83,21 @@ struct Listen: AsyncParsableCommand {
 private struct ListenService: Service {
     // Handed to the analysis thread and touched by nothing else.
     nonisolated(unsafe) let pipeline: Pipeline
+    let outputs: Outputs
     let stop: @Sendable () -> Void
 
     func run() async throws {
         try await withGracefulShutdownHandler {
             try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
                 let code = startThread("analysis") {
-                    continuation.resume(with: Result { () throws(Failure) in try pipeline.run() }.mapError { $0 })
+                    let result = Result { () throws(Failure) in try pipeline.run() }.mapError { $0 as any Error }
+                    outputs.drain()
+                    continuation.resume(with: result)
                 }
                 if code != 0 { continuation.resume(throwing: Failure(.osError, "No thread can be started (error \(code)).")) }
             }
         } onGracefulShutdown: {
+            outputs.hurry()
             stop()
         }
     }
