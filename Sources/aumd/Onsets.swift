@@ -8,15 +8,18 @@ import Tagging
 struct Onsets {
     private struct Known {
         var number: UInt64
+        var label: Int
         var crossing: Int64
         var onset: Int64
     }
 
     private var flux: SpectralFlux
     private var known: [Known]
-    /// Of each label, where its last closed event and its cooldown ended, or that of a descendant or a group's other label: the
-    /// next one cannot have begun before.
+    /// Of each label, where its last closed event and its cooldown ended, or that of a group's other label: the next one cannot
+    /// have begun before.
     private var ends: [Int64]
+    /// Of each label, where a descendant's last closed event ended: an event that is found after it did not begin before.
+    private var descendantEnds: [Int64]
     private let cooldowns: [Int64]  // (labels), samples
     private let groups: [[Int]]  // (labels): who shares an event with each, itself among them
     private let shortest: Int64
@@ -29,7 +32,8 @@ struct Onsets {
         // A column is the resolution of an offset: half of one is the shortest event.
         shortest = Int64(model.configuration.columnSamples / 2)
         ends = [Int64](repeating: .min, count: model.configuration.labels.count)
-        cooldowns = tagging.rules.map { Int64($0.cooldown * Double(tagging.sampleRate)) }
+        descendantEnds = ends
+        cooldowns = tagging.rules.map { Int64(($0.cooldown * Double(tagging.sampleRate)).rounded()) }
         groups = tagging.rules.indices.map { label in
             let group = tagging.rules[label].group
             return group == nil ? [label] : tagging.rules.indices.filter { tagging.rules[$0].group == group }
@@ -52,7 +56,7 @@ struct Onsets {
             if let offset = event.offset { onset = min(onset, max(event.onset, offset - shortest)) }
             actions[index].event.onset = onset
             if actions[index].phase == .close, let offset = event.offset {
-                for label in event.parents { ends[label] = max(ends[label], offset) }
+                for label in event.parents { descendantEnds[label] = max(descendantEnds[label], offset) }
                 for label in groups[event.label] { ends[label] = max(ends[label], offset + cooldowns[label]) }
             }
             if actions[index].phase == .close || actions[index].phase == .retract {
@@ -63,10 +67,12 @@ struct Onsets {
 
     private mutating func onset(of event: Event) -> Int64 {
         let place = known.firstIndex { $0.number == event.number }
-        if let place, known[place].crossing == event.onset { return known[place].onset }
         let earliest = min(event.onset, ends[event.label])
-        let entry = Known(
-            number: event.number, crossing: event.onset, onset: max(earliest, flux.onset(near: event.onset)))
+        if let place, known[place].crossing == event.onset, known[place].label == event.label {
+            return max(earliest, known[place].onset)
+        }
+        let rise = max(flux.onset(near: event.onset), min(event.onset, descendantEnds[event.label]))
+        let entry = Known(number: event.number, label: event.label, crossing: event.onset, onset: max(earliest, rise))
         if let place { known[place] = entry } else { known.append(entry) }
         return entry.onset
     }
