@@ -123,8 +123,8 @@ def _clips(figures: Mapping) -> list[str]:
     lines = [
         "### Clips\n",
         "Macro average precision over labels with at least 3 clips; clip scores are the mean odds of columns after the third.",
-        "YAMNet: its scores in the corpus, of 8 bits, averaged over each clip, on the same clips and labels; and those of the same clips",
-        "as the corpus has them now, not rounded.\n",
+        "YAMNet, on the same clips and labels: its scores that come with the corpus, in 8 bits, averaged over each clip; and, as that",
+        "costs AUC, its scores of the corpus' compressed clips, not rounded.\n",
         "| split | scores | macro AP | macro AUC | d′ | AP, recordings only | AUC, recordings only |",
         "|---|---|---|---|---|---|---|",
     ]
