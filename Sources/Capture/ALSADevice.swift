@@ -39,7 +39,7 @@ struct ALSADevice: ~Copyable {
 
     /// Opens without waiting for a device that is busy, negotiates and prepares.
     ///
-    /// Negotiation: mono where offered, else all channels (one more than the chosen channel at least); formats by
+    /// Negotiation: as few channels as it has, mono where offered (one more than the chosen channel at least); formats by
     /// falling quality: S32, FLOAT, S24, S24_3LE, S16. Where a plug layer converts, which has all formats, S32 holds
     /// every integer format unchanged. Sample rate conversion inside libasound stays off unless nothing fits without.
     init(_ request: CaptureRequest) throws(CaptureError) {

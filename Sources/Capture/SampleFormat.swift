@@ -16,7 +16,7 @@ public enum SampleFormat: String, Sendable, CaseIterable {
 
 /// Which channels make the mono signal.
 public enum ChannelChoice: Sendable, Equatable {
-    /// The mean of all channels.
+    /// The mean of the channels that the device or file is read with.
     case mix
     /// One channel; the first is 0.
     case one(Int)

@@ -6,7 +6,7 @@ struct TimelineTests {
     private let second: Int64 = 1_000_000_000
 
     /// Anchors every 320 samples of a device of `rate`, from sample `start` of its clock on for `seconds`, each late by
-    /// up to 100 µs.
+    /// up to 10 µs.
     private func run(
         _ timeline: inout Timeline, clock: inout Int64, ring: inout Int64, rate: Double, seconds: Double,
         resume: Gap.Cause? = nil

@@ -64,6 +64,7 @@ struct TagFiles: ParsableCommand {
         }
         let settings = try SettingsOptions.withoutOptions(config)
         let model = try modelOptions.load(settings: settings.model)
+        let tagging = try model.tagging(rules: model.rules(settings))
         let output = TagOutput(format: format ?? (isatty(STDOUT_FILENO) == 1 ? .text : .ndjson), isStream: mode == .stream)
         // Where the output is on the same terminal, it is the progress.
         let showsProgress = files.count > 1 && isatty(STDERR_FILENO) == 1 && isatty(STDOUT_FILENO) == 0
@@ -73,7 +74,7 @@ struct TagFiles: ParsableCommand {
             do throws(Failure) {
                 switch mode {
                 case .offline: try tagOffline(file, model, output)
-                case .stream: try tagStream(file, model, settings, output)
+                case .stream: try tagStream(file, model, tagging, settings, output)
                 }
             } catch {
                 if showsProgress { writeError("\r\u{1B}[K") }
@@ -167,7 +168,9 @@ struct TagFiles: ParsableCommand {
         if count > 0 { report("sound file '\(source.path)' holds \(count) values that are no numbers or beyond all sound; they count as 0") }
     }
 
-    private func tagStream(_ file: String, _ model: Model, _ settings: Settings, _ output: TagOutput) throws(Failure) {
+    private func tagStream(
+        _ file: String, _ model: Model, _ tagging: TaggerConfiguration, _ settings: Settings, _ output: TagOutput
+    ) throws(Failure) {
         let records = RecordQueue(kinds: .event, patience: nil)
         let thread: SinkThread
         do throws(SinkError) {
@@ -183,9 +186,7 @@ struct TagFiles: ParsableCommand {
         options.streamTime = true
         let source = SoundFileSource(path: file)
         let pipeline = try Pipeline(
-            source: source, model: model, tagging: model.tagging(rules: model.rules(settings)),
-            options: options,
-            records: RecordStream([records]))
+            source: source, model: model, tagging: tagging, options: options, records: RecordStream([records]))
         try pipeline.run()
         reportBroken(source)
     }
