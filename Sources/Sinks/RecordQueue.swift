@@ -69,6 +69,7 @@ public final class RecordQueue: Sendable {
         var lostOthers: UInt64 = 0
         var isFinished = false
         var isStalled = false
+        var isHurried = false
     }
 
     /// What this queue takes.
@@ -123,12 +124,19 @@ public final class RecordQueue: Sendable {
         let begin = ContinuousClock.now
         while patience != 0 {
             room.clear()
-            guard state.withLock({ $0.count == capacity && !$0.isFinished && !$0.isStalled }) else { return }
+            let isFull = state.withLock { $0.count == capacity && !$0.isFinished && !$0.isStalled && !$0.isHurried }
+            guard isFull else { return }
             if let patience, ContinuousClock.now - begin >= .milliseconds(patience) {
                 return state.withLock { $0.isStalled = true }
             }
             _ = room.wait(milliseconds: 100)
         }
+    }
+
+    /// Ends all patience, now and later.
+    public func hurry() {
+        state.withLock { $0.isHurried = true }
+        room.signal()
     }
 
     /// No more records are accepted; the reader takes what is left and then ends.

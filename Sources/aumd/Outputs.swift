@@ -83,7 +83,10 @@ final class Outputs: Sendable {
     }
 
     /// Somebody has asked the program to end: it waits for no reader any more. From any thread.
-    func hurry() { isHurried.store(true, ordering: .relaxed) }
+    func hurry() {
+        isHurried.store(true, ordering: .relaxed)
+        for thread in threads { thread.queue.hurry() }
+    }
 
     /// Waits until everything is written, as long as the source could wait for its readers.
     func drain() {

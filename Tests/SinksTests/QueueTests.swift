@@ -1,3 +1,4 @@
+import Dispatch
 import Glibc
 import Sinks
 import Synchronization
@@ -68,6 +69,22 @@ final class Collector: RecordSink, Sendable {
         for number in 200..<300 { #expect(queue.send(scores(number))) }
         #expect(thread.stop(milliseconds: 5000))
         #expect(!thread.endedFailing)
+    }
+
+    @Test("In a hurry it waits for nobody")
+    func hurry() throws {
+        let queue = RecordQueue(kinds: .all, capacity: 8, patience: nil)
+        for number in 0..<8 { #expect(queue.send(scores(number))) }
+        let waiting = Collector()
+        DispatchQueue.global().async {
+            _ = queue.send(scores(8))
+            waiting.finish()
+        }
+        usleep(300_000)
+        #expect(!waiting.isFinished)
+        queue.hurry()
+        #expect(eventually { waiting.isFinished })
+        #expect(!queue.send(scores(9)))
     }
 
     @Test("A sink whose last record is lost says so at the end", arguments: [false, true])

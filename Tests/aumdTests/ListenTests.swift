@@ -124,10 +124,12 @@ struct ListenTests {
             let slow = try Program.shell("\"$AUMD\" listen --scores --format ndjson \(input) | (sleep 4; wc -l)")
             #expect(slow.output.split(separator: "\n").first.flatMap { Int($0) } == all.output.split(separator: "\n").count)
         }
+        // More than the queue holds.
+        try Sound.wav(Sound.bursts(seconds: 80)).write(to: URL(filePath: long))
         let stuck = try Program.shell(
             """
             cd \(folder.path); mkfifo out; sleep 30 < out & reader=$!
-            timeout -k 9 3 "$AUMD" listen --scores --format ndjson --source \(long) > out; echo $?; kill $reader
+            timeout -k 9 5 "$AUMD" listen --scores --format ndjson --source \(long) > out; echo $?; kill $reader
             """)
         #expect(stuck.output == "124\n", "\(stuck.errors)")
     }
