@@ -14,6 +14,10 @@ final class Outputs: Sendable {
     let showsView: Bool
     private let threads: [SinkThread]
     private let socket: SocketSink?
+    private let sourcePatience: Int?
+    private let isHurried = Atomic(false)
+    /// What `finish` has returned.
+    private let lost = Mutex<Bool?>(nil)
 
     /// Milliseconds that each sink may take to write what is left.
     private static let patience: Int32 = 2000
@@ -115,10 +119,4 @@ final class Outputs: Sendable {
             return lost!
         }
     }
-
-    private let sourcePatience: Int?
-    private let isHurried = Atomic(false)
-
-    /// Once finished.
-    private let lost = Mutex<Bool?>(nil)
 }
