@@ -11,7 +11,7 @@ public final class WindowEncoder {
     /// The forward state after the last confirmed column; of the second grid, after the column that ends half a column later.
     public private(set) var checkpoint: HiddenState
     private var running: HiddenState
-    private var shifted: [Float]  // (capacity, patchFrames, melCount), of the second grid
+    private let shifted: AlignedBuffer  // (patchFrames, melCount), of the second grid
     private var shiftedLogits: [Float]  // (capacity, C)
     /// Logits (C) of the second grid's column around the next column's beginning, once they are known.
     private var boundary: [Float]
@@ -37,9 +37,8 @@ public final class WindowEncoder {
             threads: threads ?? model.threads(tokens: capacity * c.bands))
         embedding = Embedding(model: model)
         readout = Readout(model: model, capacity: capacity)
-        let isShifted = c.patchGrids > 1
-        shifted = [Float](repeating: 0, count: isShifted ? capacity * c.columnSize : 0)
-        shiftedLogits = [Float](repeating: 0, count: isShifted ? capacity * c.labels.count : 0)
+        shifted = AlignedBuffer(count: c.columnSize)
+        shiftedLogits = [Float](repeating: 0, count: c.patchGrids > 1 ? capacity * c.labels.count : 0)
         boundary = [Float](repeating: 0, count: c.labels.count)
     }
 
@@ -80,15 +79,12 @@ public final class WindowEncoder {
         let (count, C) = (columns.count / c.columnSize, c.labels.count)
         // Its column i is around the beginning of column i.
         let first = isBoundaryKnown ? 1 : 0, end = min(confirm + 1, count)
-        columns.withUnsafeBufferPointer { columns in
-            shifted.withUnsafeMutableBufferPointer { shifted in
-                for column in 0..<count {
-                    let place = shifted.baseAddress! + column * c.columnSize
-                    running.shift(columns.baseAddress! + column * c.columnSize, into: place)
-                    if column == confirm - 1 { checkpoint.keepHalf(of: running) }
-                    if column < first { continue }
-                    embedding.embed(place, at: column - first, of: count, into: blocks.hidden)
-                }
+        columns.withUnsafeBufferPointer {
+            for column in 0..<count {
+                running.shift($0.baseAddress! + column * c.columnSize, into: shifted.pointer)
+                if column == confirm - 1 { checkpoint.keepHalf(of: running) }
+                if column < first { continue }
+                embedding.embed(shifted.pointer, at: column - first, of: count, into: blocks.hidden)
             }
         }
         if first < end {

@@ -5,9 +5,7 @@ extension Settings {
     ///
     /// - Throws: `InvalidSettings` with everything that is wrong with the file.
     public init(file path: String) throws(InvalidSettings) {
-        let (settings, errors) = Self.reading(file: path)
-        guard errors.isEmpty else { throw InvalidSettings(errors) }
-        self = settings
+        try self.init(Self.reading(file: path))
     }
 
     /// Reads a configuration file as far as it is right, and says what is not.
@@ -28,9 +26,12 @@ extension Settings {
     /// - Parameter path: What errors call the file.
     /// - Throws: `InvalidSettings` with everything that is wrong with the text.
     public init(yaml text: String, path: String = "aumd.yaml") throws(InvalidSettings) {
-        let (settings, errors) = Self.reading(yaml: text, path: path)
-        guard errors.isEmpty else { throw InvalidSettings(errors) }
-        self = settings
+        try self.init(Self.reading(yaml: text, path: path))
+    }
+
+    private init(_ reading: (settings: Settings, errors: [SettingsError])) throws(InvalidSettings) {
+        guard reading.errors.isEmpty else { throw InvalidSettings(reading.errors) }
+        self = reading.settings
     }
 }
 
