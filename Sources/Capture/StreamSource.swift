@@ -87,6 +87,12 @@ public final class StreamSource: Source, @unchecked Sendable {
         return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFIFO
     }
 
+    /// Whether a descriptor is of a file, which can wait for its reader for ever.
+    public static func isFile(_ descriptor: Int32) -> Bool {
+        var status = stat()
+        return fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+    }
+
     /// A descriptor of a named pipe, which is the caller's. Does not wait for a writer; the source does.
     public static func openNamedPipe(_ path: String) throws(CaptureError) -> Int32 {
         let descriptor = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
@@ -124,9 +130,7 @@ public final class StreamSource: Source, @unchecked Sendable {
         block.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[0..<held]))
         bytes.deallocate()
         bytes = block
-        var status = stat()
-        let isFile = fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
-        mayBeLive = promised == nil && !isPaced && givenStart == nil && !isFile
+        mayBeLive = promised == nil && !isPaced && givenStart == nil && !StreamSource.isFile(descriptor)
         let pacer = try Pacer(rate: format.rate, isPaced: isPaced)
         self.pacer = pacer
         opened.withLock { $0 = Opened(pacer: pacer, rate: format.rate, start: givenStart) }

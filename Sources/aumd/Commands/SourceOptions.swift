@@ -25,11 +25,6 @@ struct SourceOptions: ParsableArguments {
         }
     }
 
-    private func isFile(_ descriptor: Int32) -> Bool {
-        var status = stat()
-        return fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
-    }
-
     /// What a pipe carries may be live, as a camera's sound: a reader that takes nothing for so many milliseconds must not
     /// keep the other outputs from what comes.
     private static let pipePatience = 10_000
@@ -69,7 +64,7 @@ struct SourceOptions: ParsableArguments {
                 return Chosen(
                     source: try StreamSource(
                         descriptor: descriptor, name: source, raw: raw, isPaced: pace, channel: channel),
-                    canWait: !pace, patience: pace ? 0 : isFile(descriptor) ? nil : Self.pipePatience, name: settings.source.name ?? (source == "-" ? "stdin" : source))
+                    canWait: !pace, patience: pace ? 0 : StreamSource.isFile(descriptor) ? nil : Self.pipePatience, name: settings.source.name ?? (source == "-" ? "stdin" : source))
             } catch { throw Failure(error) }
         }
         if let source {
