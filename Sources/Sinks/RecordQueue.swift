@@ -121,8 +121,9 @@ public final class RecordQueue: Sendable {
 
     /// Returns once there is room, nobody will make any, or patience is at its end.
     private func waitForRoom() {
+        if patience == 0 { return }
         let begin = ContinuousClock.now
-        while patience != 0 {
+        while true {
             room.clear()
             let isFull = state.withLock { $0.count == capacity && !$0.isFinished && !$0.isStalled && !$0.isHurried }
             guard isFull else { return }
