@@ -50,7 +50,8 @@ def pieces(streams: Path, hours: float) -> Iterator[np.ndarray]:
 
 def scores_at(binary: str, model: Path, streams: Path, hours: float, wanted: set[int]) -> dict[str, dict[int, dict]]:
     """By track and column: label -> score, of the wanted columns."""
-    count = json.loads((model / "config.json").read_text(encoding="utf-8"))["num_classes"]
+    config = json.loads((model / "config.json").read_text(encoding="utf-8"))
+    count, steps = config["num_classes"], {"provisional": config.get("patch_grids", 1), "confirmed": 1}
     found: dict[str, dict[int, dict]] = {"provisional": {}, "confirmed": {}}
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as settings:
         settings.write(f"output:\n  scores: {count}\n")
@@ -64,14 +65,15 @@ def scores_at(binary: str, model: Path, streams: Path, hours: float, wanted: set
                 process.stdin.close()
 
             threading.Thread(target=feed, daemon=True).start()
-            column = {"provisional": 0, "confirmed": 0}
+            rows = {"provisional": 0, "confirmed": 0}
             for line in process.stdout:
                 if b'"type":"scores"' not in line[:40]:
                     continue
                 track = "provisional" if b'"status":"provisional"' in line[:200] else "confirmed"
-                if column[track] in wanted:
-                    found[track][column[track]] = {tag["label"]: tag["score"] for tag in json.loads(line)["tags"]}
-                column[track] += 1
+                column, between = divmod(rows[track], steps[track])
+                if not between and column in wanted:
+                    found[track][column] = {tag["label"]: tag["score"] for tag in json.loads(line)["tags"]}
+                rows[track] += 1
     return found
 
 

@@ -122,6 +122,12 @@ public struct Configuration: Sendable {
     public var bands: Int { frontend.melCount / patchMel }
     /// Log-mel values of a column: `patchFrames` frames of `melCount`.
     public var columnSize: Int { patchFrames * frontend.melCount }
+    /// Frames by which recurrent mode moves on: a column of one of the grids ends with each step.
+    public var stepFrames: Int { patchFrames / patchGrids }
+    /// Log-mel values of a step.
+    public var stepSize: Int { stepFrames * frontend.melCount }
+    /// Samples from one step's start to the next.
+    public var stepSamples: Int { stepFrames * frontend.hopLength }
     /// Columns of a clip of the model's own length.
     public var clipColumns: Int? { clipFrames.map { $0 / patchFrames } }
     /// Samples from one column's start to the next.

@@ -7,13 +7,16 @@ import Glibc
 public struct HiddenState: Sendable, Equatable {
     /// Which model's state this is.
     public let model: String
-    /// Grid by grid and layer by layer: tail, then SSM state in channel layout. At the end, where there is a second grid, the
-    /// log-mel of the last column's second half, (patchFrames / 2, melCount), with which that grid's next column begins.
+    /// Grid by grid and layer by layer: tail, then SSM state in channel layout. Behind them, where there is a second grid, what its
+    /// columns share with the first's: the last step's log-mel (stepFrames, melCount), the logits (C) of the column that ended
+    /// with it, and 0 before the first step, 1 after the first half of a column, 2 after the second.
     private(set) var values: [Float]
     private let tailCount: Int
     private let layerStride: Int
     private let gridStride: Int
-    private let halfCount: Int
+    private let sharedStart: Int
+    private let stepCount: Int
+    private let labelCount: Int
 
     /// Log-mel of nothing: the logarithm's floor.
     private static let silence = log(Float.ulpOfOne)
@@ -25,14 +28,17 @@ public struct HiddenState: Sendable, Equatable {
         tailCount = (c.convolutionWidth - 1) * padded(c.innerWidth)
         layerStride = tailCount + padded(c.innerWidth) * c.stateCount
         gridStride = c.layerCount * layerStride
-        halfCount = c.patchGrids > 1 ? c.columnSize / 2 : 0
-        values = [Float](repeating: 0, count: c.patchGrids * gridStride + halfCount)
+        stepCount = c.stepSize
+        labelCount = c.labels.count
+        sharedStart = c.patchGrids * gridStride
+        values = [Float](repeating: 0, count: sharedStart + (c.patchGrids > 1 ? stepCount + labelCount + 1 : 0))
         reset()
     }
 
     /// Back to the state before the first token, in place.
     public mutating func reset() {
-        for i in values.indices { values[i] = i < values.count - halfCount ? 0 : Self.silence }
+        let step = sharedStart..<sharedStart + stepCount
+        for i in values.indices { values[i] = step.contains(i) ? Self.silence : 0 }
     }
 
     /// Takes over `other`'s values in place.
@@ -50,20 +56,40 @@ public struct HiddenState: Sendable, Equatable {
         }
     }
 
-    /// Takes over `other`'s half column.
-    mutating func keepHalf(of other: HiddenState) {
-        for i in values.count - halfCount..<values.count { values[i] = other.values[i] }
+    /// Takes over `other`'s last step.
+    mutating func keepStep(of other: HiddenState) {
+        for i in sharedStart..<sharedStart + stepCount { values[i] = other.values[i] }
     }
 
-    /// The second grid's column that ends in the middle of `column`, to `shifted`; keeps the second half for the next.
-    mutating func shift(_ column: UnsafePointer<Float>, into shifted: UnsafeMutablePointer<Float>) {
-        let halfCount = halfCount
-        values.withUnsafeMutableBufferPointer { buffer in
-            let half = buffer.baseAddress! + buffer.count - halfCount
-            shifted.update(from: half, count: halfCount)
-            (shifted + halfCount).update(from: column, count: halfCount)
-            half.update(from: column + halfCount, count: halfCount)
+    /// The column that ends with `step`, to `column`; keeps the step for the next.
+    mutating func join(_ step: UnsafePointer<Float>, into column: UnsafeMutablePointer<Float>) {
+        values.withUnsafeMutableBufferPointer { [sharedStart, stepCount] buffer in
+            let last = buffer.baseAddress! + sharedStart
+            column.update(from: last, count: stepCount)
+            (column + stepCount).update(from: step, count: stepCount)
         }
+        keep(step)
+    }
+
+    /// Keeps a step for the next column.
+    mutating func keep(_ step: UnsafePointer<Float>) {
+        values.withUnsafeMutableBufferPointer { [sharedStart, stepCount] buffer in
+            (buffer.baseAddress! + sharedStart).update(from: step, count: stepCount)
+        }
+    }
+
+    /// The grid of which a column ends with the next step. The second's columns begin half a column before the first's.
+    var nextGrid: Int { values.count > sharedStart && values[values.count - 1] != 1 ? 1 : 0 }
+
+    /// The mean of a column's logits (C) and those of the other grid's column before it, in place; keeps its own for the next.
+    mutating func average(_ logits: inout MutableSpan<Float>) {
+        let (kept, position) = (values.count - 1 - labelCount, values.count - 1)
+        for label in 0..<labelCount {
+            let own = logits[label]
+            if values[position] > 0 { logits[label] = 0.5 * own + 0.5 * values[kept + label] }
+            values[kept + label] = own
+        }
+        values[position] = values[position] == 1 ? 2 : 1
     }
 
     /// Writes the state to a file (safetensors, one F32 tensor `hidden_state`, the model's identifier as metadata).

@@ -81,10 +81,11 @@ public final class WindowEncoder {
         let first = isBoundaryKnown ? 1 : 0, end = min(confirm + 1, count)
         columns.withUnsafeBufferPointer {
             for column in 0..<count {
-                running.shift($0.baseAddress! + column * c.columnSize, into: shifted.pointer)
-                if column == confirm - 1 { checkpoint.keepHalf(of: running) }
-                if column < first { continue }
-                embedding.embed(shifted.pointer, at: column - first, of: count, into: blocks.hidden)
+                let halves = $0.baseAddress! + column * c.columnSize
+                running.join(halves, into: shifted.pointer)
+                if column >= first { embedding.embed(shifted.pointer, at: column - first, of: count, into: blocks.hidden) }
+                running.keep(halves + c.stepSize)
+                if column == confirm - 1 { checkpoint.keepStep(of: running) }
             }
         }
         if first < end {

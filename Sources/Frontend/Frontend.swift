@@ -1,4 +1,4 @@
-/// The incremental frontend: samples of any source rate in, whole columns of log-mel out.
+/// The incremental frontend: samples of any source rate in, log-mel out, a column's frames or an equal part of them at a time.
 ///
 /// Any split of the input into pieces gives the same bits: the resampler always works on blocks of one size, and a
 /// frame depends on its samples alone. Memory is fixed when it is made. Not thread-safe.
@@ -6,49 +6,56 @@ public final class Frontend {
     /// Frames of a column.
     public let columnFrames: Int
     public let parameters: FilterBankParameters
-    /// Samples, at the model's rate, from one column's start to the next.
-    public var columnSamples: Int { columnFrames * parameters.hopLength }
-    /// Samples, at the model's rate, that a column's frames span.
-    public var columnSpan: Int { (columnFrames - 1) * parameters.hopLength + parameters.frameLength }
+    /// Frames that come out at a time.
+    public let stepFrames: Int
+    /// Samples, at the model's rate, from one step's start to the next.
+    private var stepSamples: Int { stepFrames * parameters.hopLength }
 
     private let resampler: Resampler?
     private let logMel: LogMel
-    private var samples: [Float]  // what a column still needs, at most columnSpan
+    private var samples: [Float]  // what a step still needs: all that its frames span
     private var filled = 0
-    private var column: [Float]  // (columnFrames, melCount)
+    private var step: [Float]  // (stepFrames, melCount)
+    /// Steps since the last reset.
+    private var steps = 0
 
     /// - Parameters:
     ///   - inputRate: Hz of the samples that come.
     ///   - columnFrames: frames of a column.
+    ///   - stepFrames: frames that come out at a time, by which a column's can be divided; a whole column's unless told.
     /// - Throws: ``FrontendError/rate(_:)`` for a rate that cannot be converted.
-    public init(inputRate: Int, parameters: FilterBankParameters = .init(), columnFrames: Int = 16) throws(FrontendError) {
+    public init(
+        inputRate: Int, parameters: FilterBankParameters = .init(), columnFrames: Int = 16, stepFrames: Int? = nil
+    ) throws(FrontendError) {
         self.parameters = parameters
         self.columnFrames = columnFrames
+        self.stepFrames = stepFrames ?? columnFrames
+        precondition(self.stepFrames > 0 && columnFrames % self.stepFrames == 0, "a column has a whole number of steps")
         resampler = inputRate == parameters.sampleRate
             ? nil : try Resampler(from: inputRate, to: parameters.sampleRate)
         logMel = LogMel(parameters)
-        samples = [Float](repeating: 0, count: (columnFrames - 1) * parameters.hopLength + parameters.frameLength)
-        column = [Float](repeating: 0, count: columnFrames * parameters.melCount)
+        samples = [Float](repeating: 0, count: (self.stepFrames - 1) * parameters.hopLength + parameters.frameLength)
+        step = [Float](repeating: 0, count: self.stepFrames * parameters.melCount)
     }
 
-    /// Takes the next samples; `onColumn` is called with every column they complete.
+    /// Takes the next samples; `onStep` is called with every step they complete.
     ///
     /// - Parameters:
     ///   - input: mono, −1…1. What is not finite must have been replaced before.
-    ///   - onColumn: gets log-mel (columnFrames, melCount), valid during the call.
-    public func process(_ input: UnsafeBufferPointer<Float>, onColumn: (UnsafeBufferPointer<Float>) -> Void) {
-        guard let resampler else { return fill(input, onColumn) }
-        resampler.process(input) { fill($0, onColumn) }
+    ///   - onStep: gets log-mel (stepFrames, melCount), valid during the call.
+    public func process(_ input: UnsafeBufferPointer<Float>, onStep: (UnsafeBufferPointer<Float>) -> Void) {
+        guard let resampler else { return fill(input, onStep) }
+        resampler.process(input) { fill($0, onStep) }
     }
 
     /// Ends the stream: zero samples complete the column that has begun, if any.
-    public func finish(onColumn: (UnsafeBufferPointer<Float>) -> Void) {
-        resampler?.finish { fill($0, onColumn) }
+    public func finish(onStep: (UnsafeBufferPointer<Float>) -> Void) {
+        resampler?.finish { fill($0, onStep) }
         let overlap = parameters.frameLength - parameters.hopLength
         // The last column's span overlaps into this one: only more than that is a beginning.
-        if filled > (started ? overlap : 0) {
-            let zeros = [Float](repeating: 0, count: samples.count - filled)
-            zeros.withUnsafeBufferPointer { fill($0, onColumn) }
+        if isWithinColumn || filled > (steps > 0 ? overlap : 0) {
+            let zeros = [Float](repeating: 0, count: samples.count)
+            repeat { zeros.withUnsafeBufferPointer { fill(UnsafeBufferPointer(rebasing: $0.dropFirst(filled)), onStep) } } while isWithinColumn
         }
         reset()
     }
@@ -56,14 +63,14 @@ public final class Frontend {
     /// Forgets all samples, as after a gap: the next sample begins a column.
     public func reset() {
         filled = 0
-        started = false
+        steps = 0
         resampler?.reset()
     }
 
-    /// A column has come out since the last reset.
-    private var started = false
+    /// Steps of a column have come out, and not all.
+    private var isWithinColumn: Bool { steps % (columnFrames / stepFrames) != 0 }
 
-    private func fill(_ input: UnsafeBufferPointer<Float>, _ onColumn: (UnsafeBufferPointer<Float>) -> Void) {
+    private func fill(_ input: UnsafeBufferPointer<Float>, _ onStep: (UnsafeBufferPointer<Float>) -> Void) {
         var rest = input[...]
         while !rest.isEmpty {
             let count = min(rest.count, samples.count - filled)
@@ -72,25 +79,25 @@ public final class Frontend {
             }
             filled += count
             rest = rest.dropFirst(count)
-            if filled == samples.count { emit(onColumn) }
+            if filled == samples.count { emit(onStep) }
         }
     }
 
-    private func emit(_ onColumn: (UnsafeBufferPointer<Float>) -> Void) {
+    private func emit(_ onStep: (UnsafeBufferPointer<Float>) -> Void) {
         samples.withUnsafeMutableBufferPointer { samples in
-            column.withUnsafeMutableBufferPointer { column in
-                for frame in 0..<columnFrames {
+            step.withUnsafeMutableBufferPointer { step in
+                for frame in 0..<stepFrames {
                     logMel.compute(
                         samples.baseAddress! + frame * parameters.hopLength,
-                        into: column.baseAddress! + frame * parameters.melCount)
+                        into: step.baseAddress! + frame * parameters.melCount)
                 }
-                let kept = samples.count - columnSamples
-                samples.baseAddress!.update(from: samples.baseAddress! + columnSamples, count: kept)
+                let kept = samples.count - stepSamples
+                samples.baseAddress!.update(from: samples.baseAddress! + stepSamples, count: kept)
                 filled = kept
             }
         }
-        started = true
-        column.withUnsafeBufferPointer(onColumn)
+        steps += 1
+        step.withUnsafeBufferPointer(onStep)
     }
 }
 

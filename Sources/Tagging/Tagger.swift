@@ -18,8 +18,8 @@
 ///
 /// A provisional event is decided when the confirmed track is `Tagger.matchSeconds` past its onset, or later, as a rule at
 /// most 3 s past it, while a confirmed segment that tells it may still begin. The provisional path adds no delay: an event
-/// opens with the first column that reaches `provisionalOn`, at most two columns (0.32 s) after a sound's onset if its
-/// second column does, plus what `LabelRule.minimumDuration` asks for.
+/// opens with the first column that reaches `provisionalOn`, plus what `LabelRule.minimumDuration` asks for. Its columns
+/// may overlap, so that scores come sooner than once a column (`TaggerConfiguration.stepLength`).
 ///
 /// Steady state allocates nothing: all state is made by `init`, and `actions` is the caller's array, to be reused.
 /// Not thread safe: one thread at a time feeds a tagger.
@@ -82,7 +82,8 @@ public struct Tagger: Sendable {
     /// Takes the causal scores of a column.
     ///
     /// - Parameters:
-    ///   - start: Position of the column's first sample. Columns between two interruptions follow each other without a gap.
+    ///   - start: Position of the column's first sample. Columns between two interruptions follow each other in steps of
+    ///     `TaggerConfiguration.stepLength`.
     ///   - scores: (labels), sigmoid probabilities; NaN counts as below every threshold.
     ///   - actions: What to tell is appended, in order.
     public mutating func provisional(start: Int64, scores: Span<Float>, into actions: inout [Action]) {
@@ -99,7 +100,7 @@ public struct Tagger: Sendable {
         }
     }
 
-    /// Takes the deciding scores of a column, in order. Parameters as for `provisional`.
+    /// Takes the deciding scores of a column, in order. Parameters as for `provisional`, but that columns do not overlap.
     public mutating func confirmed(start: Int64, scores: Span<Float>, into actions: inout [Action]) {
         precondition(scores.count == ontology.count, "a score is needed for each label")
         confirmedTrack.step(start: start, scores: scores)

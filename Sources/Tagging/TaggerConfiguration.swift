@@ -12,8 +12,8 @@ public enum TaggerConfigurationError: Error, Sendable, Equatable, CustomStringCo
     case provisionalThreshold(label: String, on: Float)
     /// A duration is negative, not a number, or longer than a day.
     case duration(label: String, name: String, seconds: Double)
-    /// Sample rate and column length have to be positive.
-    case timeBase(sampleRate: Int, columnLength: Int)
+    /// Sample rate and column length have to be positive, and a column has a whole number of steps.
+    case timeBase(sampleRate: Int, columnLength: Int, stepLength: Int)
 
     /// What is wrong, where, and what to do, in one sentence.
     public var description: String {
@@ -30,8 +30,8 @@ public enum TaggerConfigurationError: Error, Sendable, Equatable, CustomStringCo
             "Label \"\(label)\" has the provisional threshold \(on); choose a value above 0, at most 1."
         case .duration(let label, let name, let seconds):
             "Label \"\(label)\" has \(name) \(seconds) s; choose a value from 0 to 86400."
-        case .timeBase(let sampleRate, let columnLength):
-            "A sample rate of \(sampleRate) Hz with columns of \(columnLength) samples is impossible; both have to be positive."
+        case .timeBase(let sampleRate, let columnLength, let stepLength):
+            "A sample rate of \(sampleRate) Hz with columns of \(columnLength) samples and steps of \(stepLength) is impossible; all have to be positive, and a column a whole number of steps."
         }
     }
 }
@@ -46,16 +46,19 @@ public struct TaggerConfiguration: Sendable {
     public let sampleRate: Int
     /// Samples a column covers: 2560, which is 16 frames of 10 ms at 16 kHz.
     public let columnLength: Int
+    /// Samples from one provisional score's column to the next's: a column's, or half as many where scores come twice as often.
+    public let stepLength: Int
 
     /// - Throws: `TaggerConfigurationError` for whatever cannot be run as it stands.
     public init(
-        labels: [Label], rules: [LabelRule], sampleRate: Int = 16_000, columnLength: Int = 2_560
+        labels: [Label], rules: [LabelRule], sampleRate: Int = 16_000, columnLength: Int = 2_560, stepLength: Int? = nil
     ) throws(TaggerConfigurationError) {
         guard labels.count == rules.count else {
             throw .ruleCount(labels: labels.count, rules: rules.count)
         }
-        guard sampleRate > 0, columnLength > 1 else {
-            throw .timeBase(sampleRate: sampleRate, columnLength: columnLength)
+        let stepLength = stepLength ?? columnLength
+        guard sampleRate > 0, columnLength > 1, stepLength > 0, columnLength % stepLength == 0 else {
+            throw .timeBase(sampleRate: sampleRate, columnLength: columnLength, stepLength: stepLength)
         }
         for (index, label) in labels.enumerated() {
             for parent in label.parents {
@@ -87,5 +90,6 @@ public struct TaggerConfiguration: Sendable {
         self.rules = rules
         self.sampleRate = sampleRate
         self.columnLength = columnLength
+        self.stepLength = stepLength
     }
 }

@@ -15,6 +15,9 @@ struct Track: Sendable {
     /// A score below this counts as this where its rise is measured: how far down nothing at all lies means nothing.
     static let floor: Float = 0.02
 
+    /// Columns over which a score's rise is measured.
+    static let riseColumns = 2
+
     /// What a column changed. `slot` names a segment from `began` to `ended` or `dropped`, then may be used again.
     struct Transition: Sendable {
         enum Kind: Sendable { case began, renamed, ended, dropped }
@@ -51,8 +54,7 @@ struct Track: Sendable {
     struct LabelState: Sendable {
         var phase = Phase.idle
         var previous = Float.nan
-        var beforePrevious = Float.nan
-        var columns = 0
+        var steps = 0
         /// Where the score last came up through `off`, of a label that is idle or in a gap; `Int64.min` while it is below.
         var upAt = Int64.min
         /// Where a member's score went down through `off`, until it reaches `on` again; `Int64.min` while it has not.
@@ -71,7 +73,7 @@ struct Track: Sendable {
         var off: Float
         /// Whether `on` is for the score where it will be a column on.
         var ahead: Bool
-        var columns: Int
+        var steps: Int
         var gap: Int64
         var cooldown: Int64
         var mute: Bool
@@ -80,11 +82,17 @@ struct Track: Sendable {
     let ontology: Ontology
     let limits: [Limits]  // (labels)
     let column: Int64
+    /// From one column of scores to the next: columns may overlap.
+    private let step: Int64
     private let lookBack: Int64
     let renameWindow: Int64
     let absorbWindow: Int64
 
     var states: [LabelState]  // (labels)
+    private let riseSteps: Int
+    /// Scores of the last `riseSteps` columns, as a ring, (riseSteps, labels); NaN before the first.
+    private var earlier: [Float]
+    private var oldest = 0
     var segments: [Segment]  // (labels), at most one a label
     var freeSlots: [Int]
     var groupSlot: [Int]  // (groups), -1: none open
@@ -99,6 +107,9 @@ struct Track: Sendable {
         let rate = Double(configuration.sampleRate)
         self.ontology = ontology
         column = Int64(configuration.columnLength)
+        let stepLength = status == .provisional ? configuration.stepLength : configuration.columnLength
+        step = Int64(stepLength)
+        riseSteps = Self.riseColumns * configuration.columnLength / stepLength
         lookBack = Int64(Self.lookBack(status) * rate)
         renameWindow = Int64(Ontology.renameSeconds * rate)
         absorbWindow = Int64(Ontology.absorbSeconds * rate)
@@ -109,11 +120,12 @@ struct Track: Sendable {
             let on = early ?? rule.on
             return Limits(
                 on: on, off: min(on, rule.off), ahead: early != nil,
-                columns: max(1, (minimum + configuration.columnLength - 1) / configuration.columnLength),
+                steps: 1 + (max(0, minimum - configuration.columnLength) + stepLength - 1) / stepLength,
                 gap: Int64((rule.minimumGap * rate).rounded()), cooldown: Int64((rule.cooldown * rate).rounded()), mute: rule.mute)
         }
         let count = ontology.count
         states = Array(repeating: LabelState(), count: count)
+        earlier = Array(repeating: .nan, count: riseSteps * count)
         segments = Array(repeating: Segment(), count: count)
         freeSlots = Array((0..<count).reversed())
         groupSlot = Array(repeating: -1, count: ontology.groupCount)
@@ -141,9 +153,9 @@ struct Track: Sendable {
                     states[label].phase = .idle
                     break
                 }
-                states[label].columns += 1
+                states[label].steps += 1
                 states[label].peak = max(states[label].peak, score)
-                if states[label].columns >= limit.columns { starting.append(label) }
+                if states[label].steps >= limit.steps { starting.append(label) }
             case .absorbed:
                 guard score >= limit.off else {
                     states[label].phase = .idle
@@ -161,9 +173,10 @@ struct Track: Sendable {
                 let slot = states[label].slot
                 segments[slot].peak = max(segments[slot].peak, score)
             }
-            states[label].beforePrevious = states[label].previous
             states[label].previous = score
+            earlier[oldest * ontology.count + label] = score
         }
+        oldest = (oldest + 1) % riseSteps
         guard !starting.isEmpty else { return }
         sortStarting(scores)
         for label in starting { begin(label, start: start, score: scores[label]) }
@@ -176,9 +189,9 @@ struct Track: Sendable {
             if states[label].phase == .member { leave(label, at: states[label].downAt == .min ? end : states[label].downAt) }
             states[label].phase = .idle
             states[label].previous = .nan
-            states[label].beforePrevious = .nan
             states[label].upAt = .min
         }
+        for index in earlier.indices { earlier[index] = .nan }
     }
 
     /// Whether a segment that tells an event with `onset` may still begin: of a related label that waits for its minimum
@@ -213,11 +226,11 @@ struct Track: Sendable {
     private mutating func startRising(_ label: Int, _ score: Float, _ centre: Int64) {
         guard reachesOn(label, score), centre >= states[label].coolUntil else { return }
         states[label].phase = .rising
-        states[label].columns = 1
+        states[label].steps = 1
         states[label].peak = score
         states[label].onset = max(states[label].upAt, centre - lookBack, states[label].coolUntil)
         states[label].upAt = .min
-        if limits[label].columns == 1 { starting.append(label) }
+        if limits[label].steps == 1 { starting.append(label) }
     }
 
     /// Whether a segment goes on: its score is up, or a rise in a later column could still end a gap in time.
@@ -237,17 +250,17 @@ struct Track: Sendable {
             states[label].upAt = .min
             return true
         }
-        let earliest = up == .min ? centre : max(up, centre + column - lookBack)
+        let earliest = up == .min ? centre : max(up, centre + step - lookBack)
         return earliest < gapEnd
     }
 
     /// Whether a score is at `on`, or `ahead`, would be a column on, at `off` already: if its log odds went on rising as they
-    /// did over the last two columns. In odds o of the score s, `on` and the score b two columns before, that is
+    /// did over the last ``riseColumns`` columns. In odds o of the score s, `on` and the score b two columns before, that is
     /// o(s) (o(s) / o(b))^(1/2) >= o(on).
     private func reachesOn(_ label: Int, _ score: Float) -> Bool {
         let limit = limits[label]
         if score >= limit.on { return true }
-        let before = max(states[label].beforePrevious, Self.floor)
+        let before = max(earlier[oldest * ontology.count + label], Self.floor)
         guard limit.ahead, score >= limit.off, before < score else { return false }
         let (now, wanted, past) = (odds(score), odds(limit.on), odds(before))
         return now * now * now >= wanted * wanted * past
@@ -260,17 +273,17 @@ struct Track: Sendable {
         let before = states[label].previous
         let off = limits[label].off
         guard before < off, before.isFinite else { return centre - column / 2 }
-        return centre - column + position((off - before) / (score - before))
+        return centre - step + position((off - before) / (score - before))
     }
 
     private func fall(_ label: Int, _ score: Float, _ centre: Int64) -> Int64 {
         let before = states[label].previous
         let off = limits[label].off
         guard score < off, before.isFinite else { return centre - column / 2 }
-        return centre - column + position((before - off) / (before - score))
+        return centre - step + position((before - off) / (before - score))
     }
 
     private func position(_ fraction: Float) -> Int64 {
-        Int64((Double(min(max(fraction, 0), 1)) * Double(column)).rounded())
+        Int64((Double(min(max(fraction, 0), 1)) * Double(step)).rounded())
     }
 }

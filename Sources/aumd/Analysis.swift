@@ -1,7 +1,8 @@
 import AudioMamba
 import Tagging
 
-/// Columns in, actions out: recurrent step, window passes and tagger, in an order that depends on the columns alone.
+/// Steps of the spectrogram in, actions out: recurrent step, window passes and tagger, in an order that depends on the sound
+/// alone. A step is a column, or half of one where the model has two patch grids.
 ///
 /// A pass begins when its last column is there and is collected before the next column is looked at; a pass that is late
 /// then is counted and collected before a later column. So a file, which waits, and a microphone, which does not, give
@@ -26,6 +27,9 @@ final class Analysis {
     private let model: Model
     private let options: Options
     private let columnSamples: Int64
+    private let stepSamples: Int64
+    /// Steps of a column.
+    private let columnSteps: Int
     private let encoder: StreamingEncoder?
     private let pass: WindowPass?
     private let chunk: Int
@@ -34,8 +38,10 @@ final class Analysis {
     private var onsets: Onsets
     private var scores: [Float]
     private var history: ColumnHistory
-    /// Columns of this run: seen, confirmed (passes in flight included), told as confirmed.
-    private var seen = 0
+    /// Steps of this run.
+    private var steps = 0
+    /// Columns of this run: seen whole, confirmed (passes in flight included), told as confirmed.
+    private var seen: Int { steps / columnSteps }
     private var begun = 0
     private var told = 0
     /// Position of the first sample of column 0 of this run.
@@ -51,6 +57,8 @@ final class Analysis {
         self.model = model
         self.options = options
         columnSamples = Int64(c.columnSamples)
+        stepSamples = Int64(c.stepSamples)
+        columnSteps = c.patchGrids
         encoder = c.recurrentObstacle == nil ? try StreamingEncoder(model: model) : nil
         let needsWindow = encoder == nil
         chunk = min(options.chunk ?? c.chunk, c.clipColumns ?? .max)
@@ -63,46 +71,56 @@ final class Analysis {
         onsets = Onsets(
             model: model, tagging: tagging, seconds: Double(told * c.columnSamples) / Double(c.frontend.sampleRate), capacity: tagger.capacity)
         scores = [Float](repeating: 0, count: c.labels.count)
-        history = ColumnHistory(capacity: held, columnSize: c.columnSize)
+        history = ColumnHistory(capacity: held, columnSize: c.columnSize, columnSteps: c.patchGrids)
     }
 
     deinit { pass?.cancel() }
 
-    /// Takes the next column of the run.
+    /// Takes the next step of the run.
     ///
     /// - Parameters:
-    ///   - logMel: (patchFrames, melCount).
+    ///   - logMel: (stepFrames, melCount).
     ///   - start: position of its first sample at the model's rate.
-    func column(_ logMel: UnsafeBufferPointer<Float>, start: Int64, into actions: inout [Action]) {
-        if seen == 0 { origin = start }
+    func step(_ logMel: UnsafeBufferPointer<Float>, start: Int64, into actions: inout [Action]) {
+        if steps == 0 { origin = start }
         let first = actions.count
         onsets.append(logMel, start: start)
         decide(logMel, start: start, into: &actions)
         onsets.correct(&actions, from: first)
-        if seen == 0 { onsets.reset() }  // The backlog was given up.
+        if steps == 0 { onsets.reset() }  // The backlog was given up.
     }
 
     private func decide(_ logMel: UnsafeBufferPointer<Float>, start: Int64, into actions: inout [Action]) {
-        collect(wait: options.waits, into: &actions)
+        steps += 1
+        let endsColumn = steps % columnSteps == 0
+        if endsColumn { collect(wait: options.waits, into: &actions) }
         if let encoder {
             var logits = scores.mutableSpan
-            encoder.step(column: logMel.span, logits: &logits)
+            encoder.step(logMel.span, logits: &logits)
             model.sigmoid(&logits)
-            if pass == nil {
-                tagger.confirmed(start: start, scores: scores.span, into: &actions)
-            } else {
-                tagger.provisional(start: start, scores: scores.span, into: &actions)
-            }
-            scores.withUnsafeBufferPointer { onScores?(pass == nil ? .confirmed : .provisional, start, $0) }
+            tell(columnStart: start + stepSamples - columnSamples, endsColumn, into: &actions)
         }
-        seen += 1
         guard let pass else { return }
-        history.append(logMel)
+        history.append(step: logMel)
+        guard endsColumn else { return }
         if seen - told == history.capacity - pass.capacity {
             giveUpBacklog(into: &actions)
         } else if !pass.isInFlight, seen - begun >= chunk + lookahead {
             begin(confirming: min(seen - begun - lookahead, max(chunk, pass.capacity - lookahead)))
         }
+    }
+
+    /// Tells the tagger the scores of the column that ends with the last step. One that began before the run is not told of.
+    private func tell(columnStart start: Int64, _ endsColumn: Bool, into actions: inout [Action]) {
+        guard steps >= columnSteps else { return }
+        if pass != nil {
+            tagger.provisional(start: start, scores: scores.span, into: &actions)
+        } else if endsColumn {
+            tagger.confirmed(start: start, scores: scores.span, into: &actions)
+        } else {
+            return
+        }
+        scores.withUnsafeBufferPointer { onScores?(pass == nil ? .confirmed : .provisional, start, $0) }
     }
 
     /// Ends a run of columns, at a gap or at the end of the stream: what is there is confirmed with the right context there
@@ -123,7 +141,7 @@ final class Analysis {
         onsets.reset()
         encoder?.state.reset()
         history.removeAll()
-        seen = 0
+        steps = 0
         begun = 0
         told = 0
     }
@@ -166,7 +184,7 @@ final class Analysis {
         if !isDiscarding { pass.reset() }
         tagger.interrupt(into: &actions)
         history.removeAll()
-        seen = 0
+        steps = 0
         begun = 0
         told = 0
     }
@@ -176,26 +194,30 @@ final class Analysis {
 struct ColumnHistory {
     let capacity: Int
     private let columnSize: Int
+    private let columnSteps: Int
     private var values: [Float]  // (capacity, columnSize)
-    private var count = 0
+    private var steps = 0
 
-    init(capacity: Int, columnSize: Int) {
+    init(capacity: Int, columnSize: Int, columnSteps: Int) {
         self.capacity = capacity
         self.columnSize = columnSize
+        self.columnSteps = columnSteps
         values = [Float](repeating: 0, count: capacity * columnSize)
     }
 
-    mutating func append(_ column: UnsafeBufferPointer<Float>) {
-        let at = count % capacity * columnSize
-        values.withUnsafeMutableBufferPointer { _ = $0[at..<(at + columnSize)].update(fromContentsOf: column) }
-        count += 1
+    /// Takes the next (columnSize / columnSteps) values.
+    mutating func append(step: UnsafeBufferPointer<Float>) {
+        let at = steps % (capacity * columnSteps) * step.count
+        values.withUnsafeMutableBufferPointer { _ = $0[at..<(at + step.count)].update(fromContentsOf: step) }
+        steps += 1
     }
 
-    mutating func removeAll() { count = 0 }
+    mutating func removeAll() { steps = 0 }
 
     /// Copies the columns of a range that is still held, counted from the last `removeAll`, to the front of `target`.
     func copy(_ range: Range<Int>, into target: inout [Float]) {
-        precondition(range.upperBound <= count && range.lowerBound >= count - capacity)
+        // Of a column that has begun, the ring's oldest has been overwritten.
+        precondition(range.upperBound <= steps / columnSteps && range.lowerBound * columnSteps >= steps - capacity * columnSteps)
         target.withUnsafeMutableBufferPointer { target in
             values.withUnsafeBufferPointer { values in
                 for (offset, index) in range.enumerated() {

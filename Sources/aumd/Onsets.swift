@@ -42,7 +42,7 @@ struct Onsets {
         known.reserveCapacity(capacity)
     }
 
-    /// Takes a column, (patchFrames, melCount), before what is told of it.
+    /// Takes the next frames, (frames, melCount), before what is told of it.
     mutating func append(_ logMel: UnsafeBufferPointer<Float>, start: Int64) { flux.append(logMel, start: start) }
 
     /// Ends a run of columns, after what is told of it.

@@ -55,8 +55,8 @@ final class Pipeline {
 
     /// Samples of the source's timeline that have been taken.
     private var position: Int64 = 0
-    /// Position, at the model's rate, of the next column of this run.
-    private var nextColumn: Int64 = 0
+    /// Position, at the model's rate, of the next step of this run.
+    private var nextStep: Int64 = 0
     private var isRunBegun = false
     private var isReady = false
     private var state = StatusRecord.State.starting
@@ -121,16 +121,16 @@ final class Pipeline {
         let frontend = if let made = self.frontend { made } else { try makeFrontend() }
         if !isRunBegun {
             isRunBegun = true
-            nextColumn = modelPosition(position)
+            nextStep = modelPosition(position)
         }
         level.add(samples)
-        frontend.process(samples) { column($0) }
+        frontend.process(samples) { step($0) }
     }
 
-    private func column(_ logMel: UnsafeBufferPointer<Float>) {
+    private func step(_ logMel: UnsafeBufferPointer<Float>) {
         levelDBFS = level.read()
-        analysis.column(logMel, start: nextColumn, into: &actions)
-        nextColumn += Int64(model.configuration.columnSamples)
+        analysis.step(logMel, start: nextStep, into: &actions)
+        nextStep += Int64(model.configuration.stepSamples)
         tellActions()
         if !isReady {
             isReady = true
@@ -160,7 +160,7 @@ final class Pipeline {
 
     private func endRun() {
         guard isRunBegun else { return }
-        frontend?.finish { column($0) }
+        frontend?.finish { step($0) }
         analysis.interrupt(into: &actions)
         tellActions()
         isRunBegun = false
@@ -170,7 +170,7 @@ final class Pipeline {
         do throws(FrontendError) {
             let made = try Frontend(
                 inputRate: source.rate, parameters: options.filterBank,
-                columnFrames: model.configuration.patchFrames)
+                columnFrames: model.configuration.patchFrames, stepFrames: model.configuration.stepFrames)
             frontend = made
             return made
         } catch { throw Failure(.dataError, "\(options.name): \(error)") }

@@ -118,14 +118,13 @@ struct EncoderTests {
         let path = temporaryPath("state")
         defer { remove(path) }
         let input = try golden.input()
-        let columns = golden.frames / golden.configuration.patchFrames
         let encoder = try StreamingEncoder(model: model)
-        for column in 0..<columns {
+        for index in 0..<steps(golden) {
             let other = try StreamingEncoder(model: model)
             try encoder.state.save(to: path)
             other.state = try HiddenState(contentsOf: path, model: model)
             #expect(other.state == encoder.state)
-            #expect(step(other, input, column) == step(encoder, input, column))
+            #expect(step(other, input, index) == step(encoder, input, index))
         }
     }
 
@@ -141,14 +140,20 @@ struct EncoderTests {
     private func recurrentLogits(_ golden: GoldenCase) throws -> [Float] {
         let encoder = try StreamingEncoder(model: golden.model())
         let input = try golden.input()
-        return (0..<golden.frames / golden.configuration.patchFrames).flatMap { step(encoder, input, $0) }
+        return (0..<steps(golden)).flatMap { step(encoder, input, $0) }
     }
 
-    private func step(_ encoder: StreamingEncoder, _ input: [Float], _ column: Int) -> [Float] {
+    /// Those of the clip's whole columns.
+    private func steps(_ golden: GoldenCase) -> Int {
+        let c = golden.configuration
+        return golden.frames / c.patchFrames * c.patchGrids
+    }
+
+    private func step(_ encoder: StreamingEncoder, _ input: [Float], _ index: Int) -> [Float] {
         let c = encoder.model.configuration
         var logits = [Float](repeating: 0, count: c.labels.count)
         var output = logits.mutableSpan
-        encoder.step(column: input.span.extracting(column * c.columnSize..<(column + 1) * c.columnSize), logits: &output)
+        encoder.step(input.span.extracting(index * c.stepSize..<(index + 1) * c.stepSize), logits: &output)
         return logits
     }
 

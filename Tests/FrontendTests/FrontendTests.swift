@@ -20,6 +20,23 @@ struct FrontendTests {
         #expect(columns == Array(whole.prefix(columns.count)))
     }
 
+    @Test("Steps of a column are its frames, to the end of its last column", arguments: [1, 2, 4, 8, 16])
+    func steps(frames: Int) throws {
+        for count in [1, 239, 241, 1520, 1521, 2560, 2800, 2801, 4080, 4081, 16000] {
+            let samples = noise(count: count, seed: 5)
+            let whole = try columns(of: samples, rate: 16000, pieces: [count], finishing: true)
+            let frontend = try Frontend(inputRate: 16000, stepFrames: frames)
+            var found: [Float] = []
+            let take = { (step: UnsafeBufferPointer<Float>) in
+                #expect(step.count == frames * 128)
+                found += step
+            }
+            samples.withUnsafeBufferPointer { frontend.process($0, onStep: take) }
+            frontend.finish(onStep: take)
+            #expect(found == whole, "\(count) samples")
+        }
+    }
+
     @Test("Any split of the input gives the same bits at every rate", arguments: [16000, 8000, 44100, 48000, 96000, 192_000])
     func anySplit(rate: Int) throws {
         let samples = noise(count: rate, seed: UInt64(rate))

@@ -128,7 +128,8 @@ func randomScores() throws {
     for seed in UInt64(0)..<1500 {
         var random = RandomScores(seed: seed)
         let rules = random.rules()
-        let configuration = try TaggerConfiguration(labels: Labels.all, rules: rules)
+        let steps = 1 + Int(seed / 4 % 2)
+        let configuration = try TaggerConfiguration(labels: Labels.all, rules: rules, stepLength: Int(column) / steps)
         let jitter = [Float(0), 0.1, 0.5, 1.5][Int(seed % 4)]
         let chunk = 1 + Int(random.next() % 12)
         let lookahead = Int(random.next() % 20)
@@ -140,7 +141,7 @@ func randomScores() throws {
         // Stretches of columns with gaps between them; at some gaps the confirmed track is not brought up to date.
         for _ in 0...Int(random.next() % 3) {
             let confirmed = random.script(columns: 10 + Int(random.next() % 100), jitter: jitter)
-            let provisional = random.provisional(confirmed, jitter: jitter)
+            let provisional = random.provisional(confirmed.stepped(steps), jitter: jitter)
             let stretch = both.run(
                 provisional: provisional, confirmed: confirmed, first: first, chunk: chunk, lookahead: lookahead,
                 flush: random.next() % 3 > 0)
@@ -174,10 +175,11 @@ func sameScores() throws {
         for index in rules.indices {
             rules[index] = LabelRule(on: rules[index].on, off: rules[index].off, mute: rules[index].mute)
         }
-        var tagger = Tagger(try TaggerConfiguration(labels: Labels.all, rules: rules))
+        let steps = 1 + Int(seed / 3 % 2)
+        var tagger = Tagger(try TaggerConfiguration(labels: Labels.all, rules: rules, stepLength: Int(column) / steps))
         let scores = random.script(columns: 150, jitter: [Float(0), 0.3, 1.0][Int(seed % 3)])
         let actions = tagger.run(
-            provisional: scores, confirmed: scores, chunk: 1 + Int(random.next() % 12), lookahead: Int(random.next() % 20)
+            provisional: scores.stepped(steps), confirmed: scores, chunk: 1 + Int(random.next() % 12), lookahead: Int(random.next() % 20)
         ).actions
         opened += actions.filter { $0.phase == .open && $0.event.status == .provisional }.count
         let taken = actions.filter { $0.reason == .notConfirmed }

@@ -23,9 +23,10 @@ enum Labels {
 
 /// A tagger with one rule for all labels but those named.
 func makeTagger(
-    _ rule: LabelRule = LabelRule(on: 0.5, off: 0.3, minimumGap: 0), _ named: [String: LabelRule] = [:]
+    _ rule: LabelRule = LabelRule(on: 0.5, off: 0.3, minimumGap: 0), _ named: [String: LabelRule] = [:], step: Int64 = column
 ) throws -> Tagger {
-    try Tagger(TaggerConfiguration(labels: Labels.all, rules: Labels.all.map { named[$0.name] ?? rule }))
+    try Tagger(
+        TaggerConfiguration(labels: Labels.all, rules: Labels.all.map { named[$0.name] ?? rule }, stepLength: Int(step)))
 }
 
 /// Scores of some labels by name, one value a column; labels that are not named, and columns past the end, have 0.
@@ -34,6 +35,14 @@ struct Script {
     /// Silent columns after the last score.
     var silence = 8
     var count: Int { (tracks.values.map(\.count).max() ?? 0) + silence }
+
+    /// The same sounds in provisional columns that begin `1 / steps` of a column apart, each heard as the column that it ends in.
+    func stepped(_ steps: Int) -> Script {
+        let count = (count - 1) * steps + 1
+        return Script(
+            tracks: tracks.mapValues { track in (0..<count).map { ($0 + steps - 1) / steps }.map { $0 < track.count ? track[$0] : 0 } },
+            silence: 0)
+    }
 
     func scores(_ column: Int) -> [Float] {
         Labels.all.map { label in
@@ -44,8 +53,11 @@ struct Script {
 }
 
 extension Tagger {
+    /// Steps of a column.
+    var steps: Int { configuration.columnLength / configuration.stepLength }
+
     mutating func provisional(_ index: Int, _ scores: [Float], _ actions: inout [Action]) {
-        provisional(start: Int64(index) * column, scores: scores.span, into: &actions)
+        provisional(start: Int64(index * configuration.stepLength), scores: scores.span, into: &actions)
     }
 
     mutating func confirmed(_ index: Int, _ scores: [Float], _ actions: inout [Action]) {
@@ -55,16 +67,20 @@ extension Tagger {
     /// Runs both tracks as the pipeline does, then ends the run: the confirmed track a chunk at a time, once its
     /// lookahead is there, and at the end, unless `flush` is false, up to the last column.
     ///
-    /// - Parameter first: Number of the first column.
+    /// - Parameters:
+    ///   - provisional: A score a step.
+    ///   - first: Number of the first column.
     /// - Returns: The actions, and how many columns were confirmed.
     mutating func run(
         provisional: Script, confirmed: Script, first: Int = 0, chunk: Int = 8, lookahead: Int = 16, flush: Bool = true
     ) -> (actions: [Action], confirmed: Int) {
         var actions: [Action] = []
-        let count = max(provisional.count, confirmed.count)
+        let count = max((provisional.count + steps - 1) / steps, confirmed.count)
         var frontier = 0
         for index in 0..<count {
-            self.provisional(first + index, provisional.scores(index), &actions)
+            for step in max(0, (index - 1) * steps + 1)...index * steps {
+                self.provisional(first * steps + step, provisional.scores(step), &actions)
+            }
             if index + 1 >= frontier + chunk + lookahead {
                 for _ in 0..<chunk {
                     self.confirmed(first + frontier, confirmed.scores(frontier), &actions)

@@ -25,8 +25,8 @@ Trained for {hours}. It hears clear, common sounds; expect it to
 miss faint and far ones, and to be wrong on some. The figures below say how often.
 
 A streaming Audio Mamba (Erol et al., arXiv 2406.03344): {variant}, {n_layer} layers, D = {d_model}, N = {d_state},
-{parameters:.2f} M parameters, {num_classes} AudioSet labels, one score vector every 160 ms: a mean over two patch grids, half a
-column apart. It is trained *dual-mode*: the
+{parameters:.2f} M parameters, {num_classes} AudioSet labels, one score vector every 160 ms, every 80 ms while it
+is provisional: a mean over two patch grids, half a column apart. It is trained *dual-mode*: the
 same weights run with the backward direction absent (provisional scores), from a right edge (confirmed scores) and over
 a whole clip (offline). Weights are stored as F16. `config.json` says everything a program needs.
 """

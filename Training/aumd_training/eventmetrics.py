@@ -82,9 +82,9 @@ def psds(line: Timeline, references: Sequence[Event]) -> dict[str, float]:
     bounds = np.append(np.searchsorted(line.centres, line.starts), len(scores))
     tables, truth, seconds = {}, {}, {}
     for i, start in enumerate(line.starts):
-        name, length = f"{i:03}", (bounds[i + 1] - bounds[i]) * line.column
+        name, length = f"{i:03}", (bounds[i + 1] - bounds[i]) * line.step
         table = pandas.DataFrame(scores[bounds[i] : bounds[i + 1]], columns=labels)
-        edges = np.round(np.arange(len(table) + 1) * line.column, 6)
+        edges = np.round(np.arange(len(table) + 1) * line.step, 6)
         table.insert(0, "onset", edges[:-1])
         table.insert(1, "offset", edges[1:])
         tables[name], seconds[name] = table, length
@@ -157,7 +157,7 @@ def false_events(
     index, out = {name: i for i, name in enumerate(line.names)}, []
     for number, (run, start) in enumerate(zip(runs, line.starts)):
         for told in run.events:
-            end = told.offset if told.offset is not None else told.onset + line.column
+            end = told.offset if told.offset is not None else told.onset + line.step
             span = np.array([[told.onset + start, max(end, told.onset) + start]])
             if is_false(span, allowed[:, index[told.label]], line.centres)[0]:
                 out.append((number, told))

@@ -23,12 +23,13 @@ def shifted(logmel: Tensor) -> Tensor:
     return torch.cat([before, logmel[:, :-half]], 1)
 
 
-def blended(own: Tensor, other: Tensor, causal: bool) -> Tensor:
-    """Logits (B, T, C) of the first grid's columns and of the second's: a mean by how much of a column each overlaps.
-
-    `causal`: only what has ended counts.
-    """
-    if causal:
-        return (own + other) / 2
+def blended(own: Tensor, other: Tensor) -> Tensor:
+    """Logits (B, T, C) of the first grid's columns and of the second's: a mean by how much of a column each overlaps."""
     following = torch.cat([other[:, 1:], other[:, -1:]], 1)
     return own / 2 + (other + following) / 4
+
+
+def stepped(own: Tensor, other: Tensor) -> Tensor:
+    """Causal logits (B, T, C) of both grids: at each half of a column, (B, 2T, C), the mean of the two that ended last."""
+    ended = torch.stack([other, own], 2).flatten(1, 2)
+    return torch.cat([ended[:, :1], (ended[:, :-1] + ended[:, 1:]) / 2], 1)

@@ -44,7 +44,10 @@ def column_logits(
     model: AudioMamba, audio: AudioCache, clips: Sequence[int], mode: str, chunk: int = 8, lookahead: int = 16,
     patch_grids: int = 1,
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Yields (clip, logits (T, C)); clips of one length run together. "confirmed" needs a model on the CPU."""
+    """Yields (clip, logits (T, C)); clips of one length run together. "confirmed" needs a model on the CPU.
+
+    On two patch grids provisional logits are those at the end of each column of the first.
+    """
     def heard(logmel: torch.Tensor, grid: int) -> torch.Tensor:
         if mode == "confirmed":
             return model.confirmed(logmel, chunk, lookahead, ahead=grid)
@@ -63,7 +66,8 @@ def column_logits(
             logmel = normalised(samples, log_mel).to(device)
             logits = heard(logmel, 0)
             if patch_grids > 1:
-                logits = grids.blended(logits, heard(grids.shifted(logmel), 1), causal=mode == "provisional")
+                other = heard(grids.shifted(logmel), 1)
+                logits = grids.stepped(logits, other)[:, 1::2] if mode == "provisional" else grids.blended(logits, other)
             yield from zip(batch, logits.cpu().numpy())
 
 

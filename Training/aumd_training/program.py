@@ -41,9 +41,10 @@ class Told:
 class Heard:
     """A file as aumd hears it."""
 
-    provisional: np.ndarray  # (T, C) float32
+    provisional: np.ndarray  # (steps, C) float32
     confirmed: np.ndarray  # (T, C) float32
     events: list[Told] = field(default_factory=list)
+    step: float = COLUMN  # seconds from one provisional column to the next: where they overlap, less than a column
 
 
 def listen(binary: str, model: Path, file: Path, names: Sequence[str]) -> Heard:
@@ -65,6 +66,7 @@ def read(lines: Iterator[str], names: Sequence[str]) -> Heard:
     index = {name: i for i, name in enumerate(names)}
     rows: dict[str, list[np.ndarray]] = {"provisional": [], "confirmed": []}
     events: dict[str, Told] = {}
+    times: list[float] = []  # of provisional columns, their beginnings
     start, expected = None, 0
     for line in lines:
         record = json.loads(line)
@@ -78,12 +80,15 @@ def read(lines: Iterator[str], names: Sequence[str]) -> Heard:
             for tag in record["tags"]:
                 row[index[tag["label"]]] = tag["score"] or 0
             rows[record["status"]].append(row)
+            if record["status"] == "provisional":
+                times.append(seconds(record["time"]) - start)
         elif record["type"] == "event":
-            now = len(rows["provisional"]) * COLUMN + LATENCY
+            now = (times[-1] + COLUMN if times else 0.0) + LATENCY
             follow(events, record, start or 0.0, now)
     empty = np.zeros((0, len(names)), np.float32)
     traces = {status: np.stack(found) if found else empty for status, found in rows.items()}
-    return Heard(traces["provisional"], traces["confirmed"], list(events.values()))
+    step = round(times[1] - times[0], 3) if len(times) > 1 else COLUMN
+    return Heard(traces["provisional"], traces["confirmed"], list(events.values()), step)
 
 
 def follow(events: dict[str, Told], record: dict, start: float, now: float) -> None:

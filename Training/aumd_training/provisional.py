@@ -9,7 +9,7 @@ import numpy as np
 
 from .annotation import Event
 from .eventcalibration import HIGHEST, HYSTERESIS, cut, shifted
-from .program import LATENCY
+from .program import COLUMN, LATENCY
 from .segments import ahead, segments
 from .timeline import Timeline
 
@@ -25,11 +25,16 @@ EARLY = 0.2
 NEAR = 1.0
 
 
-def openings(line: Timeline, c: int, reaching: np.ndarray, early: float, on: float) -> np.ndarray:
+def openings(line: Timeline, c: int, reached: np.ndarray, early: float, on: float) -> np.ndarray:
     """Provisional segments of label `c`, (n, 3): onset, offset, and when it can be told, at the end of the column in which
-    `reaching`, its scores a column ahead (T), is at `early`; seconds. `on` is the label's threshold for confirmed scores, of which `off` is a share."""
-    found = segments(line.scores[:, c], early, min(early, HYSTERESIS * on), line.centres, "provisional", reaching=reaching)
-    return np.column_stack([found[:, :2], found[:, 2] + line.column / 2 + LATENCY])
+    `reached`, its scores a column ahead (T), is at `early`; seconds. `on` is the label's threshold for confirmed scores, of which `off` is a share."""
+    found = segments(line.scores[:, c], early, min(early, HYSTERESIS * on), line.centres, "provisional", reaching=reached)
+    return np.column_stack([found[:, :2], found[:, 2] + COLUMN / 2 + LATENCY])
+
+
+def reaching(line: Timeline, c: int) -> np.ndarray:
+    """What of label `c` has to reach its threshold, (T)."""
+    return ahead(line.scores[:, c], round(COLUMN / line.step))
 
 
 def is_taken_back(found: np.ndarray, sure: np.ndarray) -> np.ndarray:
@@ -64,9 +69,9 @@ def trials(streams: Sequence[Mapping[str, Timeline]], on: np.ndarray) -> Trials:
     out = Trials(tried, np.zeros(tried.shape), np.zeros(tried.shape))
     for lines in streams:
         for c in range(len(on)):
-            sure, reaching = cut(lines["confirmed"], c, on[c]), ahead(lines["provisional"].scores[:, c])
+            sure, reached = cut(lines["confirmed"], c, on[c]), reaching(lines["provisional"], c)
             for i, early in enumerate(tried[c]):
-                found = openings(lines["provisional"], c, reaching, early, on[c])
+                found = openings(lines["provisional"], c, reached, early, on[c])
                 out.opened[c, i] += len(found)
                 out.taken[c, i] += is_taken_back(found, sure).sum()
     return out
@@ -82,7 +87,7 @@ def figures(
     delays, missed, opened, taken = [], 0, 0, 0
     for place, lines in enumerate(streams):
         for c, name in enumerate(lines["confirmed"].names):
-            found = openings(lines["provisional"], c, ahead(lines["provisional"].scores[:, c]), early[c], on[c])
+            found = openings(lines["provisional"], c, reaching(lines["provisional"], c), early[c], on[c])
             sure = cut(lines["confirmed"], c, on[c])
             opened += len(found)
             taken += int(is_taken_back(found, sure).sum())

@@ -127,7 +127,8 @@ def logits(logmel: Tensor, w: Weights, config: Config, backward: bool = True) ->
     """Unnormalised log-mel (frames, 128) -> (C), or (columns, C) with column pooling.
 
     On two patch grids the second's column i is around the beginning of the first's column i, and silence comes before the clip.
-    A column has the mean of what overlaps it, by how much of it overlaps; without the backward direction, of what has ended.
+    A column has the mean of what overlaps it, by how much of it overlaps. Without the backward direction there is a row for each
+    half of a column, (2 columns, C): the mean of the two columns that ended last, one of each grid.
     """
     own = on_one_grid(logmel, w, config, backward)
     if config.get("patch_grids", 1) == 1:
@@ -135,7 +136,8 @@ def logits(logmel: Tensor, w: Weights, config: Config, backward: bool = True) ->
     silence = torch.full((8, logmel.shape[1]), 2.0**-23, dtype=logmel.dtype).log()
     other = on_one_grid(torch.cat([silence, logmel])[: len(own) * 16], w, config, backward)
     if not backward:
-        return (own + other) / 2
+        ended = torch.stack([other, own], 1).flatten(0, 1)
+        return torch.cat([ended[:1], (ended[:-1] + ended[1:]) / 2])
     following = torch.cat([other[1:], other[-1:]])
     return own / 2 + (other + following) / 4
 

@@ -6,6 +6,8 @@ import numpy as np
 
 #: Segments of a label that would follow each other by fewer seconds are one.
 MINIMUM_GAP = 0.5
+#: Columns over which a score's rise is measured.
+RISE_COLUMNS = 2
 #: Scores below this count as this where their rise is measured.
 FLOOR = 0.02
 #: Seconds that an onset may lie before the score's first column at `on`, of each track.
@@ -36,13 +38,13 @@ def segments(
     return merged(np.stack([onset, offset, centres[starts]], 1), minimum_gap)
 
 
-def ahead(scores: np.ndarray) -> np.ndarray:
+def ahead(scores: np.ndarray, steps: int = 1) -> np.ndarray:
     """Scores (T) as they will be a column on if their log odds go on rising as over the last two columns.
 
-    What has to reach `on` in the provisional track.
+    What has to reach `on` in the provisional track. `steps`: scores a column.
     """
-    scores = scores.astype(np.float64)
-    before = np.concatenate([scores[:2], np.minimum(np.maximum(scores[:-2], FLOOR), scores[2:])])
+    scores, back = scores.astype(np.float64), RISE_COLUMNS * steps
+    before = np.concatenate([scores[:back], np.minimum(np.maximum(scores[:-back], FLOOR), scores[back:])])
     odds, past = scores / np.maximum(1 - scores, 1e-9), before / np.maximum(1 - before, 1e-9)
     led = odds * np.sqrt(odds / np.maximum(past, 1e-9))
     return np.maximum(scores, led / (1 + led))

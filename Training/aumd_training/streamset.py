@@ -36,7 +36,8 @@ def heard(binary: str, model: Path, folder: Path, names: Sequence[str]) -> list[
 
 def timeline(runs: Sequence[Heard], folder: Path, names: Sequence[str], track: str = "confirmed") -> Timeline:
     """The scores of one track, "confirmed" or "provisional", on one axis."""
-    return join([getattr(run, track) for run in runs], sounds(folder), names, COLUMN)
+    step = runs[0].step if track == "provisional" else COLUMN
+    return join([getattr(run, track) for run in runs], sounds(folder), names, COLUMN, step)
 
 
 def teacher_timeline(folder: Path, teacher: Path, labels: list[Label], every: int = 1) -> Timeline:

@@ -31,8 +31,8 @@ class Timeline:
     seconds: float  # of sound, pauses left out
 
     @property
-    def column(self) -> float:
-        """Seconds of a column."""
+    def step(self) -> float:
+        """Seconds from one row to the next: of a column, where they do not overlap."""
         return float(self.centres[1] - self.centres[0])
 
     def references(self, parents: Mapping[str, Sequence[str]], leave_out: Sequence[str] = ()) -> list[Event]:
@@ -52,16 +52,23 @@ class Timeline:
         return out
 
 
-def join(traces: Sequence[np.ndarray], sounds: Sequence[Sequence[Sound]], names: Sequence[str], column: float) -> Timeline:
-    """traces: scores (T, C) of each stream, `column` seconds a row; sounds: what is in each stream."""
-    pause = int(np.ceil(PAUSE / column))
-    rows, centres, starts, shifted, at, total = [], [], [], [], 0, 0.0
+def join(
+    traces: Sequence[np.ndarray], sounds: Sequence[Sequence[Sound]], names: Sequence[str], column: float, step: float | None = None
+) -> Timeline:
+    """traces: scores (T, C) of each stream, of columns of `column` seconds, `step` seconds apart where they overlap.
+
+    sounds: what is in each stream. A stream begins at the same time on the axis whatever the step.
+    """
+    each = round(column / (step or column))  # steps of a column
+    step, pause = column / each, int(np.ceil(PAUSE / column)) * each
+    rows, starts, shifted, at, total = [], [], [], 0, 0.0
     for trace, own in zip(traces, sounds):
-        start = at * column
+        start = at * step
         starts.append(start)
-        rows += [trace, np.zeros((pause, len(names)), np.float32)]
+        silent = -len(trace) % each + pause
+        rows += [trace, np.zeros((silent, len(names)), np.float32)]
         shifted += [Sound(s.onset + start, s.offset + start, s.labels) for s in own]
-        at += len(trace) + pause
-        total += len(trace) * column
-    centres = (np.arange(at) + 0.5) * column
+        at += len(trace) + silent
+        total += len(trace) * step
+    centres = np.arange(at) * step + column / 2
     return Timeline(np.concatenate(rows), centres, np.array(starts), shifted, names, total)

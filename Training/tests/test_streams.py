@@ -67,6 +67,7 @@ def test_a_provisional_score_is_judged_where_it_will_be_a_column_on() -> None:
     logit = np.log(scores / (1 - scores))
     before = np.log(np.maximum(scores, FLOOR) / (1 - np.maximum(scores, FLOOR)))
     told = ahead(scores)
+    assert np.array_equal(ahead(np.repeat(scores, 2), 2)[1::2], told)
     for t in range(2, 400):
         led = logit[t] + max(0, logit[t] - before[t - 2]) / 2
         assert told[t] == pytest.approx(1 / (1 + np.exp(-led)), abs=1e-6)
@@ -107,6 +108,23 @@ def test_records_are_told_when_the_stream_had_come_so_far() -> None:
     assert (heard.provisional.shape, heard.confirmed.shape) == ((2, 4), (1, 4))
     assert told.opened_at == pytest.approx(COLUMN + LATENCY) and told.confirmed_at == pytest.approx(2 * COLUMN + LATENCY)
     assert (told.onset, told.offset, told.retracted, told.provisional) == (0.05, 0.3, False, True)
+
+
+def test_provisional_columns_may_overlap() -> None:
+    scores = [
+        {"type": "scores", "status": status, "time": time, "tags": [{"label": "Dog", "score": 0.5}], "seq": i}
+        for i, (status, time) in enumerate([("provisional", 0.0), ("provisional", 0.08), ("provisional", 0.16), ("confirmed", 0.0)])
+    ]
+    event = {
+        "type": "event", "id": "1", "label": "Dog", "parents": [], "status": "provisional", "onset": 0.1, "offset": None,
+        "phase": "open", "seq": 4,
+    }
+    heard = read(iter(map(json.dumps, [*scores, event])), NAMES)
+    assert heard.step == 0.08 and heard.events[0].opened_at == pytest.approx(0.16 + COLUMN + LATENCY)
+    lines = [join([trace] * 2, [[], []], NAMES, COLUMN, step) for trace, step in ((heard.provisional, 0.08), (np.ones((2, 4)), None))]
+    assert np.allclose(lines[0].starts, lines[1].starts) and np.allclose(lines[0].centres[:3], [0.08, 0.16, 0.24])
+    at = round(lines[0].starts[1] / 0.08)
+    assert (lines[0].scores[at : at + 4, NAMES.index("Dog")] > 0).tolist() == [True, True, True, False]
 
 
 def test_lost_records_are_noticed() -> None:

@@ -85,16 +85,17 @@ struct Stages {
         return stage("frontend", sound: 1, limit: cost) { sound.withUnsafeBufferPointer { frontend.process($0) { _ in } } }
     }
 
-    /// One column; nil for a model without a recurrent mode.
+    /// One step, of a column or half of one; nil for a model without a recurrent mode.
     private func recurrentStep() throws -> Stage? {
         let c = model.configuration
         guard c.recurrentObstacle == nil else { return nil }
         let encoder = try StreamingEncoder(model: model)
-        let column = noise(count: c.columnSize)
+        let step = noise(count: c.stepSize)
         var logits = [Float](repeating: 0, count: c.labels.count)
-        return stage("recurrent step", sound: columnSeconds, limit: c.patchGrids * model.cost(tokens: c.bands, bidirectional: false)) {
+        let seconds = columnSeconds / Double(c.patchGrids)
+        return stage("recurrent step", sound: seconds, limit: model.cost(tokens: c.bands, bidirectional: false)) {
             var output = logits.mutableSpan
-            encoder.step(column: column.span, logits: &output)
+            encoder.step(step.span, logits: &output)
         }
     }
 
@@ -130,7 +131,7 @@ struct Stages {
         let c = model.configuration
         let sound = noise(count: 10 * c.frontend.sampleRate)
         let frontend = try Frontend(
-            inputRate: c.frontend.sampleRate, parameters: model.filterBank, columnFrames: c.patchFrames)
+            inputRate: c.frontend.sampleRate, parameters: model.filterBank, columnFrames: c.patchFrames, stepFrames: c.stepFrames)
         let rules = [LabelRule](repeating: LabelRule(), count: c.labels.count)
         let analysis = try Analysis(
             model: model, tagging: try model.tagging(rules: rules), options: Analysis.Options(waits: true))
@@ -140,9 +141,9 @@ struct Stages {
         let cost = frontendCost(frames: columns * c.patchFrames) + model.cost(streamColumns: columns)
         return stage("whole pipeline", sound: 10, limit: cost) {
             sound.withUnsafeBufferPointer { samples in
-                frontend.process(samples) { column in
-                    analysis.column(column, start: start, into: &actions)
-                    start += Int64(c.columnSamples)
+                frontend.process(samples) { step in
+                    analysis.step(step, start: start, into: &actions)
+                    start += Int64(c.stepSamples)
                     actions.removeAll(keepingCapacity: true)
                 }
             }

@@ -59,7 +59,8 @@ extension Model {
         do throws(TaggerConfigurationError) {
             return try TaggerConfiguration(
                 labels: configuration.labels.map { Label(name: $0.name, mid: $0.mid, parents: $0.parents) }, rules: rules,
-                sampleRate: configuration.frontend.sampleRate, columnLength: configuration.columnSamples)
+                sampleRate: configuration.frontend.sampleRate, columnLength: configuration.columnSamples,
+                stepLength: configuration.stepSamples)
         } catch { throw Failure(.configuration, error.description) }
     }
 }

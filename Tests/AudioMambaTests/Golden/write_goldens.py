@@ -3,7 +3,7 @@
 
 Run from anywhere: python3 Tests/AudioMambaTests/Golden/write_goldens.py [CASE…]
 Each case gives <case>.safetensors (F32 `logits`; for dual-mode models also `forward`, the backward
-direction absent) beside this file; cases.json lists every case's config, seed and frames. Weights
+direction absent, a row for each step) beside this file; cases.json lists every case's config, seed and frames. Weights
 and input are drawn by Training/aumd_training/splitmix.py. A clip is cut or zero-padded to
 `clip_frames` where that is set; else its whole columns of 16 frames count.
 """
