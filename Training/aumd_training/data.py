@@ -17,6 +17,7 @@ from . import synthesis
 from .corpus import AudioCache, Clip, Label, TeacherCache, targets
 from .features import COLUMN_SAMPLES, samples_for
 from .foreground import faded, sounding_part
+from .ontology import ancestors, unsaid
 from .teacher import EMBEDDING, Teacher
 
 #: A column of a clip counts as sounding above this share of the clip's loudest column (-30 dB).
@@ -65,6 +66,8 @@ class Mixtures(IterableDataset):
         self.teacher_folder, self.label_set = teacher, labels
         self.labels = targets(clips, labels)  # (clips, C)
         names = [label.name for label in labels]
+        parents, index = ancestors(names), {name: i for i, name in enumerate(names)}
+        self.unsaid = [[index[name] for name in unsaid(clip.labels, names, parents)] for clip in clips]
         self.noise_labels = [names.index(name) for name in NOISE_LABELS if name in names]
         self.silence = names.index("Silence") if "Silence" in names else None
         self.train = np.array([i for i, clip in enumerate(clips) if clip.split == "train"])
@@ -208,6 +211,7 @@ class Mixtures(IterableDataset):
             known[np.ix_(there & ~audible, on)] = 0
             # A column of which the clip has less than half, or its echo alone.
             known[np.ix_(~there & (energy >= SOUNDING * energy.max()) & (energy >= AUDIBLE * (everything - energy)), on)] = 0
+            known[np.ix_(there, self.unsaid[p.clip])] = 0
             heard = self.teacher.scores[np.maximum(p.teacher_row, 0)] > 255 * TEACHER_HEARS
             known[heard & ~on & there[:, None]] = 0
             dominant = sounding & (energy > 2 * (everything - energy)) & (energy > best)

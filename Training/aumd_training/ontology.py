@@ -49,6 +49,16 @@ def ancestors(labels: list[str]) -> dict[str, list[str]]:
     return out
 
 
+def unsaid(labels: Sequence[str], names: Sequence[str], parents: Mapping[str, Sequence[str]]) -> list[str]:
+    """Of `names`, what a clip with these labels may also be: their ancestors, and the descendants of its most specific ones.
+
+    Whoever labelled a clip "Music" did not say that there is no guitar in it.
+    """
+    above = {ancestor for label in labels for ancestor in parents.get(label, ())}
+    own = set(labels) - above
+    return [name for name in names if name not in labels and (name in above or own.intersection(parents.get(name, ())))]
+
+
 def related(names: Sequence[str], parents: Mapping[str, Sequence[str]]) -> np.ndarray:
     """(C, C) bool: labels that are the same, or one the other's ancestor."""
     index = {name: i for i, name in enumerate(names)}

@@ -11,7 +11,7 @@ from aumd_training.corpus import Clip, Label  # noqa: E402
 from aumd_training import data  # noqa: E402
 from aumd_training.data import Mixtures  # noqa: E402
 from aumd_training.features import COLUMN_SAMPLES, samples_for  # noqa: E402
-from aumd_training.ontology import ancestors  # noqa: E402
+from aumd_training.ontology import ancestors, unsaid  # noqa: E402
 from aumd_training.teacher import EMBEDDING  # noqa: E402
 
 NAMES = ["Silence", "Low", "High"]
@@ -97,3 +97,23 @@ def test_teacher_hears_the_mixture_itself(mixtures: Mixtures) -> None:
 def test_ancestors_are_nearest_first_and_inside_the_set() -> None:
     assert ancestors(["Bark", "Dog", "Animal", "Music"]) == {"Bark": ["Dog", "Animal"], "Dog": ["Animal"]}
     assert ancestors(["Bark", "Animal"]) == {"Bark": ["Animal"]}
+
+
+def test_what_a_clip_s_labels_leave_open_is_unknown(mixtures: Mixtures) -> None:
+    mixtures.unsaid = [[], [2], []]
+    examples, seen = iter(mixtures), 0
+    for _ in range(100):
+        _, target, known, _, _ = next(examples)
+        low, high = target[:, 1] > 0, target[:, 2] > 0
+        assert (known[low & ~high, 2] == 0).all() and (known[high, 2] == 1).all()
+        seen += int((low & ~high).sum())
+    assert seen > 100
+
+
+def test_a_label_leaves_open_its_ancestors_and_its_descendants_unless_one_of_them_is_named() -> None:
+    names = ["Animal", "Dog", "Bark", "Cat", "Meow", "Music", "Guitar", "Strum"]
+    parents = ancestors(names)
+    assert unsaid(["Dog", "Animal"], names, parents) == ["Bark"]
+    assert unsaid(["Animal"], names, parents) == ["Dog", "Bark", "Cat", "Meow"]
+    assert unsaid(["Guitar"], names, parents) == ["Music", "Strum"]
+    assert unsaid(["Bark", "Dog", "Animal"], names, parents) == []
