@@ -27,7 +27,11 @@ extension Tagger {
     }
 
     mutating func provisionalEnded(_ transition: Track.Transition, into actions: inout [Action]) {
-        guard let place = detach(transition.slot), live[place].event.offset == nil else { return }
+        let wasTold = placeOfProvisional[transition.slot] >= 0
+        guard let place = detach(transition.slot), live[place].event.offset == nil else {
+            if !wasTold { settleCooldowns() }
+            return
+        }
         live[place].event.offset = max(
             transition.offset, live[place].event.onset + Int64(configuration.columnLength / 2))
         if live[place].confirmedSlot < 0 { live[place].event.peak = transition.peak }

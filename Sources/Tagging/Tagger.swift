@@ -198,6 +198,21 @@ public struct Tagger: Sendable {
         }
         if let index = order.firstIndex(of: place) { order.remove(at: index) }
         freePlaces.append(place)
+        settleCooldowns()
+    }
+
+    /// Lets the provisional track wait for the cooldowns of what stands alone: of events that the confirmed track closed, and
+    /// of those that have ended and may still be. A sound that was taken back keeps no other from being told.
+    mutating func settleCooldowns() {
+        for label in 0..<ontology.count where provisionalTrack.limits[label].cooldown > 0 {
+            var until = confirmedTrack.states[label].coolUntil
+            for place in order {
+                let event = live[place].event
+                guard let offset = event.offset, event.label == label || ontology.shareGroup(event.label, label) else { continue }
+                until = max(until, offset + provisionalTrack.limits[label].cooldown)
+            }
+            provisionalTrack.states[label].coolUntil = until
+        }
     }
 
     mutating func rename(_ place: Int, _ transition: Track.Transition) {

@@ -41,6 +41,28 @@ import Testing
         }
     }
 
+    @Test("A provisional event waits for the cooldown of what stands, and not of what was taken back")
+    func cooldown() throws {
+        let rule = LabelRule(on: 0.5, off: 0.3, minimumGap: 0, cooldown: 5)
+        /// When the event that stands for the sound in columns 40 to 44 is told, in columns, after one in 5 to 9.
+        func told(provisionally: Bool, confirmed: Bool) throws -> Int? {
+            var tagger = try makeTagger(rule), actions: [Action] = []
+            for index in 0..<48 {
+                let sounds = (first: (5..<10).contains(index), second: (40..<45).contains(index))
+                tagger.provisional(index, Script(tracks: ["Siren": up(0..<1)]).scores(sounds.second || sounds.first && provisionally ? 0 : 1), &actions)
+                if sounds.second, let last = actions.last, last.phase == .open { return index }
+                guard index >= 12 else { continue }
+                tagger.confirmed(index - 12, Script(tracks: ["Siren": up(0..<1)]).scores(confirmed && (5..<10).contains(index - 12) ? 0 : 1), &actions)
+            }
+            return nil
+        }
+        #expect(try told(provisionally: true, confirmed: false) == 40)
+        #expect(try told(provisionally: false, confirmed: false) == 40)
+        // The first ended at 10 columns; 5 s are 31.25.
+        #expect(try told(provisionally: true, confirmed: true) == 41)
+        #expect(try told(provisionally: false, confirmed: true) == 41)
+    }
+
     @Test(
         "A provisional threshold of its own is for the score a column on, if it rises as over the last two; else for the score",
         arguments: [1, 2])
