@@ -24,12 +24,15 @@ from aumd_training.corpus import GENERATED, AudioCache, Clip, Label, TeacherCach
 from aumd_training.inference import MODES, clip_scores, column_logits, load_model
 from aumd_training.teacher import Teacher
 
-#: Scores of a clip (C) from the logits of its columns (T, C).
-POOLINGS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+#: YAMNet's scores of every clip, which our corpus has.
+CORPUS_SCORES = "teacher/yamnet_scores.npz"
+
+#: Scores of a clip (C) from the logits of its columns (T, C), and whether the backward direction ran.
+POOLINGS: dict[str, Callable[[torch.Tensor, bool], torch.Tensor]] = {
     "mean-odds": clip_scores,
-    "linear-softmax": lambda logits: losses.linear_softmax(logits.sigmoid()),
-    "mean": lambda logits: logits.sigmoid().mean(0),
-    "max": lambda logits: logits.sigmoid().amax(0),
+    "linear-softmax": lambda logits, _: losses.linear_softmax(logits.sigmoid()),
+    "mean": lambda logits, _: logits.sigmoid().mean(0),
+    "max": lambda logits, _: logits.sigmoid().amax(0),
 }
 
 
@@ -40,9 +43,9 @@ def columns_from_torch(folder: Path, cache: Path, members: list[int], mode: str)
     return [found[clip] for clip in members]
 
 
-def pooled(columns: list[np.ndarray], pooling: str) -> np.ndarray:
+def pooled(columns: list[np.ndarray], pooling: str, mode: str) -> np.ndarray:
     """Clip scores (clips, C)."""
-    return np.stack([POOLINGS[pooling](torch.from_numpy(logits)).numpy() for logits in columns])
+    return np.stack([POOLINGS[pooling](torch.from_numpy(logits), mode != "provisional").numpy() for logits in columns])
 
 
 def scores_from_binary(
@@ -71,7 +74,7 @@ def scores_from_binary(
 
 def scores_from_corpus(corpus: Path, members: list[int]) -> np.ndarray:
     """YAMNet's scores as the corpus has them, in 8 bits, averaged over each clip, (clips, C)."""
-    teacher = np.load(corpus / "teacher/yamnet_scores.npz")
+    teacher = np.load(corpus / CORPUS_SCORES)
     scores, offsets = teacher["scores"], teacher["offsets"]
     return np.stack([scores[offsets[clip] : offsets[clip + 1]].mean(0) / 255 for clip in members]).astype(np.float32)
 
@@ -91,6 +94,16 @@ def figures(scores: np.ndarray, truth: np.ndarray, recorded: np.ndarray) -> dict
     everything, recordings = metrics.macro(scores, truth), metrics.macro(scores[recorded], truth[recorded])
     values = (everything[0], everything[1], metrics.d_prime(everything[1]), recordings[0], recordings[1])
     return dict(zip(metrics.FIGURES, values))
+
+
+def intervals(scores: dict[str, np.ndarray], truth: np.ndarray, groups: list[str]) -> dict[str, dict[str, list[float]]]:
+    """95 % intervals over recordings: of macro AP, and of how far offline scores are above."""
+    drawn = {name: metrics.resampled_ap(s, truth, groups) for name, s in scores.items()}
+    offline = drawn["offline"]
+    return {
+        name: {"ap_recordings_interval": metrics.interval(ap), "behind_offline_interval": metrics.interval(offline - ap)}
+        for name, ap in drawn.items()
+    }
 
 
 def labelled(scores: np.ndarray, truth: np.ndarray, labels: list[Label]) -> dict[str, dict[str, float]]:
@@ -148,12 +161,14 @@ def main() -> None:
             }
         else:
             scores = {
-                mode: pooled(columns_from_torch(arguments.model, arguments.cache, members, mode), arguments.pooling)
+                mode: pooled(columns_from_torch(arguments.model, arguments.cache, members, mode), arguments.pooling, mode)
                 for mode in MODES
             }
-        scores["YAMNet"] = scores_from_corpus(arguments.corpus, members)
+        if (arguments.corpus / CORPUS_SCORES).exists():
+            scores["YAMNet"] = scores_from_corpus(arguments.corpus, members)
         scores["YAMNet, not rounded"] = scores_from_teacher(arguments.corpus, arguments.cache, members, labels)
-        written[split] = {name: figures(s, truth, recorded) | labelled(s, truth, labels) for name, s in scores.items()}
+        spread = intervals({n: s[recorded] for n, s in scores.items()}, truth[recorded], [clips[i].group for i in np.array(members)[recorded]])
+        written[split] = {name: figures(s, truth, recorded) | spread[name] | labelled(s, truth, labels) for name, s in scores.items()}
         print(f"{split}: {len(members)} clips, {int(recorded.sum())} of them recordings\n\n{table(written[split])}\n")
         if arguments.per_label:
             print(per_label_table(scores, truth, labels) + "\n")

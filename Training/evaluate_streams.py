@@ -5,7 +5,7 @@ python3 Training/evaluate_streams.py MODEL --streams STREAMS --corpus CORPUS --b
 
 STREAMS is what make_streams.py wrote; figures are of its test split. YAMNet's thresholds come from the
 validation split, by the same rule as ours, once for the best F1 and once for the stated rate of false alarms; its
-hop is the one that is best there. --curve takes what calibrate.py wrote and gives F1 against false alarms on test.
+hop, and by how much its scores are moved, are those that are best there. --curve takes what calibrate.py wrote and gives F1 against false alarms on test.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +27,8 @@ from aumd_training.timeline import Timeline
 
 #: YAMNet's hops, in columns of 0.16 s.
 HOPS = (1, 2, 3)
+#: Seconds by which YAMNet's scores may be moved: its window is sure of a sound before the sound is in its middle.
+SHIFTS = (0.0, 0.1, 0.2, 0.3, 0.4)
 
 
 def cut(line: Timeline, on: np.ndarray) -> list[Event]:
@@ -35,8 +39,13 @@ def cut(line: Timeline, on: np.ndarray) -> list[Event]:
     return out
 
 
+def moved(line: Timeline, by: float) -> Timeline:
+    """The same scores, `by` seconds later."""
+    return replace(line, centres=line.centres + by)
+
+
 def by_stream(false: list[tuple[int, float]], folder: Path, seconds: list[float]) -> dict[str, float]:
-    """False alarms an hour: of speech, music, background, quiet, and of all but quiet. false: (stream, onset)."""
+    """False alarms an hour: of speech, music, background, quiet, of all, and of all but quiet. false: (stream, onset)."""
     kinds = [path.stem.split("-")[0] for path in streamset.files(folder)]
     counts, hours = Counter(kinds[i] for i, _ in false), Counter()
     for kind, length in zip(kinds, seconds):
@@ -44,7 +53,7 @@ def by_stream(false: list[tuple[int, float]], folder: Path, seconds: list[float]
     out = {kind: counts[kind] / hours[kind] for kind in hours}
     loud = [kind for kind in hours if kind != "quiet"]
     out["all but quiet"] = sum(counts[k] for k in loud) / sum(hours[k] for k in loud)
-    return out | {"hours": sum(hours.values())}
+    return out | {"all": len(false) / sum(hours.values()), "hours": sum(hours.values())}
 
 
 def measure_program(arguments: argparse.Namespace, config: dict, names: list[str]) -> tuple[dict, dict[str, Timeline]]:
@@ -67,6 +76,11 @@ def measure_program(arguments: argparse.Namespace, config: dict, names: list[str
     seconds = [len(run.confirmed) * program.COLUMN for run in quiet]
     closed = [(i, told) for i, told in false if not told.retracted]
     out["false_per_hour"] = by_stream([(i, t.onset) for i, t in closed], test / "heldout", seconds)
+    if not arguments.no_teacher:
+        teacher = streamset.teacher_timeline(test / "heldout", arguments.corpus / "teacher", read_labels(arguments.corpus / "labels.csv"))
+        allowed |= streamset.heard_by_teacher(teacher, lines["heldout"], parents)
+        alone = [(i, t.onset) for i, t in eventmetrics.false_events(quiet, lines["heldout"], allowed) if not t.retracted]
+        out["alone_false_per_hour"] = by_stream(alone, test / "heldout", seconds)
     out["provisional_false_per_hour"] = by_stream(
         [(i, t.opened_onset) for i, t in false if t.provisional], test / "heldout", seconds
     )
@@ -76,25 +90,31 @@ def measure_program(arguments: argparse.Namespace, config: dict, names: list[str
 
 
 def measure_teacher(arguments: argparse.Namespace, parents: dict, rate: float) -> dict:
-    """YAMNet at thresholds chosen on the validation split: for the best F1, and for `rate`."""
+    """YAMNet at thresholds, a hop and a shift chosen on the validation split: for the best F1, and for `rate`."""
     labels, folder = read_labels(arguments.corpus / "labels.csv"), arguments.corpus / "teacher"
 
     def line(split: str, part: str, every: int = 1) -> Timeline:
         return streamset.teacher_timeline(arguments.streams / split / part, folder, labels, every)
 
     silent = line("validation", "heldout")
-    allowed, best = silent.allowed(parents), None
-    for every in HOPS:
-        scapes = line("validation", "soundscapes", every)
-        references = scapes.references(parents, NOISE_LABELS)
-        points = eventcalibration.frontier(eventcalibration.operating_points(scapes, references, silent, allowed, parents))
-        if best is None or points[0]["f1"] > best[1][0]["f1"]:
-            best = every, points
-    every, points = best
+    allowed = silent.allowed(parents)
+
+    def best(tried: Iterable[tuple[int, float]]) -> tuple[list[dict], int, float]:
+        """The operating points, the hop and the shift with which F1 is best."""
+        found = []
+        for every, shift in tried:
+            scapes = moved(line("validation", "soundscapes", every), shift)
+            points = eventcalibration.operating_points(scapes, scapes.references(parents, NOISE_LABELS), silent, allowed, parents)
+            found.append((eventcalibration.frontier(points), every, shift))
+        return max(found, key=lambda one: one[0][0]["f1"])
+
+    every = best((every, 0.0) for every in HOPS)[1]
+    points, _, shift = best((every, shift) for shift in SHIFTS)
     scapes, silent = line("test", "soundscapes", every), line("test", "heldout")
     references, allowed = scapes.references(parents, NOISE_LABELS), silent.allowed(parents)
     lengths = np.diff(np.append(silent.starts, silent.centres[-1])).tolist()
-    out = {"hop": every * 0.16, **eventmetrics.psds(scapes, references)}
+    out = {"hop": every * 0.16, "shift": shift, **eventmetrics.psds(scapes, references)}
+    scapes = moved(scapes, shift)
     for name, point in (("best F1", points[0]), (f"at most {rate:g} an hour", eventcalibration.at_rate(points, rate))):
         on = np.array(point["on"])
         false = eventcalibration.false_alarms(silent, allowed, on, parents)

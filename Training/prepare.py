@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Decodes a corpus and runs the teacher (YAMNet) once, so that training reads memory-mapped arrays.
 
-python3 Training/prepare.py CORPUS CACHE [--teacher FOLDER]
+python3 Training/prepare.py CORPUS CACHE
 
 CORPUS holds manifest.csv (path, source, labels, group, split), labels.csv and the clips, mono at
-16 kHz. FOLDER holds yamnet.tflite and yamnet_class_map.csv; CORPUS/teacher unless told. Test clips
+16 kHz. CORPUS/teacher holds yamnet.tflite and yamnet_class_map.csv. Test clips
 are decoded, but the teacher does not hear them.
 """
 
@@ -80,12 +80,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpus", type=Path, metavar="CORPUS")
     parser.add_argument("cache", type=Path, metavar="CACHE")
-    parser.add_argument("--teacher", type=Path, metavar="FOLDER")
     arguments = parser.parse_args()
     arguments.cache.mkdir(parents=True, exist_ok=True)
     clips, labels = read_manifest(arguments.corpus / "manifest.csv"), read_labels(arguments.corpus / "labels.csv")
     decode(arguments.corpus, arguments.cache, [clip.path for clip in clips])
-    teach(arguments.cache, clips, arguments.teacher or arguments.corpus / "teacher", labels)
+    teach(arguments.cache, clips, arguments.corpus / "teacher", labels)
 
 
 if __name__ == "__main__":

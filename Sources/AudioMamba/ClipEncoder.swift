@@ -55,7 +55,8 @@ public final class ClipEncoder {
         return logits
     }
 
-    /// Columns at the beginning of a clip that its scores leave out, but for its last one: a stream has heard too little in them.
+    /// Columns at the beginning of a clip that its scores leave out, but for its last one, where no direction comes from the end:
+    /// a stream has heard too little in them.
     static let warmUp = 3
 
     /// Scores of a clip: the sigmoid of the class token's logits, or of the logarithm of the columns' mean odds, Σ exp(l) / T.
@@ -69,7 +70,7 @@ public final class ClipEncoder {
     public func scores(logMel: Span<Float>) throws(ModelError) -> [Float] {
         let vectors = try logits(logMel: logMel)
         let C = model.configuration.labels.count
-        let first = min(Self.warmUp, vectors.count / C - 1)
+        let first = model.configuration.isBidirectional ? 0 : min(Self.warmUp, vectors.count / C - 1)
         var scores = (0..<C).map { label in
             let columns = stride(from: first * C + label, to: vectors.count, by: C)
             let highest = columns.reduce(-Float.infinity) { max($0, vectors[$1]) }

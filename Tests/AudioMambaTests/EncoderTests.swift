@@ -32,7 +32,9 @@ struct EncoderTests {
         try expectClose(logits, golden.expected("logits"), within: 1e-4)
     }
 
-    @Test("Scores of a clip are the mean odds of its columns, without the first three, but always of the last", arguments: cases)
+    @Test(
+        "Scores of a clip are the mean odds of its columns; without a backward direction not of the first three, but always of the last",
+        arguments: cases)
     func clipScores(_ golden: GoldenCase) throws {
         let encoder = try ClipEncoder(model: golden.model())
         let c = golden.configuration, input = try golden.input()
@@ -43,7 +45,7 @@ struct EncoderTests {
             let logits = try encoder.logits(logMel: clip.span)
             let rows = logits.count / c.labels.count
             for label in c.labels.indices {
-                let odds = (0..<rows).dropFirst(min(3, rows - 1)).map { exp(Double(logits[$0 * c.labels.count + label])) }
+                let odds = (0..<rows).dropFirst(c.isBidirectional ? 0 : min(3, rows - 1)).map { exp(Double(logits[$0 * c.labels.count + label])) }
                 let mean = odds.reduce(0, +) / Double(odds.count)
                 #expect(abs(Double(scores[label]) - mean / (1 + mean)) < 1e-5)
             }

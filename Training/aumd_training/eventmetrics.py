@@ -15,6 +15,8 @@ from .timeline import Timeline
 
 #: Seconds; the offset's collar is at least this, or a fifth of the event.
 COLLAR = 0.2
+#: Seconds after the onset by which a provisional event should have opened.
+PROMPT = 0.35
 #: How far, in seconds, the onset of a told event may lie from a sound's to be that sound's.
 NEAR = 1.0
 #: Thresholds of the PSDS, evenly spaced in log odds.
@@ -108,9 +110,10 @@ def timing(runs: Sequence[Heard], references: Sequence[Sequence[Event]]) -> dict
     """Errors and delays in seconds of events whose label a sound has, by nearest onset at most NEAR apart.
 
     references: the events of each run, ancestors included. Delays count from the true onset to when the stream had come so
-    far as to tell: `provisional` where the event opened so, `confirmed` where the second pass confirmed or opened it.
+    far as to tell: `provisional` where the event opened so, `confirmed` where the second pass confirmed or opened it. An event may
+    have opened under a relative's label; "named" counts those that did not.
     """
-    onset, offset, bias, provisional, confirmed, early = [], [], [], [], [], []
+    onset, offset, bias, provisional, confirmed, early, named = [], [], [], [], [], [], []
     for run, reference in zip(runs, references):
         for told in run.events:
             if told.retracted or told.offset is None:
@@ -123,6 +126,7 @@ def timing(runs: Sequence[Heard], references: Sequence[Sequence[Event]]) -> dict
             onset.append(abs(bias[-1]))
             offset.append(abs(told.offset - sound.offset))
             early.append(told.provisional)
+            named.append(told.provisional and told.opened_as == told.label and told.opened_at - sound.onset <= PROMPT)
             if told.provisional:
                 provisional.append(told.opened_at - sound.onset)
             if told.confirmed_at is not None:
@@ -133,8 +137,9 @@ def timing(runs: Sequence[Heard], references: Sequence[Sequence[Event]]) -> dict
         "provisional_delay": spread(provisional), "confirmed_delay": spread(confirmed),
         "shares": {
             "announced": float(np.mean(early)) if early else float("nan"),
-            "within_0.35_s": float(np.sum(prompt <= 0.35) / len(early)) if early else float("nan"),
-            "announced_within_0.35_s": float(np.mean(prompt <= 0.35)) if len(prompt) else float("nan"),
+            "within_0.35_s": float(np.sum(prompt <= PROMPT) / len(early)) if early else float("nan"),
+            "named_within_0.35_s": float(np.mean(named)) if named else float("nan"),
+            "announced_within_0.35_s": float(np.mean(prompt <= PROMPT)) if len(prompt) else float("nan"),
         },
     }
 

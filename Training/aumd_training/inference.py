@@ -17,7 +17,7 @@ from .features import COLUMN_FRAMES, MEAN, STD, LogMel, samples_for
 from .model import AudioMamba, ModelConfig
 
 MODES = ("provisional", "confirmed", "offline")
-#: Columns at the beginning of a clip that its scores leave out, but for its last one, as the daemon does.
+#: Columns at the beginning of a clip that its scores leave out, but for its last one, without the backward direction.
 WARM_UP = 3
 
 
@@ -26,9 +26,9 @@ def clip_logits(logits: torch.Tensor) -> torch.Tensor:
     return torch.logsumexp(logits, -2) - math.log(logits.shape[-2])
 
 
-def clip_scores(logits: torch.Tensor) -> torch.Tensor:
-    """The mean odds of a clip's columns, as a probability: (T, C) -> (C)."""
-    return clip_logits(logits[min(WARM_UP, len(logits) - 1) :]).sigmoid()
+def clip_scores(logits: torch.Tensor, backward: bool = True) -> torch.Tensor:
+    """The mean odds of a clip's columns, as a probability: (T, C) -> (C). `backward`: whether they know what follows."""
+    return clip_logits(logits[0 if backward else min(WARM_UP, len(logits) - 1) :]).sigmoid()
 
 
 def normalised(samples: torch.Tensor, log_mel: LogMel) -> torch.Tensor:

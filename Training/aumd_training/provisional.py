@@ -9,6 +9,7 @@ import numpy as np
 
 from .annotation import Event
 from .eventcalibration import HIGHEST, HYSTERESIS, cut, shifted
+from .eventmetrics import PROMPT
 from .program import COLUMN, LATENCY
 from .segments import ahead, segments
 from .timeline import Timeline
@@ -17,8 +18,6 @@ from .timeline import Timeline
 SHIFTS = np.arange(2.0, -8.25, -0.25)
 #: Events of a label assumed to be taken back as often as all labels' are, before any are seen.
 PRIOR = 4.0
-#: Seconds after the onset by which a provisional event should have opened.
-PROMPT = 0.35
 #: A score that was up before the sound is not its own, seconds.
 EARLY = 0.2
 #: Seconds that the onsets of the two tracks may lie apart, as in the program.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +10,11 @@ import soundfile
 
 from .annotation import Sound, read_sounds
 from .corpus import Label
+from .data import TEACHER_HEARS
+from .ontology import related
 from .program import COLUMN, Heard, listen
 from .teacher import Teacher
-from .timeline import Timeline, join
+from .timeline import MARGIN, Timeline, join
 
 #: Samples between YAMNet's windows in stored scores: as often as aumd on soundscapes, at its own hop elsewhere.
 TEACHER_HOPS = {"soundscapes": 2560, "heldout": 7680}
@@ -50,6 +52,21 @@ def teacher_timeline(folder: Path, teacher: Path, labels: list[Label], every: in
     with np.load(stored) as arrays:
         traces = [thinned(arrays[path.stem].astype(np.float32), every) for path in files(folder)]
     return join(traces, sounds(folder), [label.name for label in labels], every * hop / 16000)
+
+
+def heard_by_teacher(teacher: Timeline, line: Timeline, parents: Mapping[str, Sequence[str]]) -> np.ndarray:
+    """Where YAMNet hears each label or a relative of it, on the axis of `line`, (T, C) bool.
+
+    What it hears and no label names is unknown here, as it is in training: there are birds in the rain.
+    """
+    heard = (teacher.scores > TEACHER_HEARS) @ related(list(teacher.names), parents)
+    reach = round(MARGIN / teacher.step)
+    near = np.zeros_like(heard)
+    for by in range(-reach, reach + 1):
+        near[max(0, by) : len(near) + min(0, by)] |= heard[max(0, -by) : len(near) - max(0, by)]
+    stream = np.searchsorted(line.starts, line.centres, "right") - 1
+    row = (line.centres - line.starts[stream] + teacher.starts[stream]) / teacher.step
+    return near[np.clip(row.astype(int), 0, len(near) - 1)]
 
 
 def thinned(scores: np.ndarray, every: int) -> np.ndarray:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .annotation import Event, Sound, events_of
-from .ontology import related
+from .ontology import unsaid
 
 #: Seconds between two streams on the axis.
 PAUSE = 8.0
@@ -40,15 +40,15 @@ class Timeline:
         return events_of(self.sounds, parents, set(self.names) - set(leave_out))
 
     def allowed(self, parents: Mapping[str, Sequence[str]]) -> np.ndarray:
-        """Where each label, or a relative of it, may be told: (T, C) bool."""
+        """Where each label may be told, since a sound's labels name it or leave it open: (T, C) bool."""
         out = np.zeros(self.scores.shape, bool)
-        kin = related(list(self.names), parents)
-        index = {name: i for i, name in enumerate(self.names)}
+        index, columns = {name: i for i, name in enumerate(self.names)}, {}
         for sound in self.sounds:
+            if sound.labels not in columns:
+                told = [*sound.labels, *unsaid(sound.labels, self.names, parents)]
+                columns[sound.labels] = [index[label] for label in told if label in index]
             first, end = np.searchsorted(self.centres, [sound.onset - MARGIN, sound.offset + MARGIN])
-            for label in sound.labels:
-                if label in index:
-                    out[first:end, kin[index[label]]] = True
+            out[first:end, columns[sound.labels]] = True
         return out
 
 

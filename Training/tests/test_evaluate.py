@@ -60,11 +60,12 @@ def test_the_mean_odds_of_columns_as_a_logit() -> None:
     assert torch.allclose(clip_logits(logits).exp(), odds.mean(1))
 
 
-def test_a_clip_has_the_mean_odds_of_its_columns_after_the_first_three() -> None:
+def test_a_clip_has_the_mean_odds_of_its_columns_and_of_a_stream_s_after_the_first_three() -> None:
     logits = torch.randn(9, 2, generator=torch.Generator().manual_seed(1))
     for count, first in [(1, 0), (3, 2), (4, 3), (9, 3)]:
-        odds = logits[:count].exp()[first:].mean(0)
-        assert torch.allclose(clip_scores(logits[:count]), odds / (1 + odds))
+        for backward in (True, False):
+            odds = logits[:count].exp()[0 if backward else first :].mean(0)
+            assert torch.allclose(clip_scores(logits[:count], backward), odds / (1 + odds))
 
 
 def test_macro_leaves_out_rare_labels() -> None:
@@ -74,3 +75,19 @@ def test_macro_leaves_out_rare_labels() -> None:
     assert ap == pytest.approx((1 + 1 + 3 / 4) / 3)
     assert auc == pytest.approx(5 / 6)
     assert json.dumps(metrics.per_label(scores, truth)).startswith('{"0"')
+
+
+def test_bootstrap_samples_are_of_recordings_and_agree_with_the_figure_itself() -> None:
+    random = np.random.default_rng(1)
+    truth = (random.random((60, 3)) < 0.3).astype(np.float32)
+    scores = (truth + random.normal(0, 1, truth.shape)).astype(np.float32)
+    alone = [str(i) for i in range(60)]
+    drawn = metrics.resampled_ap(scores, truth, alone, count=400)
+    low, high = metrics.interval(drawn)
+    ap = metrics.macro(scores, truth)[0]
+    assert low < ap < high and 0.05 < high - low < 0.5
+    assert np.array_equal(drawn, metrics.resampled_ap(scores, truth, alone, count=400))
+    # Sixty copies of one recording are one: there is nothing to draw.
+    assert metrics.resampled_ap(scores, truth, ["one"] * 60, count=5) == pytest.approx(np.full(5, ap), abs=1e-6)
+    pairs = metrics.resampled_ap(np.repeat(scores, 2, 0), np.repeat(truth, 2, 0), [g for g in alone for _ in "ab"], count=400)
+    assert np.diff(metrics.interval(pairs))[0] == pytest.approx(high - low, rel=0.2)

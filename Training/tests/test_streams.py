@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aumd_training import distortions, foreground, heldout
+from aumd_training import distortions, foreground, heldout, streamset
 from aumd_training.annotation import Event, Sound, events_of, merged, read_sounds, with_ancestors, write_sounds
 from aumd_training.corpus import Clip
 from aumd_training.program import COLUMN, LATENCY, read
@@ -90,6 +90,9 @@ def test_where_a_label_may_be_told() -> None:
     at = int(np.searchsorted(line.centres, line.starts[1] + 5))
     assert allowed[at].tolist() == [True, True, True, False]
     assert not allowed[: int(line.starts[1] / COLUMN)].any()
+    named = join([np.ones((100, 5), np.float32)], [[Sound(4, 6, ("Animal", "Dog"))]], [*NAMES, "Cat"], COLUMN)
+    told = named.allowed(PARENTS | {"Cat": ["Animal"]})[int(5 / COLUMN)]
+    assert told.tolist() == [True, True, True, False, False]
     assert line.seconds == pytest.approx(200 * COLUMN)
 
 
@@ -172,3 +175,15 @@ def test_halves_of_the_sounds_share_no_recording_and_no_label_is_all_in_one() ->
     for name, members in sounds.items():
         assert len(first[name]) + len(second[name]) == len(members)
         assert 3 <= len(first[name]) <= 9
+
+
+def test_what_yamnet_hears_is_found_on_another_axis_with_its_relatives() -> None:
+    line = join([np.zeros((60, 4), np.float32)] * 2, [[], []], NAMES, COLUMN)
+    scores = np.zeros((20, 4), np.float32)
+    scores[10, NAMES.index("Dog")] = 0.3
+    teacher = join([scores * 0, scores], [[], []], NAMES, 0.48)
+    heard = streamset.heard_by_teacher(teacher, line, PARENTS)
+    times = line.centres - line.starts[1]
+    for name in ("Animal", "Dog", "Bark"):
+        assert np.array_equal(heard[:, NAMES.index(name)], (times >= 8 * 0.48) & (times < 13 * 0.48))
+    assert not heard[:, NAMES.index("Speech")].any()
