@@ -114,6 +114,58 @@ struct EncoderTests {
         #expect(logits == offline)
     }
 
+    @Test("Windows on two grids are those of one grid on the sound and on the sound half a column later, bit for bit",
+          arguments: streaming.filter { $0.configuration.patchGrids > 1 && $0.frames >= 80 })
+    func twoGrids(_ golden: GoldenCase) throws {
+        let model = try golden.model(), single = try golden.model(grids: 1)
+        let c = model.configuration, C = c.labels.count
+        let input = try golden.input()
+        let later = [Float](repeating: log(Float.ulpOfOne), count: c.stepSize) + input
+        let all: [[(count: Int, confirm: Int)]] = [[(2, 2), (3, 3)], [(3, 2), (3, 3)], [(2, 2), (2, 1), (1, 1), (1, 1)], [(4, 1), (4, 4)]]
+        for passes in all {
+            let both = try WindowEncoder(model: model, capacity: 4)
+            let first = try WindowEncoder(model: single, capacity: 4), second = try WindowEncoder(model: single, capacity: 4)
+            var done = 0, overlapping: [Float] = []
+            for (count, confirm) in passes {
+                let logits = run(both, input, columns: done..<(done + count), confirm: confirm)
+                let own = run(first, input, columns: done..<(done + count), confirm: confirm)
+                let known = overlapping.count / C, end = min(done + confirm + 1, done + count)
+                if known < end { overlapping += run(second, later, columns: known..<(done + count), confirm: end - known) }
+                for at in logits.indices {
+                    let before = overlapping[done * C + at]
+                    let after = (done + 1) * C + at < overlapping.count ? overlapping[(done + 1) * C + at] : before
+                    #expect(logits[at] == 0.5 * own[at] + 0.25 * (before + after), "\(passes)")
+                }
+                done += confirm
+            }
+        }
+    }
+
+    @Test("After a reset windows begin a stream anew", arguments: streaming)
+    func windowReset(_ golden: GoldenCase) throws {
+        let input = try golden.input()
+        let columns = golden.frames / golden.configuration.patchFrames
+        let windows = try WindowEncoder(model: golden.model(), capacity: columns)
+        let passes = (0..<2).map { _ in
+            windows.reset()
+            return run(windows, input, columns: 0..<columns, confirm: max(1, columns - 1))
+        }
+        #expect(passes[0] == passes[1])
+    }
+
+    @Test("A clip longer than a window is read in two, the first's last 128 columns again with what follows them")
+    func longClip() throws {
+        let golden = try #require(Self.streaming.first { $0.name == "fo-bi-column-whole" })
+        let model = try golden.model()
+        let longest = ClipEncoder.longestExact, count = longest + 100, seam = longest - 128
+        let frames = count * golden.configuration.patchFrames
+        let input = try RandomWeights(seed: 1, layerCount: 1, convolutionWidth: 1).tensor("input", shape: [frames, 128])
+        let windows = try WindowEncoder(model: model, capacity: longest)
+        let first = run(windows, input, columns: 0..<longest, confirm: seam)
+        let second = run(windows, input, columns: seam..<count, confirm: count - seam)
+        #expect(try ClipEncoder(model: model).logits(logMel: input.span) == first + second)
+    }
+
     @Test("Saving and restoring the hidden state continues bit for bit", arguments: streaming)
     func saveRestore(_ golden: GoldenCase) throws {
         let model = try golden.model()

@@ -38,8 +38,10 @@ struct GoldenCase: CustomTestStringConvertible {
         return try Configuration(json: JSONSerialization.data(withJSONObject: config), origin: "cases.json")
     }
 
-    func model(kernels: Kernels = .best) throws -> Model {
-        let c = configuration
+    /// - Parameter grids: patch grids; the case's own unless told.
+    func model(kernels: Kernels = .best, grids: Int? = nil) throws -> Model {
+        var c = configuration
+        c.patchGrids = grids ?? c.patchGrids
         return try Model(
             configuration: c,
             source: RandomWeights(seed: seed, layerCount: c.layerCount, convolutionWidth: c.convolutionWidth),
