@@ -18,6 +18,8 @@ public final class Frontend {
     private var step: [Float]  // (stepFrames, melCount)
     /// Steps since the last reset.
     private var steps = 0
+    /// A sample has come since the last reset: the resampler may have given none yet.
+    private var hasBegun = false
 
     /// - Parameters:
     ///   - inputRate: Hz of the samples that come.
@@ -44,16 +46,18 @@ public final class Frontend {
     ///   - input: mono, −1…1. What is not finite must have been replaced before.
     ///   - onStep: gets log-mel (stepFrames, melCount), valid during the call.
     public func process(_ input: UnsafeBufferPointer<Float>, onStep: (UnsafeBufferPointer<Float>) -> Void) {
+        if !input.isEmpty { hasBegun = true }
         guard let resampler else { return fill(input, onStep) }
         resampler.process(input) { fill($0, onStep) }
     }
 
-    /// Ends the stream: zero samples complete the column that has begun, if any.
+    /// Ends the stream: zero samples complete the column that has begun, if any. The first begins with the first sample that comes,
+    /// even where the resampler makes none of so few.
     public func finish(onStep: (UnsafeBufferPointer<Float>) -> Void) {
         resampler?.finish { fill($0, onStep) }
         let overlap = parameters.frameLength - parameters.hopLength
         // The last column's span overlaps into this one: only more than that is a beginning.
-        if isWithinColumn || filled > (steps > 0 ? overlap : 0) {
+        if isWithinColumn || (steps > 0 ? filled > overlap : hasBegun) {
             let zeros = [Float](repeating: 0, count: samples.count)
             repeat { zeros.withUnsafeBufferPointer { fill(UnsafeBufferPointer(rebasing: $0.dropFirst(filled)), onStep) } } while isWithinColumn
         }
@@ -64,6 +68,7 @@ public final class Frontend {
     public func reset() {
         filled = 0
         steps = 0
+        hasBegun = false
         resampler?.reset()
     }
 

@@ -76,6 +76,18 @@ struct FrontendTests {
         }
     }
 
+    @Test("However few samples come, a column does; of none comes none", arguments: [8000, 16000, 44100, 48000, 384_000])
+    func fewSamples(rate: Int) throws {
+        for count in 0...20 {
+            let found = try columns(of: noise(count: count, seed: 3), rate: rate, pieces: [count], finishing: true)
+            #expect(found.count == (count > 0 ? 2048 : 0), "\(count) samples")
+        }
+        let frontend = try Frontend(inputRate: rate)
+        noise(count: 1, seed: 3).withUnsafeBufferPointer { frontend.process($0) { _ in } }
+        frontend.reset()
+        frontend.finish { _ in Issue.record("a column of what came before the reset") }
+    }
+
     @Test("Silence is the floor: ln of FLT_EPSILON")
     func floor() throws {
         let logMel = try Frontend.logMel([Float](repeating: 0, count: 16000), rate: 16000)

@@ -107,6 +107,21 @@ struct TagTests {
         }
     }
 
+    @Test("Files of a few samples, fewer than one at the model's rate, are tagged, and the files after them")
+    func fewSamples() throws {
+        for (count, rate) in [(1, 48_000), (2, 48_000), (20, 384_000)] {
+            let short = folder.path + "/short.wav"
+            try Sound.wav([Int16](repeating: 1000, count: count), rate: rate).write(to: URL(filePath: short))
+            for mode in ["offline", "stream"] {
+                let result = try Program.run("tag", "--mode", mode, "--config", config, "--format", "ndjson", short, file)
+                #expect(result.status == 0 && result.errors == "", "\(result.errors)")
+                let lines = try Line.all(result.output)
+                #expect(lines.contains { $0[mode == "offline" ? "file" : "source"] == file })
+                if mode == "offline" { #expect(lines.map(\.tags.count) == [5, 5]) }
+            }
+        }
+    }
+
     @Test("Files of one sample, of many channels and high rates, and truncated ones are tagged")
     func oddFiles() throws {
         let one = folder.path + "/one.wav", studio = folder.path + "/studio.wav", cut = folder.path + "/cut.wav"
