@@ -10,6 +10,16 @@ public protocol TensorSource {
     ///
     /// - Throws: ``ModelError`` where it is absent, of another shape or type, or not finite.
     func tensor(_ name: String, shape: [Int]) throws(ModelError) -> [Float]
+
+    /// Whether the tensor is there, as far as that can be told without reading it.
+    ///
+    /// - Throws: ``ModelError`` where it is absent, or of another shape or type.
+    func check(_ name: String, shape: [Int]) throws(ModelError)
+}
+
+extension TensorSource {
+    /// Says nothing: for sources that have every tensor in any shape.
+    public func check(_ name: String, shape: [Int]) throws(ModelError) {}
 }
 
 /// A memory-mapped safetensors file: 8 bytes of header length (little endian), a JSON header, the data.
@@ -77,16 +87,23 @@ public struct SafeTensors: TensorSource, Sendable {
         self.metadata = metadata
     }
 
-    public func tensor(_ name: String, shape: [Int]) throws(ModelError) -> [Float] {
+    public func check(_ name: String, shape: [Int]) throws(ModelError) { _ = try entry(name, shape: shape) }
+
+    private func entry(_ name: String, shape: [Int]) throws(ModelError) -> Entry {
         guard let entry = entries[name] else { throw .tensorMissing(path: origin, name: name) }
         guard entry.shape == shape else {
             throw .tensorShape(path: origin, name: name, found: entry.shape, expected: shape)
         }
-        let count = shape.reduce(1, *)
-        let bytes = UnsafeRawBufferPointer(rebasing: file.bytes[entry.bytes])
         guard ["F32", "F16", "BF16"].contains(entry.type) else {
             throw .tensorType(path: origin, name: name, found: entry.type)
         }
+        return entry
+    }
+
+    public func tensor(_ name: String, shape: [Int]) throws(ModelError) -> [Float] {
+        let entry = try entry(name, shape: shape)
+        let count = shape.reduce(1, *)
+        let bytes = UnsafeRawBufferPointer(rebasing: file.bytes[entry.bytes])
         let values = [Float](unsafeUninitializedCapacity: count) { to, initialized in
             if count > 0, let from = bytes.baseAddress, let target = to.baseAddress {
                 switch entry.type {

@@ -83,6 +83,15 @@ struct LayerWeights: Sendable {
         return 4 * (rows + 4 * (3 * E + D + S)) + 4096
     }
 
+    /// Checks the tensors that say how large a block is: memory is asked for as config.json says, before they are read.
+    static func check(_ source: some TensorSource, _ c: Configuration, layer: Int) throws(ModelError) {
+        let prefix = "layers.\(layer).mixer."
+        try source.check("\(prefix)in_proj.weight", shape: [2 * c.innerWidth, c.modelWidth])
+        try source.check("\(prefix)conv1d.weight", shape: [c.innerWidth, 1, c.convolutionWidth])
+        try source.check("\(prefix)x_proj.weight", shape: [c.timeStepRank + 2 * c.stateCount, c.innerWidth])
+        try source.check("\(prefix)A_log", shape: [c.innerWidth, c.stateCount])
+    }
+
     /// What the recurrent step reads goes to `memory`, in its order.
     init(
         _ source: some TensorSource, _ c: Configuration, layer: Int, storage: WeightStorage, in memory: WeightMemory
@@ -131,6 +140,7 @@ struct Weights: Sendable {
         let rows = c.position == .frequency ? c.bands : c.bands * (c.clipColumns ?? 0)
         positions = try source.tensor("pos_embed.pos_embed", shape: [1, rows + classRows, D])
         classToken = classRows == 1 ? try source.tensor("cls_token", shape: [1, 1, D]) : nil
+        for layer in 0..<c.layerCount { try LayerWeights.check(source, c, layer: layer) }
         var layers: [LayerWeights] = []
         let memory = WeightMemory(reserving: c.layerCount * LayerWeights.largest(c))
         for layer in 0..<c.layerCount {

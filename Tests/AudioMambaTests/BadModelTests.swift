@@ -141,6 +141,21 @@ struct BadModelTests {
         }
     }
 
+    @Test("A config.json that calls for far more than the weights hold is refused before memory is asked for")
+    func tooLarge() throws {
+        let path = try folder {
+            $0.merge(["n_layer": 1024, "dt_rank": 16384, "expand": 16, "d_model": 128, "patch_frames": 1]) { $1 }
+        }
+        defer { remove(path) }
+        let fitting = [("patch_embed.proj.weight", [128, 1, 16, 1]), ("patch_embed.proj.bias", [128]), ("pos_embed.pos_embed", [1, 8, 128])]
+        try tensors("F32") {
+            for (name, shape) in fitting {
+                $0[name] = ["dtype": "F32", "shape": shape, "data_offsets": [0, 4 * shape.reduce(1, *)]]
+            }
+        }.write(to: URL(filePath: path + "/model.safetensors"))
+        #expect(refusal(path).contains("tensor layers.0.mixer.in_proj.weight has the shape"))
+    }
+
     @Test("NaN and infinite weights are refused", arguments: [Float.nan, .infinity, -.infinity])
     func notFinite(value: Float) throws {
         let path = try folder()
