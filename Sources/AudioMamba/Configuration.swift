@@ -153,8 +153,11 @@ extension Configuration {
     /// - Throws: ``ModelError/missing(path:)``, ``ModelError/unreadable(path:reason:)`` or
     ///   ``ModelError/configuration(path:key:reason:)`` for the first key that is absent, of the wrong type, or impossible.
     public init(contentsOf path: String) throws(ModelError) {
-        let file = try MappedFile(path: path)
-        try self.init(json: file.bytes.withUnsafeBytes { Data($0) }, origin: path)
+        try self.init(MappedFile(path: path))
+    }
+
+    init(_ file: MappedFile) throws(ModelError) {
+        try self.init(json: file.bytes.withUnsafeBytes { Data($0) }, origin: file.path)
     }
 
     /// Reads the text of a `config.json`; `origin` names it in messages.

@@ -1,7 +1,8 @@
 /// A checkpoint, ready to run: shared by all streams, never written.
 public final class Model: Sendable {
     public let configuration: Configuration
-    /// Name and digest, such as `aumd-small@1f3c9a0e`: what events say which model heard them.
+    /// Name and digest of both files, such as `aumd-small@1f3c9a0e`: what events say which model heard them. config.json counts
+    /// as the weights do: it sets the arithmetic, the labels and their thresholds.
     public let identifier: String
     public let kernels: Kernels
     public let storage: WeightStorage
@@ -13,9 +14,10 @@ public final class Model: Sendable {
     public convenience init(
         directory: String, kernels: Kernels = .best, storage: WeightStorage = .float32
     ) throws(ModelError) {
-        let configuration = try Configuration(contentsOf: directory + "/config.json")
+        let description = try MappedFile(path: directory + "/config.json")
+        let configuration = try Configuration(description)
         let source = try SafeTensors(path: directory + "/model.safetensors")
-        let hex = String(source.digest(), radix: 16)
+        let hex = String(source.digest(after: description.digest()), radix: 16)
         try self.init(
             configuration: configuration, source: source, kernels: kernels, storage: storage,
             digest: String(repeating: "0", count: 16 - hex.count) + hex)

@@ -121,17 +121,8 @@ public struct SafeTensors: TensorSource, Sendable {
     /// The shape of a tensor, nil where there is none of that name.
     public func shape(of name: String) -> [Int]? { entries[name]?.shape }
 
-    /// FNV-1a over the file's 64-bit words: tells models apart in events; it is no protection against forgery.
-    func digest() -> UInt64 {
-        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-        let words = file.bytes.count / 8
-        for word in 0..<words {
-            hash = (hash ^ UInt64(littleEndian: file.bytes.loadUnaligned(fromByteOffset: 8 * word, as: UInt64.self)))
-                &* 0x100_0000_01b3
-        }
-        for byte in file.bytes[(8 * words)...] { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
-        return hash
-    }
+    /// The file's, after what came before: ``MappedFile/digest(after:)``.
+    func digest(after hash: UInt64) -> UInt64 { file.digest(after: hash) }
 }
 
 private enum HeaderValue: Decodable {

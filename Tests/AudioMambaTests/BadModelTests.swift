@@ -11,7 +11,7 @@ struct BadModelTests {
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
         var config: [String: Any] = config
         edit(&config)
-        try JSONSerialization.data(withJSONObject: config).write(to: URL(filePath: path + "/config.json"))
+        try JSONSerialization.data(withJSONObject: config, options: .sortedKeys).write(to: URL(filePath: path + "/config.json"))
         try tensors(type).write(to: URL(filePath: path + "/model.safetensors"))
         return path
     }
@@ -56,7 +56,7 @@ struct BadModelTests {
             header[name] = ["dtype": type, "shape": shape, "data_offsets": [start, data.count]]
         }
         edit(&header)
-        let json = try JSONSerialization.data(withJSONObject: header)
+        let json = try JSONSerialization.data(withJSONObject: header, options: .sortedKeys)
         var file = Data()
         withUnsafeBytes(of: UInt64(json.count)) { file.append(contentsOf: $0) }
         return file + json + data
@@ -206,6 +206,19 @@ struct BadModelTests {
             defer { remove(path) }
             #expect(refusal(path).contains("config.json: \(key): "), "\(edit)")
         }
+    }
+
+    @Test("Other weights or another config.json are another model")
+    func identifier() throws {
+        let paths = try [
+            folder(), folder(), folder("F16"), folder { $0["patch_grids"] = 2 }, folder { $0["thresholds"] = nil },
+            folder { $0["norm_eps"] = 1e-6 },
+        ]
+        defer { paths.forEach(remove) }
+        let identifiers = try paths.map { try Model(directory: $0).identifier }
+        #expect(identifiers[0] == identifiers[1])
+        #expect(Set(identifiers).count == 5)
+        #expect(identifiers.allSatisfy { $0.wholeMatch(of: /tiny@[0-9a-f]{8}/) != nil })
     }
 
     @Test("A hidden state of another model is refused")
