@@ -53,20 +53,16 @@ public struct SafeTensors: TensorSource, Sendable {
             throw invalid("its header claims \(length) bytes and the file has \(file.bytes.count)")
         }
         let dataStart = 8 + Int(length)
-        let header: [String: HeaderValue]
+        let header: Header
         do {
             header = try JSONDecoder().decode(
-                [String: HeaderValue].self, from: Data(UnsafeRawBufferPointer(rebasing: file.bytes[8..<dataStart])))
+                Header.self, from: Data(UnsafeRawBufferPointer(rebasing: file.bytes[8..<dataStart])))
         } catch {
             throw invalid("its header is not the JSON of that format")
         }
         var entries: [String: Entry] = [:]
-        var metadata: [String: String] = [:]
-        for (name, value) in header {
-            guard case .tensor(let type, let shape, let offsets) = value else {
-                if case .metadata(let pairs) = value { metadata = pairs }
-                continue
-            }
+        for (name, tensor) in header.tensors {
+            let (type, shape, offsets) = (tensor.dtype, tensor.shape, tensor.data_offsets)
             guard let size = Self.sizes[type] else { throw .tensorType(path: path, name: name, found: type) }
             guard offsets.count == 2, offsets[0] >= 0, offsets[0] <= offsets[1],
                 offsets[1] <= file.bytes.count - dataStart
@@ -84,7 +80,7 @@ public struct SafeTensors: TensorSource, Sendable {
         }
         self.file = file
         self.entries = entries
-        self.metadata = metadata
+        metadata = header.metadata
     }
 
     public func check(_ name: String, shape: [Int]) throws(ModelError) { _ = try entry(name, shape: shape) }
@@ -125,21 +121,33 @@ public struct SafeTensors: TensorSource, Sendable {
     func digest(after hash: UInt64) -> UInt64 { file.digest(after: hash) }
 }
 
-private enum HeaderValue: Decodable {
-    case tensor(type: String, shape: [Int], offsets: [Int])
-    case metadata([String: String])
+/// The JSON header: every key is a tensor's name but one.
+private struct Header: Decodable {
+    struct Tensor: Decodable {
+        var dtype: String
+        var shape: [Int]
+        var data_offsets: [Int]
+    }
 
-    private enum Keys: String, CodingKey { case dtype, shape, data_offsets }
+    private struct Key: CodingKey {
+        var stringValue: String
+        var intValue: Int? { nil }
+
+        init(stringValue: String) { self.stringValue = stringValue }
+        init?(intValue: Int) { nil }
+    }
+
+    var metadata: [String: String] = [:]
+    var tensors: [String: Tensor] = [:]
 
     init(from decoder: any Decoder) throws {
-        let container = try decoder.container(keyedBy: Keys.self)
-        if container.contains(.dtype) {
-            self = .tensor(
-                type: try container.decode(String.self, forKey: .dtype),
-                shape: try container.decode([Int].self, forKey: .shape),
-                offsets: try container.decode([Int].self, forKey: .data_offsets))
-        } else {
-            self = .metadata(try [String: String](from: decoder))
+        let container = try decoder.container(keyedBy: Key.self)
+        for key in container.allKeys {
+            if key.stringValue == "__metadata__" {
+                metadata = try container.decode([String: String].self, forKey: key)
+            } else {
+                tensors[key.stringValue] = try container.decode(Tensor.self, forKey: key)
+            }
         }
     }
 }

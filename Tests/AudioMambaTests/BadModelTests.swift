@@ -141,6 +141,20 @@ struct BadModelTests {
         }
     }
 
+    @Test("Metadata are what is called so: they may hold any key, and a tensor lacks none")
+    func metadata() throws {
+        let path = try folder()
+        defer { remove(path) }
+        try tensors("F32") { $0["__metadata__"] = ["dtype": "float32", "format": "pt"] }
+            .write(to: URL(filePath: path + "/model.safetensors"))
+        #expect(refusal(path) == "accepted")
+        for key in ["dtype", "shape", "data_offsets"] {
+            try tensors("F32") { $0["extra"] = ["dtype": "F32", "shape": [1], "data_offsets": [0, 4]].filter { $0.key != key } }
+                .write(to: URL(filePath: path + "/model.safetensors"))
+            #expect(refusal(path).contains("not a usable safetensors file"), "\(key)")
+        }
+    }
+
     @Test("A config.json that calls for far more than the weights hold is refused before memory is asked for")
     func tooLarge() throws {
         let path = try folder {
