@@ -23,7 +23,8 @@ extension TensorSource {
 }
 
 /// A memory-mapped safetensors file: 8 bytes of header length (little endian), a JSON header, the data.
-/// Every entry's offsets are checked against its shape, its type and the file's size when the file is opened.
+/// Every entry's offsets are checked against its shape, its type and the file's size when the file is opened. A type that is not
+/// known here is refused only in a tensor that is asked for.
 public struct SafeTensors: TensorSource, Sendable {
     struct Entry: Sendable {
         var type: String
@@ -63,17 +64,16 @@ public struct SafeTensors: TensorSource, Sendable {
         var entries: [String: Entry] = [:]
         for (name, tensor) in header.tensors {
             let (type, shape, offsets) = (tensor.dtype, tensor.shape, tensor.data_offsets)
-            guard let size = Self.sizes[type] else { throw .tensorType(path: path, name: name, found: type) }
             guard offsets.count == 2, offsets[0] >= 0, offsets[0] <= offsets[1],
                 offsets[1] <= file.bytes.count - dataStart
             else { throw invalid("the data of tensor \(name) lies outside of the file") }
-            var expected = size
+            var expected = Self.sizes[type] ?? 1
             for extent in shape {
                 let (product, overflow) = expected.multipliedReportingOverflow(by: extent)
                 guard extent >= 0, !overflow else { throw invalid("tensor \(name) has the impossible shape \(shape)") }
                 expected = product
             }
-            guard offsets[1] - offsets[0] == expected else {
+            guard Self.sizes[type] == nil || offsets[1] - offsets[0] == expected else {
                 throw invalid("tensor \(name) has \(offsets[1] - offsets[0]) bytes and its shape \(shape) needs \(expected)")
             }
             entries[name] = Entry(type: type, shape: shape, bytes: dataStart + offsets[0]..<dataStart + offsets[1])

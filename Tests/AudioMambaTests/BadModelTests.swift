@@ -141,6 +141,17 @@ struct BadModelTests {
         }
     }
 
+    @Test("Tensors that nobody asks for may be of any type, but not outside of the file", arguments: ["U32", "F8_E4M3", "C64"])
+    func unusedTensor(type: String) throws {
+        let path = try folder()
+        defer { remove(path) }
+        for (end, sentence) in [(7, "accepted"), (1 << 40, "the data of tensor extra lies outside of the file")] {
+            try tensors("F32") { $0["extra"] = ["dtype": type, "shape": [3], "data_offsets": [0, end]] }
+                .write(to: URL(filePath: path + "/model.safetensors"))
+            #expect(refusal(path).contains(sentence))
+        }
+    }
+
     @Test("Metadata are what is called so: they may hold any key, and a tensor lacks none")
     func metadata() throws {
         let path = try folder()
