@@ -59,6 +59,7 @@ extension Configuration {
             let grids = patch_grids ?? 1
             try range("patch_grids", grids, 1...2)
             try check("patch_grids", grids == 1 || patch_frames % 2 == 0, "\(patch_frames) frames have no half")
+            try check("patch_grids", grids == 1 || variant != .foFo, "a model without a backward direction has one grid")
             try check("patch_grids", grids == 1 || clip_frames == nil, "a model bound to clips of its own length has one grid")
             try range("streaming.chunk", streaming.chunk, 1...1024)
             try range("streaming.lookahead", streaming.lookahead, 0...1024)

@@ -225,6 +225,7 @@ struct BadModelTests {
             ("thresholds.Bark", ["thresholds": ["Bark": ["on": 0.2, "off": 0.5]]]),
             ("patch_grids", ["patch_grids": 0]), ("patch_grids", ["patch_grids": 3]),
             ("patch_grids", ["patch_grids": 2, "patch_frames": 15]), ("patch_grids", ["patch_grids": 2, "clip_frames": 160]),
+            ("patch_grids", ["patch_grids": 2, "variant": "fo-fo"]),
         ]
         for (key, edit) in impossible {
             let path = try folder { $0.merge(edit) { $1 } }
