@@ -9,7 +9,8 @@ final class MappedFile: @unchecked Sendable {
     /// - Throws: ``ModelError/missing(path:)`` or ``ModelError/unreadable(path:reason:)``.
     init(path: String) throws(ModelError) {
         self.path = path
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        // O_NONBLOCK: a named pipe would be waited for, here, before it can be told from a file.
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else {
             throw errno == ENOENT || errno == ENOTDIR ? .missing(path: path) : Self.unreadable(path)
         }

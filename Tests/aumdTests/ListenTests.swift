@@ -205,6 +205,8 @@ struct ListenTests {
 
     @Test("What cannot work is said in one sentence, with the exit code of sysexits(3)")
     func exitCodes() throws {
+        // A named pipe in place of a file would be waited for.
+        #expect(try Command("sh", ["-c", "mkdir $0 && mkfifo $0/config.json", folder.path + "/pipe"]).status == 0)
         try Data("surce: {}\n".utf8).write(to: folder.url.appending(path: "bad.yaml"))
         let cases: [([String], Int32, String)] = [
             (["listen", "--device", "no_such_pcm"], 66, "no_such_pcm"),
@@ -218,6 +220,7 @@ struct ListenTests {
             (["check", folder.path + "/bad.yaml"], 78, "bad.yaml:1:1"),
             (["tag", "-"], 64, "--source -"),
             (["model", folder.path], 66, "config.json"),
+            (["model", folder.path + "/pipe"], 74, "config.json"),
         ]
         for (arguments, code, word) in cases {
             let result = try Command("timeout", ["20", Program.path] + arguments)
