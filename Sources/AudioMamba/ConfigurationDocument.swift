@@ -116,6 +116,7 @@ extension Configuration {
                         throw Invalid(key: "parents.\(name)", reason: "\(parent) is not among the labels")
                     }
                     try check("parents.\(name)", at != i, "a label cannot be its own parent")
+                    try check("parents.\(name)", !ancestors.contains(at), "\(parent) is there twice")
                     ancestors.append(at)
                 }
                 if let limits = thresholds?[name] {
@@ -126,10 +127,27 @@ extension Configuration {
                 }
                 labels.append(Label(name: name, mid: mids[i], parents: ancestors, thresholds: thresholds?[name]))
             }
+            for key in (parents ?? [:]).keys where index[key] == nil {
+                throw Invalid(key: "parents.\(key)", reason: "there is no such label")
+            }
+            try checkAncestors(labels)
             for key in (thresholds ?? [:]).keys where index[key] == nil {
                 throw Invalid(key: "thresholds.\(key)", reason: "there is no such label")
             }
             return labels
+        }
+
+        /// Every label's list holds its ancestors' ancestors; such lists, without the label itself, also rule out cycles.
+        private func checkAncestors(_ labels: [Label]) throws(Invalid) {
+            for (i, label) in labels.enumerated() {
+                for parent in label.parents {
+                    for above in labels[parent].parents {
+                        try check("parents.\(label.name)", above != i, "\(labels[parent].name) has this label among its own parents")
+                        try check("parents.\(label.name)", label.parents.contains(above),
+                                  "\(labels[above].name), a parent of \(labels[parent].name), is missing")
+                    }
+                }
+            }
         }
 
         private func range(_ key: String, _ value: Int, _ allowed: ClosedRange<Int>) throws(Invalid) {

@@ -209,6 +209,9 @@ struct BadModelTests {
             frontend[key] = value
             return ("frontend.\(key)", ["frontend": frontend])
         }
+        let three: [String: Any] = [
+            "num_classes": 3, "id2label": ["0": "Bark", "1": "Dog", "2": "Animal"], "mids": ["/m/1", "/m/2", "/m/3"],
+        ]
         // No key is known where a number does not fit its type.
         let impossible: [(key: String, edit: [String: Any])] = [
             frontend("hop_length", 401), frontend("frame_length", 513), frontend("n_fft", 0), ("config", ["n_layer": 0.5]),
@@ -226,6 +229,11 @@ struct BadModelTests {
             ("patch_grids", ["patch_grids": 0]), ("patch_grids", ["patch_grids": 3]),
             ("patch_grids", ["patch_grids": 2, "patch_frames": 15]), ("patch_grids", ["patch_grids": 2, "clip_frames": 160]),
             ("patch_grids", ["patch_grids": 2, "variant": "fo-fo"]),
+            ("parents.Cat", ["parents": ["Cat": ["Dog"]]]), ("parents.Bark", ["parents": ["Bark": ["Bark"]]]),
+            ("parents.Bark", ["parents": ["Bark": ["Dog", "Dog"]]]),
+            ("parents.Bark", ["parents": ["Bark": ["Dog"], "Dog": ["Bark"]]]),
+            ("parents.Bark", three.merging(["parents": ["Bark": ["Dog"], "Dog": ["Animal"]]]) { $1 }),
+            ("parents.Bark", three.merging(["parents": ["Bark": ["Dog", "Animal"], "Dog": ["Animal", "Bark"], "Animal": ["Bark", "Dog"]]]) { $1 }),
         ]
         for (key, edit) in impossible {
             let path = try folder { $0.merge(edit) { $1 } }
