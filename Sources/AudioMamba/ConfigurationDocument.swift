@@ -72,7 +72,8 @@ extension Configuration {
             try range("patch_mel", patch_mel, 1...frontend.melCount)
             try check("patch_mel", frontend.melCount % patch_mel == 0, "\(frontend.melCount) mel bins do not divide into patches of \(patch_mel)")
             try check("norm_eps", norm_eps > 0 && norm_eps < 1, "\(norm_eps) is not between 0 and 1")
-            try check("normalization.std", normalization.std > 0 && normalization.std.isFinite, "\(normalization.std) is not above 0")
+            let factor = 1 / (2 * normalization.std)
+            try check("normalization.std", factor > 0 && factor.isFinite, "\(normalization.std) is not above 0, or too small or large to divide by")
             try check("normalization.mean", normalization.mean.isFinite, "this value is not finite")
             try check(
                 "frontend.f_max",

@@ -229,6 +229,8 @@ struct BadModelTests {
             ("patch_grids", ["patch_grids": 0]), ("patch_grids", ["patch_grids": 3]),
             ("patch_grids", ["patch_grids": 2, "patch_frames": 15]), ("patch_grids", ["patch_grids": 2, "clip_frames": 160]),
             ("patch_grids", ["patch_grids": 2, "variant": "fo-fo"]),
+            ("normalization.std", ["normalization": ["mean": 0, "std": 1e-45]]),
+            ("normalization.std", ["normalization": ["mean": 0, "std": 3e38]]),
             ("parents.Cat", ["parents": ["Cat": ["Dog"]]]), ("parents.Bark", ["parents": ["Bark": ["Bark"]]]),
             ("parents.Bark", ["parents": ["Bark": ["Dog", "Dog"]]]),
             ("parents.Bark", ["parents": ["Bark": ["Dog"], "Dog": ["Bark"]]]),
