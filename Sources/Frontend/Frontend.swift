@@ -25,7 +25,7 @@ public final class Frontend {
     ///   - inputRate: Hz of the samples that come.
     ///   - columnFrames: frames of a column.
     ///   - stepFrames: frames that come out at a time, by which a column's can be divided; a whole column's unless told.
-    /// - Throws: ``FrontendError/rate(_:)`` for a rate that cannot be converted.
+    /// - Throws: ``FrontendError/rate(_:modelRate:)`` for a rate that cannot be converted.
     public init(
         inputRate: Int, parameters: FilterBankParameters = .init(), columnFrames: Int = 16, stepFrames: Int? = nil
     ) throws(FrontendError) {
@@ -112,7 +112,7 @@ extension Frontend {
     /// - Parameters:
     ///   - samples: mono, −1…1.
     ///   - rate: Hz of the samples.
-    /// - Throws: ``FrontendError/rate(_:)``.
+    /// - Throws: ``FrontendError/rate(_:modelRate:)``.
     public static func logMel(
         _ samples: [Float], rate: Int, parameters p: FilterBankParameters = .init()
     ) throws(FrontendError) -> [Float] {

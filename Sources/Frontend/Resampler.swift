@@ -2,12 +2,13 @@ import CSampleRate
 
 /// What the frontend cannot be built for.
 public enum FrontendError: Error, Equatable, CustomStringConvertible {
-    /// libsamplerate converts by 1/256 to 256 only.
-    case rate(Int)
+    /// libsamplerate converts to the model's rate by 1/256 to 256 only.
+    case rate(Int, modelRate: Int)
 
     public var description: String {
         switch self {
-        case .rate(let rate): "A sample rate of \(rate) Hz cannot be converted; use 100 Hz to 1 MHz."
+        case .rate(let rate, let modelRate):
+            "A sample rate of \(rate) Hz cannot be converted to the model's \(modelRate) Hz; use \(Resampler.least(to: modelRate)) to \(Resampler.most(to: modelRate)) Hz."
         }
     }
 }
@@ -27,9 +28,11 @@ final class Resampler {
 
     init(from inputRate: Int, to outputRate: Int) throws(FrontendError) {
         ratio = Double(outputRate) / Double(inputRate)
-        guard (100...1_000_000).contains(inputRate), src_is_valid_ratio(ratio) != 0 else { throw .rate(inputRate) }
+        guard inputRate >= Self.least(to: outputRate), inputRate <= Self.most(to: outputRate) else {
+            throw .rate(inputRate, modelRate: outputRate)
+        }
         var error: Int32 = 0
-        guard let state = src_new(Int32(SRC_SINC_FASTEST), 1, &error) else { throw .rate(inputRate) }
+        guard let state = src_new(Int32(SRC_SINC_FASTEST), 1, &error) else { throw .rate(inputRate, modelRate: outputRate) }
         self.state = state
         blockSize = max(1, inputRate / 100)
         block = [Float](repeating: 0, count: blockSize)
@@ -37,6 +40,12 @@ final class Resampler {
     }
 
     deinit { src_delete(state) }
+
+    /// The lowest rate that is converted to another: below 100 Hz, 10 ms hold no sample.
+    static func least(to outputRate: Int) -> Int { max(100, (outputRate + 255) / 256) }
+
+    /// The highest: more than 1 MHz is a mistake.
+    static func most(to outputRate: Int) -> Int { min(1_000_000, 256 * outputRate) }
 
     func process(_ input: UnsafeBufferPointer<Float>, onOutput: (UnsafeBufferPointer<Float>) -> Void) {
         var rest = input[...]

@@ -111,7 +111,22 @@ struct FrontendTests {
 
     @Test("A rate nobody can convert is refused", arguments: [0, -1, 10, 2_000_000])
     func impossibleRate(rate: Int) {
-        #expect(throws: FrontendError.rate(rate)) { try Frontend(inputRate: rate) }
+        #expect(throws: FrontendError.rate(rate, modelRate: 16000)) { try Frontend(inputRate: rate) }
+    }
+
+    @Test("The sentence about a rate names the range that holds for the model", arguments: [
+        (1000, 100, 256_000), (16000, 100, 1_000_000), (384_000, 1500, 1_000_000),
+    ])
+    func range(modelRate: Int, least: Int, most: Int) throws {
+        var parameters = FilterBankParameters()
+        parameters.sampleRate = modelRate
+        for rate in [least, most] { _ = try Frontend(inputRate: rate, parameters: parameters) }
+        for rate in [least - 1, most + 1] {
+            let error = #expect(throws: FrontendError.self) { try Frontend(inputRate: rate, parameters: parameters) }
+            #expect(
+                error?.description
+                    == "A sample rate of \(rate) Hz cannot be converted to the model's \(modelRate) Hz; use \(least) to \(most) Hz.")
+        }
     }
 
     private func columns(of samples: [Float], rate: Int, pieces: [Int], finishing: Bool) throws -> [Float] {
