@@ -26,7 +26,7 @@ from aumd_training.corpus import TeacherCache, read_labels, read_manifest
 PROBE_SHARE = 0.5
 
 
-#: Columns that a window pass confirms, and that it waits for: on two patch grids the most lookahead for less than 1.5 GMAC a second.
+#: Columns that a window pass confirms, and that it waits for: less than 1.5 GMAC a second on two patch grids.
 STREAMING = {"chunk": 20, "lookahead": 8}
 
 

@@ -55,14 +55,23 @@ extension Model {
 }
 
 extension Model {
+    /// What the blocks must do for a window pass of the model's own chunk and lookahead, or of its clip. On two grids the
+    /// second's first column is known from the pass before, where that looked ahead.
+    public var windowCost: Cost {
+        let c = configuration
+        let columns = c.clipColumns ?? c.chunk + c.lookahead
+        let first = cost(tokens: columns * c.bands, bidirectional: true)
+        guard c.patchGrids > 1 else { return first }
+        return first + cost(tokens: (c.lookahead > 0 ? columns - 1 : columns) * c.bands, bidirectional: true)
+    }
+
     /// What the blocks must do for `columns` columns of a stream: a recurrent step each, and a window pass for each chunk of
     /// them; either only where the model has it.
     public func cost(streamColumns columns: Int) -> Cost {
         let c = configuration
         let recurrent = c.recurrentObstacle == nil ? cost(tokens: c.bands, bidirectional: false) : Cost()
-        let window = (c.clipColumns ?? c.chunk + c.lookahead) * c.bands
-        let pass = c.isBidirectional || c.recurrentObstacle != nil ? cost(tokens: window, bidirectional: true) : Cost()
-        return c.patchGrids * (columns * recurrent + columns / min(c.chunk, c.clipColumns ?? .max) * pass)
+        let pass = c.isBidirectional || c.recurrentObstacle != nil ? windowCost : Cost()
+        return c.patchGrids * columns * recurrent + columns / min(c.chunk, c.clipColumns ?? .max) * pass
     }
 }
 

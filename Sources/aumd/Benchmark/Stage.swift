@@ -107,8 +107,7 @@ struct Stages {
         let windows = try WindowEncoder(model: model, capacity: count, threads: threads)
         let columns = noise(count: count * c.columnSize)
         var logits = [Float](repeating: 0, count: c.chunk * c.labels.count)
-        let cost = c.patchGrids * model.cost(tokens: count * c.bands, bidirectional: true)
-        return stage("window pass, \(count * c.bands) tokens", sound: Double(c.chunk) * columnSeconds, limit: cost) {
+        return stage("window pass, \(count * c.bands) tokens", sound: Double(c.chunk) * columnSeconds, limit: model.windowCost) {
             var output = logits.mutableSpan
             windows.run(columns: columns.span, confirm: c.chunk, logits: &output)
         }
