@@ -18,6 +18,8 @@ public struct HiddenState: Sendable, Equatable {
     private let stepCount: Int
     private let labelCount: Int
 
+    /// What a file of ``save(to:)`` says it is.
+    private static let format = "aumd-hidden-state/1"
     /// Log-mel of nothing: the logarithm's floor.
     private static let silence = log(Float.ulpOfOne)
 
@@ -99,7 +101,7 @@ public struct HiddenState: Sendable, Equatable {
         // As text of JSON: a name may hold quotes.
         let name = (try? JSONEncoder().encode(model)).map { String(decoding: $0, as: UTF8.self) } ?? "\"\""
         var header = """
-            {"__metadata__":{"format":"aumd-hidden-state/1","model":\(name)},\
+            {"__metadata__":{"format":"\(Self.format)","model":\(name)},\
             "hidden_state":{"dtype":"F32","shape":[\(values.count)],"data_offsets":[0,\(values.count * 4)]}}
             """
         while header.utf8.count % 8 != 0 { header += " " }
@@ -116,15 +118,26 @@ public struct HiddenState: Sendable, Equatable {
 
     /// Reads a state that ``save(to:)`` wrote.
     ///
-    /// - Throws: ``ModelError/foreignState(path:found:expected:)`` for another model's, else ``ModelError`` as for any file.
+    /// - Throws: ``ModelError/foreignState(path:found:expected:)`` for another model's, ``ModelError/unreadable(path:reason:)``, or
+    ///   ``ModelError/notHiddenState(path:)`` for whatever is no such file, or damaged.
     public init(contentsOf path: String, model: Model) throws(ModelError) {
         self.init(of: model)
-        let file = try SafeTensors(path: path)
-        let found = file.metadata["model"] ?? "an unknown model"
-        guard found == model.identifier else {
-            throw .foreignState(path: path, found: found, expected: model.identifier)
+        do throws(ModelError) {
+            let file = try SafeTensors(path: path)
+            guard file.metadata["format"] == Self.format, let found = file.metadata["model"] else {
+                throw .notHiddenState(path: path)
+            }
+            guard found == model.identifier else {
+                throw .foreignState(path: path, found: found, expected: model.identifier)
+            }
+            values = try file.tensor("hidden_state", shape: [values.count])
+        } catch {
+            switch error {
+            case .missing: throw .unreadable(path: path, reason: String(cString: strerror(ENOENT)))
+            case .unreadable, .foreignState: throw error
+            default: throw .notHiddenState(path: path)
+            }
         }
-        values = try file.tensor("hidden_state", shape: [values.count])
     }
 }
 

@@ -18,6 +18,8 @@ public enum ModelError: Error, Equatable, CustomStringConvertible {
     case tensorNotFinite(path: String, name: String)
     /// The model cannot run in the mode asked for.
     case unsupported(mode: String, reason: String)
+    /// A file holds no hidden state, or a damaged one.
+    case notHiddenState(path: String)
     /// A saved hidden state belongs to another model.
     case foreignState(path: String, found: String, expected: String)
 
@@ -41,6 +43,8 @@ public enum ModelError: Error, Equatable, CustomStringConvertible {
             "\(path): tensor \(name) holds NaN or infinity; the checkpoint is damaged, fetch or train it again."
         case .unsupported(let mode, let reason):
             "This model cannot run in \(mode) mode: \(reason)."
+        case .notHiddenState(let path):
+            "\(path) is not a usable hidden state; delete it to start afresh."
         case .foreignState(let path, let found, let expected):
             "\(path) holds the hidden state of \(found), not of \(expected); delete it to start afresh."
         }

@@ -41,7 +41,6 @@ public struct SafeTensors: TensorSource, Sendable {
     public let metadata: [String: String]
 
     public var origin: String { file.path }
-    public var names: [String] { entries.keys.sorted() }
 
     /// - Throws: ``ModelError/missing(path:)``, ``ModelError/unreadable(path:reason:)`` or
     ///   ``ModelError/notSafeTensors(path:reason:)``.

@@ -32,7 +32,8 @@ struct Failure: Error, CustomStringConvertible {
             switch error {
             case .missing: .noInput
             case .unreadable: .ioError
-            case .configuration, .notSafeTensors, .tensorMissing, .tensorShape, .tensorType, .tensorNotFinite, .foreignState:
+            case .configuration, .notSafeTensors, .tensorMissing, .tensorShape, .tensorType, .tensorNotFinite, .notHiddenState,
+                .foreignState:
                 .dataError
             case .unsupported: .unavailable
             }
