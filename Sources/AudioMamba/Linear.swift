@@ -8,8 +8,8 @@ public enum WeightStorage: String, Sendable, CaseIterable {
     case float32
     /// Rounded to nearest even, 8 bits of mantissa; arithmetic is fp32.
     case bfloat16
-    /// Symmetric, one scale an output channel. Activations are rounded too, one scale a token, and products are summed as
-    /// integers: faster where the processor has instructions for that (VNNI).
+    /// Symmetric, one scale an output channel. Activations are rounded too, one scale for each 2048 of a token's, and products
+    /// are summed as integers: faster where the processor has instructions for that (VNNI).
     case int8
 
     /// Bytes of one weight.

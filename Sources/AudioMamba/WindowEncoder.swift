@@ -2,8 +2,9 @@
 ///
 /// Left context is the whole stream, right context what the window holds beyond the columns it confirms. With one window
 /// over a whole clip this is the offline bidirectional model, exactly. On two patch grids (see ``Configuration/patchGrids``) a
-/// column's logits count half, those of the two that overlap it a quarter each. One instance a stream, one pass at a time;
-/// passes may come from different threads if each happens before the next.
+/// column's logits count half, those of the two that overlap it a quarter each; where the window ends with the column, the one
+/// before counts half. One instance a stream, one pass at a time; passes may come from different threads if each happens before
+/// the next.
 public final class WindowEncoder {
     public let model: Model
     /// Most columns a window may have.

@@ -58,8 +58,10 @@ public final class Frontend {
         let overlap = parameters.frameLength - parameters.hopLength
         // The last column's span overlaps into this one: only more than that is a beginning.
         if isWithinColumn || (steps > 0 ? filled > overlap : hasBegun) {
-            let zeros = [Float](repeating: 0, count: samples.count)
-            repeat { zeros.withUnsafeBufferPointer { fill(UnsafeBufferPointer(rebasing: $0.dropFirst(filled)), onStep) } } while isWithinColumn
+            repeat {
+                samples.withUnsafeMutableBufferPointer { $0[filled...].update(repeating: 0) }
+                emit(onStep)
+            } while isWithinColumn
         }
         reset()
     }
