@@ -14,9 +14,10 @@ struct LevelMeter {
         count += samples.count
     }
 
-    /// Level in dB relative to full scale (a full-scale square wave is 0), and begins anew.
-    mutating func read() -> Float {
-        let meanSquare = count > 0 ? sum / Double(count) : 0
+    /// Level in dB relative to full scale (a full-scale square wave is 0), and begins anew; nil where there was no sample.
+    mutating func read() -> Float? {
+        guard count > 0 else { return nil }
+        let meanSquare = sum / Double(count)
         sum = 0
         count = 0
         if recent.count == 32 { recent.removeFirst() }

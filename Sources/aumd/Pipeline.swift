@@ -123,12 +123,19 @@ final class Pipeline {
             isRunBegun = true
             nextStep = modelPosition(position)
         }
-        level.add(samples)
-        frontend.process(samples) { step($0) }
+        // A hop at a time, so that a step's level is that of its own samples, however many were read at once.
+        let hop = max(1, options.filterBank.hopLength * source.rate / options.filterBank.sampleRate)
+        var rest = samples[...]
+        while !rest.isEmpty {
+            let piece = UnsafeBufferPointer(rebasing: rest.prefix(hop))
+            level.add(piece)
+            frontend.process(piece) { step($0) }
+            rest = rest.dropFirst(piece.count)
+        }
     }
 
     private func step(_ logMel: UnsafeBufferPointer<Float>) {
-        levelDBFS = level.read()
+        levelDBFS = level.read() ?? levelDBFS
         analysis.step(logMel, start: nextStep, into: &actions)
         nextStep += Int64(model.configuration.stepSamples)
         tellActions()
