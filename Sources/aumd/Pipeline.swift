@@ -228,7 +228,7 @@ extension Pipeline {
             .scores(
                 ScoresRecord(
                     source: options.name, time: time(start), status: status,
-                    levelDBFS: status == .provisional || !model.configuration.isBidirectional ? levelDBFS : nil,
+                    levelDBFS: status == .provisional || !analysis.runsWindow ? levelDBFS : nil,
                     tags: top.map { Tag(label: labels[$0].name, mid: labels[$0].mid, score: scores[$0]) })))
     }
 

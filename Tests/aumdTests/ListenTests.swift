@@ -64,13 +64,16 @@ struct ListenTests {
         #expect(scores(Array(lines[last...]), "provisional").count > 10)
     }
 
-    @Test("A steady sound has one level in every record, whatever its rate", arguments: [16000, 44100])
-    func level(rate: Int) throws {
+    @Test("A steady sound has one level in every record, whatever its rate, with the second direction and without",
+          arguments: [16000, 44100], [true, false])
+    func level(rate: Int, window: Bool) throws {
         let steady = folder.path + "/steady.wav"
         // One amplitude and any sign: every stretch of it has the same level.
         try Sound.wav((0..<3 * rate).map { _ in Bool.random() ? 3277 : -3277 }, rate: rate).write(to: URL(filePath: steady))
-        let lines = try Line.all(Program.run("listen", "--source", steady, "--scores", "--format", "ndjson").output)
-        let levels = lines.filter { $0["type"] == "scores" && $0["status"] == "provisional" }.map { $0.number("level_dbfs") }
+        let arguments = ["listen", "--source", steady, "--scores", "--format", "ndjson"] + (window ? [] : ["--no-window"])
+        let lines = try Line.all(Command(Program.path, arguments).output)
+        let levels = lines.filter { $0["type"] == "scores" && $0["status"] == (window ? "provisional" : "confirmed") }
+            .map { $0.number("level_dbfs") }
         #expect(levels.count > 15 && levels.allSatisfy { $0 == -20 }, "\(levels)")
         #expect(lines.last?["state"] == "stopping" && lines.last?.number("level_dbfs") == -20)
     }
