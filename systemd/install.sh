@@ -81,7 +81,7 @@ put 644 "$lib/systemd/catalog/aumd.catalog" < systemd/aumd.catalog
 for shell in bash zsh fish; do
     script=$("$BUILD/aumd" --generate-completion-script $shell)
     eval "path=\$$shell"
-    echo "$script" | put 644 "$path"
+    printf '%s\n' "$script" | put 644 "$path"
 done
 
 [ -n "$DESTDIR" ] || systemd-sysusers "$lib/sysusers.d/aumd.conf"

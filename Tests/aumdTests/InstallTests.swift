@@ -10,7 +10,7 @@ struct InstallTests {
     init() throws {
         build = try TemporaryFolder()
         root = try TemporaryFolder()
-        try build.write("#!/bin/sh\necho \"completions for $2\"\n", to: "aumd", mode: 0o755)
+        try build.write("#!/bin/sh\nprintf 'completions for %s \\\\n\\n' \"$2\"\n", to: "aumd", mode: 0o755)
         try build.write("{}", to: "aumd_aumd.resources/model/config.json")
         try build.write("weights", to: "aumd_aumd.resources/model/model.safetensors")
         try build.write("sound", to: "aumd_aumd.resources/demo.ogg")
@@ -37,7 +37,7 @@ struct InstallTests {
             "etc/aumd/aumd.yaml": "644",
         ])
         #expect(Set(result.output.split(separator: "\n").map { String($0.dropFirst(root.path.count + 1)) }) == Set(files.keys))
-        #expect(text(files["usr/local/share/fish/vendor_completions.d/aumd.fish"]) == "completions for fish\n")
+        #expect(text(files["usr/local/share/fish/vendor_completions.d/aumd.fish"]) == "completions for fish \\n\n")
         #expect(text(files["usr/local/share/aumd/demo.ogg"]) == "sound")
     }
 
