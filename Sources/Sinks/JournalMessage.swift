@@ -19,10 +19,10 @@ public enum JournalMessage: String, Sendable, CaseIterable {
     public var id: String { rawValue }
 
     /// The entry that a record makes, or nil: scores, clips, updates other than the confirmation, and status records
-    /// that do not change the state make none.
+    /// that change neither the state nor its reason make none.
     ///
-    /// - Parameter previous: State of the source's last status record.
-    init?(_ record: Record, previous: StatusRecord.State?) {
+    /// - Parameter previous: The source's last status record.
+    init?(_ record: Record, previous: StatusRecord?) {
         switch record {
         case .event(let event):
             switch (event.phase, event.reason) {
@@ -34,9 +34,10 @@ public enum JournalMessage: String, Sendable, CaseIterable {
             }
         case .gap: self = .gap
         case .status(let status):
-            guard status.state != previous else { return nil }
-            switch (status.state, previous) {
-            case (.starting, _): self = .started
+            if status.repeats(previous) { return nil }
+            switch (status.state, previous?.state) {
+            // With a message it says why the device cannot be opened.
+            case (.starting, _): self = status.message == nil ? .started : .deviceLost
             case (.capturing, .silent), (.capturing, .stalled), (.capturing, .deviceLost): self = .deviceBack
             case (.capturing, _): self = .capturing
             case (.silent, _): self = .deviceSilent

@@ -18,7 +18,8 @@ public struct JournalSink: RecordSink {
     private let socketPath: String
     private let fallback: Int32
     private var encoder = RecordEncoder()
-    private var states: [String: StatusRecord.State] = [:]
+    /// The last status record of each source.
+    private var told: [String: StatusRecord] = [:]
     private var fields = JournalFields()
 
     /// - Parameters:
@@ -36,10 +37,8 @@ public struct JournalSink: RecordSink {
 
     /// Always true: a journal that is away may come back.
     public mutating func write(_ record: NumberedRecord, dropped: UInt64) -> Bool {
-        var previous: StatusRecord.State?
-        if case .status(let status) = record.record {
-            previous = states.updateValue(status.state, forKey: status.source)
-        }
+        var previous: StatusRecord?
+        if case .status(let status) = record.record { previous = told.updateValue(status, forKey: status.source) }
         guard let message = JournalMessage(record.record, previous: previous),
             let sentence = Sentence.text(record.record)
         else { return true }

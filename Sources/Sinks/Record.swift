@@ -185,6 +185,11 @@ public struct StatusRecord: Sendable, Equatable {
     /// A sentence about the state, such as the error that took the device away.
     public var message: String?
 
+    /// Whether people have nothing to learn from it after `previous`: the state is the same, and for the same reason.
+    func repeats(_ previous: StatusRecord?) -> Bool {
+        state == previous?.state && message == previous?.message
+    }
+
     /// A state of one source; counts are since the start.
     public init(
         source: String, time: RecordTime, state: State, levelDBFS: Float? = nil, xruns: UInt64 = 0,

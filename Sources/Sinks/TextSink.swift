@@ -4,7 +4,8 @@ import Glibc
 public struct TextSink: RecordSink {
     private let descriptor: Int32
     private let name: String
-    private var states: [String: StatusRecord.State] = [:]
+    /// The last status record of each source.
+    private var told: [String: StatusRecord] = [:]
     public private(set) var isFailing = false
     private var lost: UInt64 = 0
     private let onNotice: @Sendable (SinkNotice) -> Void
@@ -26,7 +27,7 @@ public struct TextSink: RecordSink {
         case .event(let event): time = event.phase == .close ? event.offset ?? event.onset : event.onset
         case .gap(let gap): time = gap.from
         case .status(let status):
-            guard states.updateValue(status.state, forKey: status.source) != status.state else { return true }
+            if status.repeats(told.updateValue(status, forKey: status.source)) { return true }
             time = status.time
         case .scores, .clip: return true
         }

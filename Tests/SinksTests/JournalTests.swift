@@ -213,6 +213,26 @@ private final class Journal {
                 """)
     }
 
+    @Test("Why a device is away is an entry, once for every new reason, from the start on")
+    func reasons() throws {
+        let folder = TemporaryFolder()
+        let descriptor = open(folder.file("log"), O_WRONLY | O_CREAT, 0o600)
+        var sink = JournalSink(socketPath: folder.file("nothing"), fallback: descriptor)
+        for record in Samples.absences { _ = sink.write(NumberedRecord(sequence: 0, record: record), dropped: 0) }
+        close(descriptor)
+        #expect(
+            text(folder.file("log")) == """
+                <6>kitchen: starting
+                <3>kitchen: starting (it is not there)
+                <3>kitchen: starting (it is busy)
+                <6>kitchen: listening to the source
+                <3>kitchen: the device is away and is tried again (it is not there)
+                <3>kitchen: the device is away and is tried again (it is busy)
+                <5>kitchen: listening to the source
+
+                """)
+    }
+
     @Test("A label is an alarm when it, or one of its parents, is listed")
     func alarms() throws {
         let folder = TemporaryFolder()

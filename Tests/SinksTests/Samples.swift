@@ -76,6 +76,13 @@ enum Samples {
         return records
     }
 
+    /// A device that is waited for, and lost later, each time for two reasons; told at intervals.
+    static let absences: [Record] = [
+        (StatusRecord.State.starting, nil), (.starting, "it is not there"), (.starting, "it is not there"),
+        (.starting, "it is busy"), (.capturing, nil), (.deviceLost, "it is not there"), (.deviceLost, "it is not there"),
+        (.deviceLost, "it is busy"), (.deviceLost, "it is busy"), (.capturing, nil),
+    ].map { .status(StatusRecord(source: "kitchen", time: .stream(milliseconds: 0), state: $0, message: $1)) }
+
     static func lines(_ records: [Record]) -> String {
         var encoder = RecordEncoder()
         return records.enumerated().map {
