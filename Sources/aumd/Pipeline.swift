@@ -245,6 +245,8 @@ extension Pipeline {
         switch new {
         case .capturing: state = .capturing
         case .waiting: state = .starting
+        // By the error and not by the gap's cause: a device that stood still may be gone when it is opened again.
+        case .lost(_, .device(_, .stalled)): state = .stalled
         case .lost: state = .deviceLost
         case .silent: state = .silent
         }

@@ -64,6 +64,15 @@ struct ListenTests {
         #expect(scores(Array(lines[last...]), "provisional").count > 10)
     }
 
+    @Test("A device that stands still is stalled, not lost, and is listened to when it goes on")
+    func stalledDevice() throws {
+        try folder.makeScriptedDevice("script \"8000:stall:1500\"")
+        let live = try Program.shell("timeout -s INT 5 \"$AUMD\" listen --device mic --format ndjson", environment: folder.alsa)
+        let states = try Line.all(live.output).filter { $0["type"] == "status" }.compactMap { $0["state"] }
+        #expect(states.contains("stalled") && !states.contains("device_lost"), "\(states) \(live.errors)")
+        #expect(states.suffix(2) == ["capturing", "stopping"])
+    }
+
     @Test("A steady sound has one level in every record, whatever its rate, with the second direction and without",
           arguments: [16000, 44100], [true, false])
     func level(rate: Int, window: Bool) throws {
