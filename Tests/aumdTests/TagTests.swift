@@ -91,6 +91,16 @@ struct TagTests {
         #expect(try Program.run("tag", "--config", config, "--mode", "stream", "--format", "ndjson", file).output == first)
     }
 
+    @Test("A closed reader ends the program quietly, and what is left of the file is not analysed")
+    func closedReader() throws {
+        let long = folder.path + "/long.wav"
+        try Sound.wav(Sound.bursts(seconds: 6) + [Int16](repeating: 0, count: 3000 * 16000)).write(to: URL(filePath: long))
+        let line = "timeout 10 \"$AUMD\" tag --config \(config) --mode stream --format ndjson \(long)"
+        let result = try Program.shell("(\(line); echo $? >&2) | head -n 1")
+        #expect(result.output.split(separator: "\n").count == 1)
+        #expect(result.errors == "0\n")
+    }
+
     @Test("A bad file is told in one sentence with its exit code, and the good ones are tagged all the same")
     func badFiles() throws {
         let text = folder.path + "/text.wav", empty = folder.path + "/empty.wav", none = folder.path + "/none.wav"

@@ -171,10 +171,11 @@ struct TagFiles: ParsableCommand {
     private func tagStream(
         _ file: String, _ model: Model, _ tagging: TaggerConfiguration, _ settings: Settings, _ output: TagOutput
     ) throws(Failure) {
+        let source = SoundFileSource(path: file)
         let records = RecordQueue(kinds: .event, patience: nil)
         let thread: SinkThread
         do throws(SinkError) {
-            thread = try SinkThread(output.sink(file: file), queue: records)
+            thread = try SinkThread(output.sink(file: file), queue: records, onReaderGone: { source.stop() })
         } catch { throw Failure(.osError, error.description) }
         defer { thread.stop(milliseconds: -1) }
         var options = Pipeline.Options(name: file)
@@ -184,7 +185,6 @@ struct TagFiles: ParsableCommand {
         options.analysis.lookahead = settings.stream.lookahead
         options.analysis.waits = true
         options.streamTime = true
-        let source = SoundFileSource(path: file)
         let pipeline = try Pipeline(
             source: source, model: model, tagging: tagging, options: options, records: RecordStream([records]))
         try pipeline.run()
