@@ -91,6 +91,13 @@ struct TagTests {
         #expect(try Program.run("tag", "--config", config, "--mode", "stream", "--format", "ndjson", file).output == first)
     }
 
+    @Test("The lines of all files are numbered without a hole", arguments: ["offline", "stream"])
+    func numbered(mode: String) throws {
+        let result = try Program.run("tag", "--config", config, "--mode", mode, "--format", "ndjson", file, file)
+        let numbers = try Line.all(result.output).map { $0.number("seq") }
+        #expect(numbers.count > 1 && numbers == (0..<numbers.count).map(Double.init))
+    }
+
     @Test("A closed reader ends the program quietly, and what is left of the file is not analysed")
     func closedReader() throws {
         let long = folder.path + "/long.wav"

@@ -23,10 +23,7 @@ final class TagOutput: Sendable {
     /// A clip's tags, by falling score.
     func write(_ clip: ClipRecord) {
         switch format {
-        case .ndjson:
-            var encoder = RecordEncoder()
-            let number = sequence.wrappingAdd(1, ordering: .relaxed).oldValue
-            write(encoder.line(.clip(clip), sequence: number))
+        case .ndjson: write(.clip(clip))
         case .csv:
             for tag in clip.tags {
                 write("\(Self.csv(clip.file)),\(Self.csv(tag.label)),\(tag.mid),\(tag.score)\n")
@@ -42,11 +39,8 @@ final class TagOutput: Sendable {
     /// A sink for the events of one file.
     func sink(file: String) -> some RecordSink & Sendable { EventLines(output: self, file: file) }
 
-    fileprivate func write(_ event: EventRecord, file: String, sequence: UInt64) {
-        if format == .ndjson {
-            var encoder = RecordEncoder()
-            return write(encoder.line(.event(event), sequence: sequence))
-        }
+    fileprivate func write(_ event: EventRecord, file: String) {
+        if format == .ndjson { return write(.event(event)) }
         guard event.phase == .close, let offset = event.offset else { return }
         switch format {
         case .csv:
@@ -55,6 +49,12 @@ final class TagOutput: Sendable {
         case .text, .ndjson:
             write("\(file)  \(event.onset.text) to \(offset.text) s  \(event.label) \(Self.percent(event.peak))\n")
         }
+    }
+
+    /// A line of JSON; all files' are numbered as one stream.
+    private func write(_ record: Record) {
+        var encoder = RecordEncoder()
+        write(encoder.line(record, sequence: sequence.wrappingAdd(1, ordering: .relaxed).oldValue))
     }
 
     private func write(_ text: String) { write(Array(text.utf8)) }
@@ -88,7 +88,7 @@ private struct EventLines: RecordSink, Sendable {
     let file: String
 
     mutating func write(_ record: NumberedRecord, dropped: UInt64) -> Bool {
-        if case .event(let event) = record.record { output.write(event, file: file, sequence: record.sequence) }
+        if case .event(let event) = record.record { output.write(event, file: file) }
         return !output.hasEnded
     }
 }
