@@ -78,6 +78,8 @@ struct SettingsReader {
         if let high = rule.on, let low = rule.off, low > high {
             errors.append(
                 .impossibleValue(off, key: "\(entry.path).off", value: "\(low)", allowed: "at most the \"on\" of \(high)"))
+            // The rules of a model's labels would tell it again.
+            rule.off = nil
         }
         return rule
     }

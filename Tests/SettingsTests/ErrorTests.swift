@@ -60,6 +60,21 @@ struct ErrorTests {
         #expect("\(error!)" == sentence)
     }
 
+    @Test("an off above its own on is told with the file, and the rules do not tell it again")
+    func toldOnce() throws {
+        let path = "/tmp/aumd-settings-off-\(getpid())"
+        defer { unlink(path) }
+        let text = Array("events: {labels: {Bark: {on: 0.4, off: 0.8}}}".utf8)
+        let file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
+        _ = write(file, text, text.count)
+        close(file)
+        let (settings, errors) = Settings.reading(file: path)
+        #expect(errors.map(\.description) == [
+            "\(path):1:40: events.labels.Bark.off cannot be 0.8; give at most the \"on\" of 0.4."
+        ])
+        #expect(throws: Never.self) { try settings.rules(labels: [("Bark", nil, nil, nil)]) }
+    }
+
     @Test("merges that multiply, before they take all time")
     func merges() {
         var text = "events:\n  labels:\n    x0: &x0 {on: 0.5}\n"
