@@ -3,30 +3,39 @@ import Glibc
 extension Settings {
     /// Reads a configuration file: YAML, every key optional, an empty file is fine.
     ///
+    /// - Parameter upper: What will be laid over it: a combination that this may mend is left to `checkCombination()`.
     /// - Throws: `InvalidSettings` with everything that is wrong with the file.
-    public init(file path: String) throws(InvalidSettings) {
-        try self.init(Self.reading(file: path))
+    public init(file path: String, under upper: Settings = Settings()) throws(InvalidSettings) {
+        try self.init(Self.reading(file: path, under: upper))
     }
 
     /// Reads a configuration file as far as it is right, and says what is not.
-    public static func reading(file path: String) -> (settings: Settings, errors: [SettingsError]) {
-        do throws(SettingsError) { return reading(yaml: try readText(path), path: path) } catch { return (Settings(), [error]) }
+    public static func reading(
+        file path: String, under upper: Settings = Settings()
+    ) -> (settings: Settings, errors: [SettingsError]) {
+        do throws(SettingsError) {
+            return reading(yaml: try readText(path), path: path, under: upper)
+        } catch { return (Settings(), [error]) }
     }
 
-    private static func reading(yaml text: String, path: String) -> (settings: Settings, errors: [SettingsError]) {
+    private static func reading(
+        yaml text: String, path: String, under upper: Settings
+    ) -> (settings: Settings, errors: [SettingsError]) {
         do throws(SettingsError) {
             var reader = SettingsReader(document: try Document(text, path: path))
-            reader.readAll()
+            reader.readAll(under: upper)
             return (reader.settings, reader.errors)
         } catch { return (Settings(), [error]) }
     }
 
     /// Reads the text of a configuration file.
     ///
-    /// - Parameter path: What errors call the file.
+    /// - Parameters:
+    ///   - path: What errors call the file.
+    ///   - upper: What will be laid over it.
     /// - Throws: `InvalidSettings` with everything that is wrong with the text.
-    public init(yaml text: String, path: String = "aumd.yaml") throws(InvalidSettings) {
-        try self.init(Self.reading(yaml: text, path: path))
+    public init(yaml text: String, path: String = "aumd.yaml", under upper: Settings = Settings()) throws(InvalidSettings) {
+        try self.init(Self.reading(yaml: text, path: path, under: upper))
     }
 
     private init(_ reading: (settings: Settings, errors: [SettingsError])) throws(InvalidSettings) {

@@ -26,11 +26,16 @@ struct SettingsReader {
 
     init(document: Document) { self.document = document }
 
-    mutating func readAll() {
+    /// - Parameter upper: what will be laid over the file.
+    mutating func readAll(under upper: Settings) {
         guard let root = document.root, let entries = entries(of: root, at: "") else { return }
         for entry in entries { readSetting(entry) }
-        // Each of the two holds alone; the buffer has to hold more than one period.
-        if errors.isEmpty, let problem = settings.combinationError(at: { origins["source.\($0)"] }) {
+        // Each of the two holds alone; the buffer has to hold more than one period. What is laid over a file that says one of them
+        // may mend it.
+        let (said, upper) = (settings.source, upper.source)
+        let isSaid = said.periodMilliseconds != nil && said.bufferMilliseconds != nil
+        let isLast = upper.periodMilliseconds == nil && upper.bufferMilliseconds == nil
+        if errors.isEmpty, isSaid || isLast, let problem = settings.combinationError(at: { origins["source.\($0)"] }) {
             errors.append(problem)
         }
     }

@@ -69,6 +69,21 @@ struct MergingTests {
         #expect(throws: SettingsError.self) { try merged.checkCombination() }
         #expect(throws: Never.self) { try file.checkCombination() }
     }
+
+    @Test("a file that says one of the two leaves the check to the settings as merged, if they say the other or it again")
+    func mended() throws {
+        for variable in ["AUMD_PERIOD_MS", "AUMD_BUFFER_MS"] {
+            let environment = try Settings(environment: [variable: variable == "AUMD_PERIOD_MS" ? "5" : "20"])
+            let file = try Settings(yaml: "source: {buffer_ms: 15}", under: environment)
+            #expect(throws: Never.self) { try environment.merging(over: file).checkCombination() }
+            #expect(throws: InvalidSettings.self) {
+                try Settings(yaml: "source: {period_ms: 10, buffer_ms: 15}", under: environment)
+            }
+        }
+        #expect(throws: InvalidSettings.self) {
+            try Settings(yaml: "source: {buffer_ms: 15}", under: Settings(environment: ["AUMD_RATE": "8000"]))
+        }
+    }
 }
 
 @Suite("The rules of a model's labels")

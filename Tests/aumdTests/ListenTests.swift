@@ -87,6 +87,21 @@ struct ListenTests {
         #expect(lines.last?["state"] == "stopping" && lines.last?.number("level_dbfs") == -20)
     }
 
+    @Test("A file that is right only with what the environment says over it is taken")
+    func mended() throws {
+        try folder.write("source: {buffer_ms: 15}\n", to: "short.yaml")
+        let short = folder.path + "/short.yaml"
+        let mended = try Program.run(
+            "listen", "--config", short, "--source", file, "--format", "ndjson", environment: ["AUMD_PERIOD_MS": "5"])
+        #expect(mended.status == 0 && mended.errors == "", "\(mended.errors)")
+        for arguments in [["listen", "--config", short, "--source", file], ["tag", "--config", short, file], ["check", short]] {
+            let refused = try Command(Program.path, arguments)
+            #expect(refused.status == 78 && refused.errors.contains("short.yaml:1:21"), "\(arguments): \(refused.errors)")
+        }
+        let spoilt = try Program.run("listen", "--config", short, "--source", file, environment: ["AUMD_PERIOD_MS": "8"])
+        #expect(spoilt.status == 78 && spoilt.errors.contains("source.period_ms is 8"), "\(spoilt.errors)")
+    }
+
     @Test("A closed reader ends the program quietly")
     func closedReader() throws {
         let result = try Program.shell("\"$AUMD\" listen --source \(file) --pace --scores --format ndjson | head -n 2; echo done")

@@ -29,11 +29,11 @@ struct Check: ParsableCommand {
 }
 
 extension Settings {
-    /// Reads a configuration file.
+    /// Reads a configuration file over which others are laid.
     ///
     /// - Throws: ``Failure`` with everything that is wrong with it.
-    init(checking file: String) throws(Failure) {
-        do throws(InvalidSettings) { try self.init(file: file) } catch { throw Failure(error) }
+    init(checking file: String, under upper: Settings) throws(Failure) {
+        do throws(InvalidSettings) { try self.init(file: file, under: upper) } catch { throw Failure(error) }
     }
 }
 

@@ -63,10 +63,10 @@ extension SettingsOptions {
     static func withoutOptions(_ config: String?) throws(Failure) -> Settings {
         // One that is there and may not be read is an error, or somebody would listen with other rules than it holds.
         let file = config ?? (access(systemFile, F_OK) == 0 ? systemFile : nil)
-        let base = if let file { try Settings(checking: file) } else { Settings() }
-        do throws(InvalidSettings) { return try Settings(environment: Environment.all).merging(over: base) } catch {
-            throw Failure(error)
-        }
+        let environment: Settings
+        do throws(InvalidSettings) { environment = try Settings(environment: Environment.all) } catch { throw Failure(error) }
+        guard let file else { return environment }
+        return environment.merging(over: try Settings(checking: file, under: environment))
     }
 }
 
