@@ -1,23 +1,18 @@
 import Glibc
 
-/// One sentence a line, for people: `--format text` where there is no terminal.
+/// One sentence a line, for people: `--format text` where there is no terminal. A line is never torn: see `LineWriter`.
 public struct TextSink: RecordSink {
-    private let descriptor: Int32
-    private let name: String
+    private var lines: LineWriter
     /// The last status record of each source.
     private var told: [String: StatusRecord] = [:]
-    public private(set) var isFailing = false
-    private var lost: UInt64 = 0
-    private let onNotice: @Sendable (SinkNotice) -> Void
+    public var isFailing: Bool { lines.isFailing }
 
     /// Lines to a descriptor that stays the caller's.
     public init(
         descriptor: Int32 = STDOUT_FILENO, name: String = "standard output",
         onNotice: @escaping @Sendable (SinkNotice) -> Void = { _ in }
     ) {
-        self.descriptor = descriptor
-        self.name = name
-        self.onNotice = onNotice
+        lines = LineWriter(descriptor: descriptor, name: name, outlivesReader: false, onNotice: onNotice)
     }
 
     /// Writes a line for what is worth one. Returns false once the reader has closed its end.
@@ -32,17 +27,9 @@ public struct TextSink: RecordSink {
         case .scores, .clip: return true
         }
         guard let sentence = Sentence.text(record.record) else { return true }
-        let line = Array("\(time.text)  \(sentence)\n".utf8)
-        switch writeWhole(line, to: descriptor) {
-        case .done:
-            if isFailing { onNotice(.recovered(name: name, lost: lost)) }
-            isFailing = false
-        case .readerGone: return false
-        case .failed(let code, _):
-            if !isFailing { onNotice(.failing(name: name, errno: code)) }
-            isFailing = true
-            lost += 1
-        }
-        return true
+        return lines.write(Array("\(time.text)  \(sentence)\n".utf8))
     }
+
+    /// Ends the last line or takes it back.
+    public mutating func finish() { lines.finish() }
 }
