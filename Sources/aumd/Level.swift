@@ -4,9 +4,11 @@ import Glibc
 struct LevelMeter {
     /// What digital silence is said to be: below a 24-bit converter's range.
     static let lowestDBFS: Float = -120
+    /// Steps whose level is remembered: 5 s of half columns, 10 s of whole ones.
+    private static let remembered = 64
     private var sum = 0.0
     private var count = 0
-    /// Mean squares of the latest columns, newest last; the quietest one is the floor.
+    /// Mean squares of the latest steps, newest last; the quietest one is the floor.
     private var recent: [Double] = []
 
     mutating func add(_ samples: UnsafeBufferPointer<Float>) {
@@ -20,12 +22,12 @@ struct LevelMeter {
         let meanSquare = sum / Double(count)
         sum = 0
         count = 0
-        if recent.count == 32 { recent.removeFirst() }
+        if recent.count == Self.remembered { recent.removeFirst() }
         recent.append(meanSquare)
         return meanSquare > 0 ? max(Self.lowestDBFS, Float(10 * log10(meanSquare))) : Self.lowestDBFS
     }
 
-    /// Root mean square of the quietest of the last 32 columns (5 s).
+    /// Root mean square of the quietest of the last ``remembered`` steps.
     var noiseFloor: Float { Float((recent.min() ?? 0).squareRoot()) }
 }
 
