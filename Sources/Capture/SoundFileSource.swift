@@ -17,6 +17,9 @@ public final class SoundFileSource: Source, @unchecked Sendable {
         var start: StreamInstant
     }
 
+    /// Set although nothing is opened yet: opening can take long. Relaxed: a flag on its own.
+    private let isStopped = Atomic<Bool>(false)
+
     // Of the reading thread only.
     private var file: SoundFile?
     private var pacer: Pacer?
@@ -37,6 +40,7 @@ public final class SoundFileSource: Source, @unchecked Sendable {
 
     public func start() throws(CaptureError) {
         let file = try SoundFile(path: path, channel: channel)
+        if isStopped.load(ordering: .relaxed) { return }
         let pacer = try Pacer(rate: file.rate, isPaced: isPaced)
         self.pacer = pacer
         opened.withLock { $0 = Opened(pacer: pacer, rate: file.rate, start: givenStart ?? .now()) }
@@ -46,7 +50,7 @@ public final class SoundFileSource: Source, @unchecked Sendable {
     public func read(
         into buffer: UnsafeMutableBufferPointer<Float>, timeoutMilliseconds: Int
     ) throws(CaptureError) -> Reading {
-        guard let pacer, let file, !pacer.stopped, !buffer.isEmpty else { return .end }
+        guard let pacer, let file, !buffer.isEmpty, !isStopped.load(ordering: .relaxed) else { return .end }
         let position = delivered.load(ordering: .relaxed)
         if position == 0, !hasStarted {
             hasStarted = true
@@ -56,7 +60,7 @@ public final class SoundFileSource: Source, @unchecked Sendable {
         // The last samples of a file are fewer than a portion.
         if let announced = file.announced, announced > position { wanted = Int(min(Int64(wanted), announced - position)) }
         let due = pacer.due(after: position, wanted: wanted, timeout: timeoutMilliseconds)
-        if due == 0 { return pacer.stopped ? .end : .timeout }
+        if due == 0 { return isStopped.load(ordering: .relaxed) ? .end : .timeout }
         let count = try file.read(into: UnsafeMutableBufferPointer(rebasing: buffer[0..<due]), delivered: position)
         nonFinite.store(file.nonFinite, ordering: .relaxed)
         if count == 0 { return .end }
@@ -66,6 +70,7 @@ public final class SoundFileSource: Source, @unchecked Sendable {
     private var hasStarted = false
 
     public func stop() {
+        isStopped.store(true, ordering: .relaxed)
         opened.withLock { $0?.pacer }?.stop()
     }
 

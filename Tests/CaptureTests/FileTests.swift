@@ -182,6 +182,24 @@ struct FileTests {
         #expect(took >= 0.5 && took < 1.5)
         #expect(source.time(ofSample: 16_000)?.nanoseconds == 1_000_001_000)
     }
+
+    @Test("that is stopped while it is opened does not begin", arguments: [false, true])
+    func stoppedEarly(isPaced: Bool) async {
+        let path = "\(directory)/slow\(isPaced).wav"
+        mkfifo(path, 0o600)
+        let source = SoundFileSource(path: path, isPaced: isPaced)
+        async let writing: Void = onThread {
+            // Returns when the source has the other end, and waits for the header.
+            let input = open(path, O_WRONLY | O_CLOEXEC)
+            source.stop()
+            let bytes = wav(ramp(1000))
+            #expect(Glibc.write(input, bytes, bytes.count) == bytes.count)
+            close(input)
+        }
+        let recording = await onThread { record(source) }
+        await writing
+        #expect(recording.hasEnded && recording.parts.isEmpty && recording.error == nil)
+    }
 }
 
 @Suite("A pipe")
