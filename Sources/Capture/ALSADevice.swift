@@ -26,8 +26,8 @@ public struct CaptureRequest: Sendable, Equatable {
 }
 
 /// An open and configured capture device. Owns the PCM handle; closed when the value ends. Opening allocates,
-/// everything `CaptureLoop` calls on it afterwards does not (in aumd; plug-ins may).
-struct ALSADevice: ~Copyable {
+/// everything `CaptureLoop` calls on it afterwards does not (in aumd; plug-ins may). One thread at a time has it.
+struct ALSADevice: ~Copyable, @unchecked Sendable {
     let pcm: OpaquePointer
     let rate: Int
     let converter: MonoConverter

@@ -15,6 +15,7 @@ public final class ALSASource: Source, @unchecked Sendable {
 
     private let running = Mutex(Running())
     private struct Running {
+        var opening: FirstOpening?
         /// Made by `start`; set once and only read afterwards.
         var shared: CaptureShared?
         var thread: CaptureThread?
@@ -60,14 +61,22 @@ public final class ALSASource: Source, @unchecked Sendable {
     }
 
     public func start() throws(CaptureError) {
+        let opening = try FirstOpening(request)
+        running.withLock { running in
+            running.opening = opening
+            if running.isStopped { opening.leave() }
+        }
         var device: ALSADevice?
         var absence: CaptureError?
-        do {
-            device = try ALSADevice(request)
-        } catch {
+        let outcome = opening.wait()
+        running.withLock { $0.opening = nil }
+        switch consume outcome {
+        case .opened(let opened): device = consume opened
+        case .failed(let error):
             guard waitForDevice, error.isOfAbsence else { throw error }
             device = nil
             absence = error
+        case .unknown: return
         }
         // The ring is made before an absent device's rate is known; 48 kHz is the usual one.
         let rate = device?.rate ?? request.rate ?? 48_000
@@ -86,13 +95,14 @@ public final class ALSASource: Source, @unchecked Sendable {
             if !running.isStopped { running.thread = thread }
             return running.isStopped
         }
-        // An opening can take long, and the program may have been told to end meanwhile.
+        // The program may have been told to end meanwhile.
         if isTooLate { thread.stop() }
     }
 
     public func stop() {
         let thread: CaptureThread? = running.withLock { running in
             running.isStopped = true
+            running.opening?.leave()
             running.shared?.arrived.signal()
             return running.thread.take()
         }

@@ -267,6 +267,23 @@ struct DeviceTests {
         #expect(recording.hasEnded && recording.parts.isEmpty)
     }
 
+    @Test("that hangs while it is opened first is left when it is stopped")
+    func stoppedWhileHanging() async {
+        let source = ALSASource(CaptureRequest(device: ScriptedDevices.name("hanging")))
+        async let stopping: Void = onThread {
+            sleep(milliseconds: 300)
+            source.stop()
+        }
+        let took: Double = await onThread {
+            let begin = now()
+            do { try source.start() } catch { Issue.record(error) }
+            #expect(Recording(of: source, seconds: 5).hasEnded)
+            return now() - begin
+        }
+        await stopping
+        #expect(took < 5)
+    }
+
     /// Each gap is as long as it was: to a sample either way, as a device's clock is read in whole samples, and to 100 ppm of the
     /// time that it was away, since its rate is known no better from the second before. Where that was short, it is one sample.
     private func expectExact(_ recording: Recording, sourceLocation: SourceLocation = #_sourceLocation) {

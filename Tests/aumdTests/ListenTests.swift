@@ -241,6 +241,14 @@ struct ListenTests {
         #expect(result.output == "True\n", "\(result.errors)")
     }
 
+    @Test("A device that hangs while it is opened is left on SIGTERM")
+    func hangingDevice() throws {
+        try folder.makeScriptedDevice("opening 30000")
+        let left = try Program.shell(
+            "timeout -k 5 1 \"$AUMD\" listen --device mic --format ndjson", environment: folder.alsa)
+        #expect(left.status == 124, "\(left.errors)")
+    }
+
     @Test("What cannot work is said in one sentence, with the exit code of sysexits(3)")
     func exitCodes() throws {
         // A named pipe in place of a file would be waited for.
