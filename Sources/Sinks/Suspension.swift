@@ -13,16 +13,28 @@ enum Suspension {
     /// Watches for SIGTSTP from the first call on; `descriptor` is the terminal.
     static func watch(_ descriptor: Int32) {
         guard watched.exchange(descriptor, ordering: .relaxed) != descriptor else { return }
-        // Only what is safe in a signal handler (signal-safety(7)): write, kill and an atomic.
-        signal(SIGTSTP) { _ in
-            let text = Suspension.givingBack
-            _ = write(Suspension.watched.load(ordering: .relaxed), text.utf8Start, text.utf8CodeUnitCount)
-            kill(getpid(), SIGSTOP)
-            // From here on it has been continued.
-            Suspension.resumed.store(true, ordering: .relaxed)
-        }
+        signal(SIGTSTP, suspend)
+    }
+
+    /// Only what is safe in a signal handler (signal-safety(7)): write, signal, pthread_sigmask, raise and an atomic.
+    fileprivate static func stop() {
+        _ = write(watched.load(ordering: .relaxed), givingBack.utf8Start, givingBack.utf8CodeUnitCount)
+        // SIGSTOP would also stop where no shell can continue: there the kernel ignores this one.
+        signal(SIGTSTP, SIG_DFL)
+        var own = sigset_t()
+        var before = sigset_t()
+        sigemptyset(&own)
+        sigaddset(&own, SIGTSTP)
+        pthread_sigmask(SIG_UNBLOCK, &own, &before)
+        raise(SIGTSTP)
+        // From here on it has been continued.
+        pthread_sigmask(SIG_SETMASK, &before, nil)
+        signal(SIGTSTP, suspend)
+        resumed.store(true, ordering: .relaxed)
     }
 
     /// Whether the program was stopped and continued since the last call.
     static func hasResumed() -> Bool { resumed.exchange(false, ordering: .relaxed) }
 }
+
+private func suspend(_: Int32) { Suspension.stop() }

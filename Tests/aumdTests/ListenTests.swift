@@ -183,15 +183,26 @@ struct ListenTests {
         }
     }
 
-    @Test("The live view gives the terminal back while it is stopped, and a terminal that cannot repaint gets sentences")
+    @Test("The live view gives the terminal back while it is stopped, goes on where no shell could continue it, and a terminal that cannot repaint gets sentences")
     func terminals() throws {
         let result = try Program.shell(
             """
             python3 - <<'END'
             import os, pty, select, signal, time
-            def start(kind):
+            def start(kind, isJob):
                 process, terminal = pty.fork()
                 if process == 0:
+                    # As a shell does: it leads the session, and its job is a foreground group of its own.
+                    if isJob and (job := os.fork()):
+                        os.write(told, b"%d\\n" % job)
+                        while os.WIFSTOPPED(status := os.waitpid(job, os.WUNTRACED)[1]): os.write(told, b"stopped\\n")
+                        os.write(told, b"%d\\n" % os.waitstatus_to_exitcode(status))
+                        os._exit(0)
+                    if isJob:
+                        os.setpgid(0, 0)
+                        signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+                        os.tcsetpgrp(0, os.getpid())
+                        signal.signal(signal.SIGTTOU, signal.SIG_DFL)
                     os.environ["TERM"] = kind
                     os.execv(os.environ["AUMD"], ["aumd", "listen", "--source", "\(file)", "--pace", "--config", "\(config)"])
                 return process, terminal
@@ -200,17 +211,31 @@ struct ListenTests {
                 while end not in text and select.select([terminal], [], [], seconds)[0]:
                     text += os.read(terminal, 65536)
                 return text
-            process, terminal = start("xterm")
+            hearing, told = os.pipe()
+            shell = os.fdopen(hearing)
+            _, terminal = start("xterm", True)
+            process = int(shell.readline())
             print("hidden", b"level" in until(terminal, b"level"))
-            os.kill(process, signal.SIGTSTP)
-            _, status = os.waitpid(process, os.WUNTRACED)
-            print("stopped", os.WIFSTOPPED(status), "shown", until(terminal, b"\\x1b[?25h").endswith(b"\\x1b[?7h\\x1b[?25h"))
+            os.write(terminal, b"\\x1a")
+            print(shell.readline().strip(), "shown", until(terminal, b"\\x1b[?25h").endswith(b"\\x1b[?7h\\x1b[?25h"))
             os.kill(process, signal.SIGCONT)
             print("hidden again", b"\\x1b[?25l" in until(terminal, b"\\x1b[?25l"))
+            os.write(terminal, b"\\x1a")
+            print(shell.readline().strip(), "shown", until(terminal, b"\\x1b[?25h").endswith(b"\\x1b[?7h\\x1b[?25h"))
+            os.kill(process, signal.SIGCONT)
             os.kill(process, signal.SIGINT)
             until(terminal, b"\\x1b[?25h")
-            print("status", os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]))
-            process, terminal = start("dumb")
+            print("status", shell.readline().strip())
+            # Nobody can continue it.
+            process, terminal = start("xterm", False)
+            until(terminal, b"level")
+            os.write(terminal, b"\\x1a")
+            until(terminal, b"\\x1b[?25h")
+            print("goes on", b"level" in until(terminal, b"level", 3))
+            os.kill(process, signal.SIGCONT)
+            os.kill(process, signal.SIGINT)
+            os.waitpid(process, 0)
+            process, terminal = start("dumb", False)
             text = until(terminal, b"\\n")
             print("plain", b"\\x1b" not in text and len(text) > 10)
             os.kill(process, signal.SIGINT)
@@ -218,7 +243,8 @@ struct ListenTests {
             END
             """)
         #expect(
-            result.output == "hidden True\nstopped True shown True\nhidden again True\nstatus 0\nplain True\n",
+            result.output
+                == "hidden True\nstopped shown True\nhidden again True\nstopped shown True\nstatus 0\ngoes on True\nplain True\n",
             "\(result.output) \(result.errors)")
     }
 
