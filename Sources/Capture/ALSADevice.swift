@@ -33,7 +33,6 @@ struct ALSADevice: ~Copyable, @unchecked Sendable {
     let converter: MonoConverter
     /// Samples (of every channel).
     let periodSize: Int
-    let bufferSize: Int
 
     deinit { snd_pcm_close(pcm) }
 
@@ -58,7 +57,6 @@ struct ALSADevice: ~Copyable, @unchecked Sendable {
             rate = setup.rate
             converter = setup.converter
             periodSize = setup.periodSize
-            bufferSize = setup.bufferSize
         } catch {
             snd_pcm_close(pcm)
             throw error
@@ -97,7 +95,6 @@ struct ALSADevice: ~Copyable, @unchecked Sendable {
         var rate: Int
         var converter: MonoConverter
         var periodSize: Int
-        var bufferSize: Int
     }
 
     private static let formats: [(snd_pcm_format_t, SampleFormat)] = [
@@ -160,14 +157,12 @@ struct ALSADevice: ~Copyable, @unchecked Sendable {
         try alsa("snd_pcm_hw_params", device: name) { snd_pcm_hw_params(pcm, parameters) }
 
         var periodSize: snd_pcm_uframes_t = 0
-        var bufferSize: snd_pcm_uframes_t = 0
         snd_pcm_hw_params_get_period_size(parameters, &periodSize, &direction)
-        snd_pcm_hw_params_get_buffer_size(parameters, &bufferSize)
         try setSoftware(pcm, name: name, periodSize: periodSize)
         return Setup(
             rate: rate,
             converter: MonoConverter(format: format.1, channels: channels, choice: request.channel),
-            periodSize: max(1, Int(periodSize)), bufferSize: max(2, Int(bufferSize)))
+            periodSize: max(1, Int(periodSize)))
     }
 
     private static func setChannels(

@@ -22,6 +22,7 @@ struct CaptureLoop: ~Copyable {
     /// Set while samples do not follow on those before: the first reason. The next samples are announced with a
     /// `resume`. Set at the beginning too, so that the first samples are.
     private var interruption: Gap.Cause? = .xrun
+    private var hasOpened = false
     private var hasCaptured = false
     /// Whether a `lost` has been told since the last samples.
     private var toldLost = false
@@ -41,6 +42,8 @@ struct CaptureLoop: ~Copyable {
         var failures = 0
         while true {
             if let device = next.take() {
+                if hasOpened { shared.reopenings.add(1, ordering: .relaxed) }
+                hasOpened = true
                 request.rate = device.rate
                 shared.rate.store(device.rate, ordering: .relaxed)
                 let before = shared.captured.load(ordering: .relaxed)
@@ -75,7 +78,6 @@ struct CaptureLoop: ~Copyable {
         do {
             let device = try ALSADevice(request)
             shared.openingError.withLock { $0 = nil }
-            if toldLost { shared.reopenings.add(1, ordering: .relaxed) }
             return device
         } catch {
             shared.openingError.withLock { $0 = error }

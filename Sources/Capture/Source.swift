@@ -109,7 +109,7 @@ public struct CaptureStatistics: Sendable, Equatable {
     public var suspends = 0
     /// Times the device stood still and was restarted.
     public var stalls = 0
-    /// Times the device was opened again after it was lost.
+    /// Times the device was opened again after an earlier opening.
     public var reopenings = 0
     /// Samples overwritten in the ring because the reader was late.
     public var overflowSamples: Int64 = 0

@@ -130,6 +130,14 @@ struct DeviceTests {
         #expect((2...4).contains(statistics.reopenings))
     }
 
+    @Test("that is lost and there again at once has been opened again")
+    func fleeting() async {
+        let (recording, statistics, _) = await record("fleeting", samples: 28_000)
+        #expect(recording.gaps.map(\.cause) == [.unplugged])
+        #expect(statistics.reopenings == 1)
+        expectExact(recording)
+    }
+
     @Test("without a clock is not read as fast as it gives, and stops at once")
     func clockless() async {
         let source = ALSASource(CaptureRequest(device: "null", rate: 16_000))
