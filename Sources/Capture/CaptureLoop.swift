@@ -38,22 +38,25 @@ struct CaptureLoop: ~Copyable {
     /// Returns when `shared.stopping` is signalled.
     mutating func run(first: consuming ALSADevice?) {
         var next = first
-        // Attempts in a row that gave no sample.
+        // Attempts in a row, each after a wait, that gave less than a second of sound.
         var failures = 0
+        var mayReopenAtOnce = true
         while true {
             if let device = next.take() {
                 if hasOpened { shared.reopenings.add(1, ordering: .relaxed) }
                 hasOpened = true
                 request.rate = device.rate
                 shared.rate.store(device.rate, ordering: .relaxed)
-                let before = shared.captured.load(ordering: .relaxed)
+                let rate = Int64(device.rate), before = shared.captured.load(ordering: .relaxed)
                 // Consumed: the device is closed when this returns, or hardware would be busy with the old handle.
                 guard let fault = capture(device) else { return }
                 interrupt(fault.cause)
-                if shared.captured.load(ordering: .relaxed) > before {
-                    failures = 0
-                    toldReason = nil
-                    // At once, which tells a server that is gone from a device that is.
+                let taken = shared.captured.load(ordering: .relaxed) - before
+                if taken >= rate { (failures, mayReopenAtOnce) = (0, true) }
+                if taken > 0 { toldReason = nil }
+                if taken > 0, mayReopenAtOnce {
+                    // Tells a server that is gone from a device that is. Once only: what gives a little and fails is not hurried.
+                    mayReopenAtOnce = false
                     next = reopen()
                     if next == nil, serverIsGone { interruption = .server }
                 }

@@ -130,6 +130,15 @@ struct DeviceTests {
         #expect((2...4).contains(statistics.reopenings))
     }
 
+    @Test("that gives a little and then fails, again and again, is tried again with back-off")
+    func flaky() async {
+        let (recording, statistics, _) = await record("flaky", seconds: 1.5)
+        #expect(recording.states.contains { if case .lost(.unplugged, .device(_, .absent)) = $0 { true } else { false } })
+        // At once, and after waits of 0.1, 0.2, 0.4 and 0.8 s.
+        #expect((2...5).contains(statistics.reopenings), "\(statistics.reopenings)")
+        #expect(recording.states.count <= 12)
+    }
+
     @Test("that is lost and there again at once has been opened again")
     func fleeting() async {
         let (recording, statistics, _) = await record("fleeting", samples: 28_000)

@@ -18,6 +18,7 @@ enum ScriptedDevices {
         "slipping": #"formats "FLOAT_LE" script "16000:stall:150""#,
         "stuck": #"formats "FLOAT_LE" stuck 1"#,
         "broken": #"formats "FLOAT_LE" broken 1"#,
+        "flaky": #"formats "FLOAT_LE" life 400"#,
         "fleeting": #"formats "FLOAT_LE" script "20000:gone:0""#,
         "hanging": #"formats "FLOAT_LE" opening 20000"#,
         "slow": #"formats "FLOAT_LE" opening 1000"#,
