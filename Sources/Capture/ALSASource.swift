@@ -39,7 +39,7 @@ public final class ALSASource: Source, @unchecked Sendable {
     ///     nothing defines, a busy device and one that may not be opened are errors of `start` in any case; once
     ///     captured from, a device is waited for whatever is wrong.
     ///   - ringTime: milliseconds of sound that the ring holds while the analysis is late.
-    ///   - stallTime: milliseconds without samples after which a device is restarted.
+    ///   - stallTime: milliseconds without samples after which a device is restarted, unless three of its periods are longer.
     ///   - silenceTime: milliseconds of nothing but zeros after which `.silent` is told.
     ///   - priority: of the capture thread under SCHED_FIFO.
     public init(

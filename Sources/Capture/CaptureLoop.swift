@@ -10,9 +10,10 @@ import Synchronization
 struct CaptureLoop: ~Copyable {
     private let shared: CaptureShared
     private var request: CaptureRequest
-    /// Nanoseconds without samples after which a device counts as stalled; the first samples after an opening may
-    /// take `firstSamples`, as a sound server can be slow to begin.
+    /// Nanoseconds without samples after which a device counts as stalled, but never fewer than `periods` of its periods take; the
+    /// first samples after an opening may take `firstSamples`, as a sound server can be slow to begin.
     private let stallTime: Int64
+    private static let periods: Int64 = 3
     private static let firstSamples: Int64 = 3_000_000_000
     /// Restarts without a sample in between after which the device is opened anew.
     private static let patience = 3
@@ -158,7 +159,9 @@ struct CaptureLoop: ~Copyable {
         _ = snd_pcm_poll_descriptors(device.pcm, descriptors.baseAddress, UInt32(deviceCount))
 
         if let problem = device.restart() { return Fault(cause: .unplugged, problem: problem) }
-        var allowed = max(stallTime, CaptureLoop.firstSamples)
+        let longest = max(
+            stallTime, CaptureLoop.periods * Int64(device.periodSize) * 1_000_000_000 / Int64(device.rate))
+        var allowed = max(longest, CaptureLoop.firstSamples)
         var lastSamples = nanosecondsNow(CLOCK_MONOTONIC)
         var restarts = 0
         let pace = Pace(rate: device.rate, captured: shared.captured.load(ordering: .relaxed), now: lastSamples)
@@ -177,7 +180,7 @@ struct CaptureLoop: ~Copyable {
             switch code < 0 || events != 0 || isOverdue ? takeSamples(device, bytes, mono) : .none {
             case .taken:
                 lastSamples = nanosecondsNow(CLOCK_MONOTONIC)
-                allowed = stallTime
+                allowed = longest
                 restarts = 0
                 let early = pace.early(by: shared.captured.load(ordering: .relaxed), at: lastSamples)
                 if early > 0, waitForStop(milliseconds: early) { return nil }

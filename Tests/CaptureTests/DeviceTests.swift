@@ -147,6 +147,20 @@ struct DeviceTests {
         expectExact(recording)
     }
 
+    @Test("whose period is longer than the time after which it counts as stalled is waited for")
+    func longPeriods() async {
+        let source = ALSASource(
+            CaptureRequest(device: ScriptedDevices.name("blocks"), periodTime: 400_000, bufferTime: 2_000_000), stallTime: 200)
+        let recording = await onThread {
+            do { try source.start() } catch { Issue.record(error) }
+            defer { source.stop() }
+            return Recording(of: source, samples: 19_200, seconds: 3)
+        }
+        #expect(recording.states == [.capturing] && recording.gaps.isEmpty)
+        #expect(source.statistics.stalls == 0)
+        #expect(recording.timelineErrors() == [0])
+    }
+
     @Test("without a clock is not read as fast as it gives, and stops at once")
     func clockless() async {
         let source = ALSASource(CaptureRequest(device: "null", rate: 16_000))

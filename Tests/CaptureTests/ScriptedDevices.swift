@@ -20,6 +20,7 @@ enum ScriptedDevices {
         "broken": #"formats "FLOAT_LE" broken 1"#,
         "flaky": #"formats "FLOAT_LE" life 400"#,
         "fleeting": #"formats "FLOAT_LE" script "20000:gone:0""#,
+        "blocks": #"formats "FLOAT_LE" blocks 1"#,
         "hanging": #"formats "FLOAT_LE" opening 20000"#,
         "slow": #"formats "FLOAT_LE" opening 1000"#,
         "overflowing": #"formats "FLOAT_LE""#,

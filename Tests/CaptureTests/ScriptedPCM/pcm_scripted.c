@@ -14,6 +14,7 @@
          stuck 0            # 1: start it, and nothing ever comes
          broken 0           # 1: it opens, and does not start
          life 0             # samples after which every run of it ends with -ENODEV; it can be opened again at once
+         blocks 0           # 1: its samples come a whole period at a time
          opening 0          # milliseconds that opening takes
          script "8000:xrun,16000:stall:300"
          state "/path/file" # see below
@@ -72,7 +73,7 @@ struct device {
     struct clock *clock;
     double speed;
     uint64_t zeros;         /* samples that are 0 */
-    int nan, stuck, broken;
+    int nan, stuck, broken, blocks;
     uint64_t life;          /* samples; 0: for ever */
     int unasked;            /* transfers since poll_revents */
     int16_t *samples;       /* infile's */
@@ -169,6 +170,7 @@ static snd_pcm_sframes_t on_pointer(snd_pcm_ioplug_t *io)
     if (error) return error;
     if (d->frozen_until) return d->captured % io->buffer_size;
     uint64_t at = clock_sample(d, time);
+    if (d->blocks) at -= (at - d->first) % io->period_size;
     if (at > d->first + d->captured) d->captured = at - d->first;
     if (d->life && d->delivered >= d->life) d->dead = ENODEV;
     if (d->captured - d->delivered > io->buffer_size) {
@@ -318,7 +320,7 @@ SND_PCM_PLUGIN_DEFINE_FUNC(scripted)
 {
     const char *kind = "counter", *infile = NULL, *script = NULL, *state = NULL, *formats = "S16_LE", *rates = "16000";
     double speed = 1;
-    long channels = 1, stuck = 0, broken = 0, life = 0, opening = 0;
+    long channels = 1, stuck = 0, broken = 0, life = 0, blocks = 0, opening = 0;
     snd_config_iterator_t i, next;
     snd_config_for_each(i, next, conf) {
         snd_config_t *n = snd_config_iterator_entry(i);
@@ -335,6 +337,7 @@ SND_PCM_PLUGIN_DEFINE_FUNC(scripted)
         else if (!strcmp(id, "stuck")) snd_config_get_integer(n, &stuck);
         else if (!strcmp(id, "broken")) snd_config_get_integer(n, &broken);
         else if (!strcmp(id, "life")) snd_config_get_integer(n, &life);
+        else if (!strcmp(id, "blocks")) snd_config_get_integer(n, &blocks);
         else if (!strcmp(id, "opening")) snd_config_get_integer(n, &opening);
         else if (strcmp(id, "type") && strcmp(id, "hint") && strcmp(id, "comment")) return -EINVAL;
     }
@@ -357,6 +360,7 @@ SND_PCM_PLUGIN_DEFINE_FUNC(scripted)
     d->stuck = stuck != 0;
     d->broken = broken != 0;
     d->life = life;
+    d->blocks = blocks != 0;
     if (infile && (error = read_samples(d, infile)) < 0) {
         free(d);
         return error;
