@@ -267,6 +267,33 @@ struct ListenTests {
         #expect(result.output == "True\n", "\(result.errors)")
     }
 
+    @Test("It ends with its terminal, though the reader of its output is stuck")
+    func closedTerminalAndStuckReader() throws {
+        let result = try Program.shell(
+            """
+            python3 - <<'END'
+            import fcntl, os, pty, signal, time
+            output, full = os.pipe()
+            fcntl.fcntl(full, fcntl.F_SETPIPE_SZ, 4096)
+            os.set_blocking(full, False)
+            os.write(full, b"x" * 4096)
+            os.set_blocking(full, True)
+            process, terminal = pty.fork()
+            if process == 0:
+                os.dup2(full, 1)
+                os.execv(os.environ["AUMD"], ["aumd", "listen", "--scores", "--source", "\(file)", "--format", "ndjson"])
+            time.sleep(1)
+            os.close(terminal)
+            start = time.time()
+            while os.waitpid(process, os.WNOHANG)[0] == 0 and time.time() - start < 8: time.sleep(0.05)
+            print(time.time() - start < 8)
+            try: os.kill(process, signal.SIGKILL)
+            except ProcessLookupError: pass
+            END
+            """)
+        #expect(result.output == "True\n", "\(result.errors)")
+    }
+
     @Test("A device that hangs while it is opened is left on SIGTERM")
     func hangingDevice() throws {
         try folder.makeScriptedDevice("opening 30000")

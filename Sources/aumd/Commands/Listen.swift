@@ -114,6 +114,7 @@ private struct HangUpService: Service {
     func run() async throws {
         for await _ in await UnixSignalsSequence(trapping: .sighup).cancelOnGracefulShutdown() {
             if Self.terminalIsClosed {
+                outputs.hurry()
                 stop()
                 continue
             }
