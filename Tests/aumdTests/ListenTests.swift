@@ -294,6 +294,35 @@ struct ListenTests {
         #expect(result.output == "True\n", "\(result.errors)")
     }
 
+    @Test("SIGHUP reopens the file of a daemon, though the terminal that it was started from is closed")
+    func daemonOfClosedTerminal() throws {
+        let result = try Program.shell(
+            """
+            cd \(folder.path)
+            python3 - <<'END'
+            import os, pty, signal, subprocess, time
+            terminal, errors = pty.openpty()
+            program = subprocess.Popen(
+                [os.environ["AUMD"], "listen", "--source", "\(file)", "--pace", "--scores", "--output-file", "log"],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors, start_new_session=True)
+            os.close(errors)
+            os.close(terminal)
+            def size(): return os.path.getsize("log") if os.path.exists("log") else 0
+            def fill():
+                end = time.time() + 5
+                while size() == 0 and time.time() < end: time.sleep(0.02)
+                return size() > 0
+            print(fill())
+            os.rename("log", "log.1")
+            program.send_signal(signal.SIGHUP)
+            print(fill())
+            program.send_signal(signal.SIGTERM)
+            print(program.wait())
+            END
+            """)
+        #expect(result.output == "True\nTrue\n0\n", "\(result.errors)")
+    }
+
     @Test("A device that hangs while it is opened is left on SIGTERM")
     func hangingDevice() throws {
         try folder.makeScriptedDevice("opening 30000")

@@ -110,10 +110,13 @@ private let hasBeenReady = Atomic<Bool>(false)
 private struct HangUpService: Service {
     let outputs: Outputs
     let stop: @Sendable () -> Void
+    /// Standard descriptors on the terminal that controls this process (credentials(7)). Asked at the start: once it is closed it
+    /// controls none. Any other terminal may close, as the one that a daemon was started from.
+    private let terminals = (STDIN_FILENO...STDERR_FILENO).filter { tcgetsid($0) == getsid(0) }
 
     func run() async throws {
         for await _ in await UnixSignalsSequence(trapping: .sighup).cancelOnGracefulShutdown() {
-            if Self.terminalIsClosed {
+            if terminalIsClosed {
                 outputs.hurry()
                 stop()
                 continue
@@ -126,11 +129,10 @@ private struct HangUpService: Service {
         }
     }
 
-    private static var terminalIsClosed: Bool {
-        (STDIN_FILENO...STDERR_FILENO).contains { descriptor in
-            var entry = pollfd(fd: descriptor, events: 0, revents: 0), status = stat()
+    private var terminalIsClosed: Bool {
+        terminals.contains { descriptor in
+            var entry = pollfd(fd: descriptor, events: 0, revents: 0)
             return poll(&entry, 1, 0) > 0 && entry.revents & Int16(POLLHUP) != 0
-                && fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFCHR
         }
     }
 }
