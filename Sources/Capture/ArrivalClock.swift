@@ -9,9 +9,9 @@ package struct ArrivalClock: Sendable {
     private let first: Int64
     /// Whether samples come as they are made.
     package private(set) var isLive = true
-    /// The span that arrivals are being compared in: its end, and the least by which one came after its time. It begins with
-    /// an arrival, so that what comes all at once after a pause is not judged by the first of it.
-    private var span: (end: Int64, least: Int64)?
+    /// The span that arrivals are being compared in: its end, and the least by which one of its first half came after its time, and
+    /// one of its second. It begins with an arrival, so that what comes all at once after a pause is not judged by the first of it.
+    private var span: (end: Int64, early: Int64, late: Int64)?
 
     /// Nanoseconds over which the earliest arrival is looked for.
     package static let length: Int64 = 10_000_000_000
@@ -22,7 +22,8 @@ package struct ArrivalClock: Sendable {
     package static let lead: Int64 = 10_000_000_000, trial: Int64 = 60_000_000_000
     /// Being off by less than this is left alone, and followed up to the second: no two clocks agree.
     package static let tolerance: Int64 = 50_000_000
-    /// Sound that is later than this for a whole span is missing.
+    /// Sound that is later than this for a whole span is missing, unless it is less and less late: then what was held up is being
+    /// caught up with.
     package static let longestDelay: Int64 = 1_000_000_000
 
     /// - Parameters:
@@ -53,12 +54,13 @@ package struct ArrivalClock: Sendable {
             return 0
         }
         guard waited || delay < 0 else { return 0 }
-        let end = span?.end ?? nanoseconds + Self.length
-        let least = min(span?.least ?? .max, delay)
-        span = (end, least)
+        var (end, early, late) = span ?? (nanoseconds + Self.length, .max, .max)
+        if nanoseconds < end - Self.length / 2 { early = min(early, delay) } else { late = min(late, delay) }
+        span = (end, early, late)
         guard nanoseconds >= end else { return 0 }
         span = nil
-        if abs(least) < Self.tolerance { return 0 }
+        let least = min(early, late)
+        if abs(least) < Self.tolerance || least > 0 && early - late > Self.tolerance { return 0 }
         if least > Self.longestDelay { return Int64(Double(least) * 1e-9 * rate) }
         origin += least
         return 0

@@ -25,6 +25,20 @@ private struct Arrivals {
         }
     }
 
+    /// What is made from `start` on is held up until `end`, and comes from then on at `speed` until nothing is held any more.
+    mutating func comeLate(from start: Double, to end: Double, speed: Double) {
+        var delay = 0.0
+        repeat {
+            position += 1024
+            let made = Double(position - gaps.reduce(0, +)) / 16_000
+            delay = end + (made - start) / speed - made
+            let time = Int64(1e9 * (made + max(0, delay)))
+            let missing = clock!.arrived(position: position, nanoseconds: time, waited: speed < .infinity)
+            if missing > 0 { gaps.append(missing) }
+            position += missing
+        } while delay > 0
+    }
+
     /// Seconds by which the newest sample's time is off.
     func error(speed: Double = 1, lost: Double = 0) -> Double {
         Double(clock!.time(of: position)) * 1e-9 - (Double(position - gaps.reduce(0, +)) / 16_000 / speed + lost)
@@ -67,6 +81,18 @@ struct ArrivalClockTests {
         arrivals.come(until: 30)
         arrivals.come(until: 45, at: 45)
         arrivals.come(until: 100)
+        #expect(arrivals.gaps.isEmpty)
+        #expect(abs(arrivals.error()) < 0.1)
+    }
+
+    @Test("has none where sound was late and then came faster than it lasts", arguments: [1.2, 1.5, 2, 10, .infinity])
+    func catchUp(speed: Double) {
+        var arrivals = Arrivals()
+        arrivals.come(until: 33)
+        arrivals.comeLate(from: 33, to: 63, speed: speed)
+        #expect(arrivals.gaps.isEmpty)
+        #expect(abs(arrivals.error()) < 0.1)
+        arrivals.come(until: Double(arrivals.position) / 16_000 + 60)
         #expect(arrivals.gaps.isEmpty)
         #expect(abs(arrivals.error()) < 0.1)
     }
