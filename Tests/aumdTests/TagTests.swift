@@ -49,6 +49,16 @@ struct TagTests {
         #expect(try Program.run("tag", "--format", "text", "--top", "3", file).output.split(separator: "\n").count == 4)
     }
 
+    @Test("A file's name is one field of CSV, whatever is in it", arguments: ["a\nb", "a\rb", "a,\u{301}b", "a\"\u{301}b"])
+    func csvNames(name: String) throws {
+        let odd = "\(folder.path)/\(name).wav"
+        try FileManager.default.copyItem(atPath: file, toPath: odd)
+        let script = "import csv, sys; print([row[0] for row in csv.reader(open(0, newline=''))] == ['file', sys.argv[1]])"
+        let result = try Command(
+            "sh", ["-c", "\"$0\" tag --format csv --top 1 \"$1\" | python3 -X utf8 -c \"$2\" \"$1\"", Program.path, odd, script])
+        #expect(result.output == "True\n", "\(result.errors)")
+    }
+
     @Test("Stream mode tells the event lines that listening to the file tells, times counted from its start")
     func stream() throws {
         let tagged = try Line.all(Program.run("tag", "--config", config, "--mode", "stream", "--format", "ndjson", file).output)
