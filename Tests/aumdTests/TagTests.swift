@@ -77,6 +77,31 @@ struct TagTests {
         }
     }
 
+    @Test("One channel is tagged as a file of its own, in both modes, whoever names it; one that a file has not is told")
+    func channel() throws {
+        let stereo = folder.path + "/stereo.wav"
+        let wide = Sound.bursts(seconds: 6).flatMap { [$0, Int16(0)] }
+        try Sound.wav(wide, channels: 2).write(to: URL(filePath: stereo))
+        try folder.write(Sound.everything + "source: {channel: 0}\n", to: "channel.yaml")
+        func found(_ arguments: String..., environment: [String: String] = [:]) throws -> [String] {
+            let result = try Command(Program.path, ["tag", "--format", "csv"] + arguments, environment: environment)
+            #expect(result.status == 0, "\(result.errors)")
+            return result.output.split(separator: "\n").dropFirst().map { $0.split(separator: ",").dropFirst().joined(separator: ",") }
+        }
+        for mode in ["offline", "stream"] {
+            let alone = try found("--mode", mode, "--config", config, file)
+            #expect(!alone.isEmpty)
+            #expect(try found("--mode", mode, "--config", config, "--channel", "0", stereo) == alone)
+            #expect(try found("--mode", mode, "--config", config, stereo, environment: ["AUMD_CHANNEL": "0"]) == alone)
+            #expect(try found("--mode", mode, "--config", folder.path + "/channel.yaml", stereo) == alone)
+            #expect(try found("--mode", mode, "--config", folder.path + "/channel.yaml", "--channel", "all", stereo) != alone)
+        }
+        let mixed = try Program.run("tag", "--format", "ndjson", "--channel", "1", file, stereo)
+        #expect(mixed.status == 65 && mixed.errors.contains("\(file)' has no channel 1"), "\(mixed.errors)")
+        #expect(try Line.all(mixed.output).compactMap { $0["file"] } == [stereo])
+        #expect(try Program.run("tag", "--channel", "left", file).status == 64)
+    }
+
     @Test("No event begins before the last one of its label ended, whatever the spectrum says of its onset")
     func order() throws {
         let long = folder.path + "/long.wav"

@@ -46,11 +46,7 @@ struct SourceOptions: ParsableArguments {
 
     /// - Throws: ``Failure`` where the source cannot be made; opening it comes later.
     func source(_ settings: Settings) throws(Failure) -> Chosen {
-        let channel: ChannelChoice =
-            switch settings.channel {
-            case .all: .mix
-            case .one(let index): .one(index)
-            }
+        let channel = ChannelChoice(settings)
         if demo {
             guard let path = Resources.path("demo.ogg") else {
                 throw Failure(.noInput, "The demo scene is not beside this program; install it again.")
@@ -76,6 +72,16 @@ struct SourceOptions: ParsableArguments {
             device: settings.device, rate: settings.source.rate, channel: channel,
             periodTime: Int(settings.periodMilliseconds * 1000), bufferTime: Int(settings.bufferMilliseconds * 1000))
         return Chosen(source: ALSASource(request), canWait: false, device: settings.device)
+    }
+}
+
+extension ChannelChoice {
+    init(_ settings: Settings) {
+        self =
+            switch settings.channel {
+            case .all: .mix
+            case .one(let index): .one(index)
+            }
     }
 }
 

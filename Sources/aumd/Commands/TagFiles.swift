@@ -55,6 +55,8 @@ struct TagFiles: ParsableCommand {
     var top = Top.count(5)
     @Option(help: ArgumentHelp("Configuration file, as for listen: model, thresholds, stream.", valueName: "file"), completion: .file())
     var config: String?
+    @Option(help: ArgumentHelp("One channel of the files, counted from 0, or all mixed.", valueName: "n|all"))
+    var channel: String?
     @Argument(help: "WAV, FLAC, Ogg, Opus or MP3.", completion: .file())
     var files: [String]
 
@@ -62,7 +64,7 @@ struct TagFiles: ParsableCommand {
         guard !files.contains("-") else {
             throw Failure(.usage, "tag reads files; for the standard input use 'aumd listen --source -'.")
         }
-        let settings = try SettingsOptions.withoutOptions(config)
+        let settings = try settings()
         let model = try modelOptions.load(settings: settings.model)
         let tagging = try model.tagging(rules: model.rules(settings))
         let output = TagOutput(format: format ?? (isatty(STDOUT_FILENO) == 1 ? .text : .ndjson), isStream: mode == .stream)
@@ -73,7 +75,7 @@ struct TagFiles: ParsableCommand {
             if showsProgress { writeError("\r\u{1B}[K\(index + 1)/\(files.count) \(file)") }
             do throws(Failure) {
                 switch mode {
-                case .offline: try tagOffline(file, model, output)
+                case .offline: try tagOffline(SoundFileSource(path: file, channel: ChannelChoice(settings)), model, output)
                 case .stream: try tagStream(file, model, tagging, settings, output)
                 }
             } catch {
@@ -88,8 +90,18 @@ struct TagFiles: ParsableCommand {
         if output.hasFailed { throw SystemExit.ioError.exitCode }
     }
 
-    private func tagOffline(_ file: String, _ model: Model, _ output: TagOutput) throws(Failure) {
-        let (logMel, duration, ending) = try logMel(file, model)
+    /// What is said for `listen` too, under the options.
+    private func settings() throws(Failure) -> Settings {
+        var settings = try SettingsOptions.withoutOptions(config)
+        guard let channel else { return settings }
+        do throws(SettingsError) { try settings.set("source.channel", to: channel, origin: "--channel") } catch {
+            throw Failure(.usage, error.description)
+        }
+        return settings
+    }
+
+    private func tagOffline(_ source: SoundFileSource, _ model: Model, _ output: TagOutput) throws(Failure) {
+        let (logMel, duration, ending) = try logMel(source, model)
         let c = model.configuration
         let scores: [Float]
         do throws(ModelError) { scores = try ClipEncoder(model: model).scores(logMel: logMel.span) } catch { throw Failure(error) }
@@ -97,7 +109,7 @@ struct TagFiles: ParsableCommand {
         let told: ArraySlice<Int> = if case .count(let count) = top { order.prefix(count) } else { order[...] }
         output.write(
             ClipRecord(
-                file: file, duration: duration,
+                file: source.path, duration: duration,
                 tags: told.map { Tag(label: c.labels[$0].name, mid: c.labels[$0].mid, score: scores[$0]) }))
         if let ending { throw Failure(ending) }
     }
@@ -105,9 +117,9 @@ struct TagFiles: ParsableCommand {
     /// Log-mel as the model's kind wants a clip, whole frames for a clip-bound model, else the columns of a stream, and the
     /// file's length in seconds; and why it ended, where that was before its end.
     private func logMel(
-        _ file: String, _ model: Model
+        _ source: SoundFileSource, _ model: Model
     ) throws(Failure) -> (logMel: [Float], duration: Double, ending: CaptureError?) {
-        let c = model.configuration, source = SoundFileSource(path: file)
+        let c = model.configuration
         let buffer = UnsafeMutableBufferPointer<Float>.allocate(capacity: 65536)
         defer { buffer.deallocate() }
         var samples: [Float] = [], logMel: [Float] = [], count = 0, ending: CaptureError?
@@ -118,7 +130,7 @@ struct TagFiles: ParsableCommand {
             let wanted = c.clipColumns.map { ($0 * c.columnSamples / c.frontend.sampleRate + 1) * source.rate }
             ending = try read(source, into: buffer) { block throws(Failure) in
                 count += block.count
-                if count > Self.longest * source.rate { throw Failure(.dataError, Self.tooLong(file)) }
+                if count > Self.longest * source.rate { throw Failure(.dataError, Self.tooLong(source.path)) }
                 if let wanted {
                     samples += block.prefix(max(0, wanted - samples.count))
                 } else {
@@ -132,7 +144,7 @@ struct TagFiles: ParsableCommand {
             }
         } catch let error as Failure { throw error
         } catch let error as CaptureError { throw Failure(error)
-        } catch { throw Failure(.dataError, "\(file): \(error)") }
+        } catch { throw Failure(.dataError, "\(source.path): \(error)") }
         reportBroken(source)
         return (logMel, Double(count) / Double(source.rate), ending)
     }
@@ -171,7 +183,7 @@ struct TagFiles: ParsableCommand {
     private func tagStream(
         _ file: String, _ model: Model, _ tagging: TaggerConfiguration, _ settings: Settings, _ output: TagOutput
     ) throws(Failure) {
-        let source = SoundFileSource(path: file)
+        let source = SoundFileSource(path: file, channel: ChannelChoice(settings))
         let records = RecordQueue(kinds: .event, patience: nil)
         let thread: SinkThread
         do throws(SinkError) {
