@@ -9,6 +9,7 @@
 #
 # Prints each file that it installs. Keeps an existing /etc/aumd/aumd.yaml.
 set -eu
+umask 022 # the service's user has to reach what is installed
 
 cd "$(dirname "$0")/.."
 PREFIX=${PREFIX:-/usr/local}

@@ -41,6 +41,17 @@ struct InstallTests {
         #expect(text(files["usr/local/share/aumd/demo.ogg"]) == "sound")
     }
 
+    @Test("any user reaches every file, whatever the umask is")
+    func umask() throws {
+        let script = packageRoot.appending(path: "systemd/install.sh").path(percentEncoded: false)
+        let result = try Command(
+            "sh", ["-c", "umask 077 && '\(script)'"],
+            environment: ["BUILD": build.path, "DESTDIR": root.path + "/new", "PREFIX": "/usr/local"])
+        #expect(result.status == 0)
+        let closed = try Command("find", [root.path + "/new", "-type", "d", "!", "-perm", "755"])
+        #expect(closed.output == "")
+    }
+
     @Test("twice gives the same")
     func twice() throws {
         #expect(try install().status == 0)
