@@ -38,6 +38,8 @@ public enum CaptureError: Error, Sendable, Equatable, CustomStringConvertible {
         case notFound
         case notPermitted
         case isDirectory
+        /// open(2) says why in words.
+        case notOpened(String)
         case empty
         /// Not a sound file; the text is the library's reason.
         case notSound(String)
@@ -81,7 +83,7 @@ public enum CaptureError: Error, Sendable, Equatable, CustomStringConvertible {
             }
         case .file(_, let problem):
             switch problem {
-            case .notFound, .isDirectory: .noInput
+            case .notFound, .isDirectory, .notOpened: .noInput
             case .notPermitted: .noPermission
             case .empty, .notSound, .unsupported, .noSamples, .truncated, .readInPart, .channel: .dataError
             case .readFailed: .ioError
@@ -132,7 +134,7 @@ extension CaptureError.FileProblem {
         self = switch code {
         case ENOENT, ENOTDIR: .notFound
         case EACCES, EPERM: .notPermitted
-        default: .readFailed(systemMessage(code))
+        default: .notOpened(systemMessage(code))
         }
     }
 
@@ -141,6 +143,7 @@ extension CaptureError.FileProblem {
         case .notFound: "does not exist"
         case .notPermitted: "may not be read"
         case .isDirectory: "is a directory; name the files in it"
+        case .notOpened(let reason): "could not be opened: \(reason)"
         case .empty: "is empty"
         case .notSound(let reason): "is not sound that can be read (\(reason))"
         case .unsupported(let kind): "is \(kind), which cannot be read here; convert it to PCM WAV first"

@@ -159,6 +159,9 @@ struct FileTests {
         #expect(record(file: none).error == .file(none, .noSamples))
         #expect(record(file: "/no/such/file.wav").error == .file("/no/such/file.wav", .notFound))
         #expect(record(file: directory).error == .file(directory, .isDirectory))
+        let loop = "\(directory)/loop.wav"
+        #expect(run("ln", "-s", loop, loop) == 0)
+        #expect(record(file: loop).error?.description == "sound file '\(loop)' could not be opened: Too many levels of symbolic links")
     }
 
     @Test("with values that are no numbers gives zeros for them")

@@ -364,6 +364,29 @@ struct ListenTests {
         #expect(two.status == 78 && two.errors.contains("Bark") && two.errors.contains("source"), "\(two.errors)")
     }
 
+    @Test("A limit of open files that is too low is told before anything is opened; one that is just high enough will do")
+    func descriptors() throws {
+        for command in ["listen --source \(file) --socket \(folder.path)/s", "tag \(file)"] {
+            for limit in [7, 10, 12, 13, 14, 16, 24, 42] {
+                let result = try Program.shell("ulimit -n \(limit); exec \"$AUMD\" \(command)")
+                #expect(result.status == 71 && result.output == "", "\(limit): \(result.status)")
+                #expect(result.errors.split(separator: "\n").count == 1 && result.errors.contains("open files"), "\(result.errors)")
+            }
+        }
+        // How high that is depends on what the tests themselves have open.
+        let enough = try Program.shell(
+            """
+            cd \(folder.path); limit=42; code=71
+            while [ $code = 71 ] && [ $limit -lt 99 ]; do
+                limit=$((limit + 1))
+                (ulimit -n $limit; exec "$AUMD" listen --source \(file) --socket s --output-file f --format ndjson > out)
+                code=$?
+            done
+            exit $code
+            """)
+        #expect(enough.status == 0, "\(enough.errors)")
+    }
+
     @Test("READY comes after the first analysed audio, the watchdog is fed, SIGTERM ends it in good order")
     func service() throws {
         let result = try Program.shell(

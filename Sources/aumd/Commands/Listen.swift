@@ -35,6 +35,7 @@ struct Listen: AsyncParsableCommand {
     var format: Format?
 
     func run() async throws {
+        try Descriptors.check()
         let settings = try settingsOptions.merged()
         let model = try modelOptions.load(settings: settings.model)
         let tagging = try model.tagging(rules: model.rules(settings))

@@ -64,6 +64,7 @@ struct TagFiles: ParsableCommand {
         guard !files.contains("-") else {
             throw Failure(.usage, "tag reads files; for the standard input use 'aumd listen --source -'.")
         }
+        try Descriptors.check()
         let settings = try settings()
         let model = try modelOptions.load(settings: settings.model)
         let tagging = try model.tagging(rules: model.rules(settings))

@@ -1,0 +1,18 @@
+import Glibc
+
+/// The limit of open files (RLIMIT_NOFILE), asked for before anything is opened: of what lies below, some ends the process where it
+/// gets no descriptor, and some says of a file what is true of all.
+enum Descriptors {
+    /// What every output and source opens together, the libraries below them included; clients of a socket come on top.
+    private static let needed = 40
+
+    /// - Throws: ``Failure`` where fewer can be opened.
+    static func check() throws(Failure) {
+        let opened = (0..<needed).map { _ in open("/dev/null", O_RDONLY | O_CLOEXEC) }.filter { $0 >= 0 }
+        for descriptor in opened { close(descriptor) }
+        guard opened.count < needed else { return }
+        throw Failure(
+            .osError,
+            "Only \(opened.count) more files can be opened, and \(needed) may have to be; raise the limit of open files (ulimit -n).")
+    }
+}
