@@ -177,6 +177,8 @@ struct ListenTests {
         for line in [
             "listen --source \(file) --format ndjson > /dev/full", "listen --source \(file) --format text > /dev/full",
             "listen --source \(file) --format ndjson --output-file /dev/full > /dev/null", "tag \(file) > /dev/full",
+            "model --labels > /dev/full", "bench --json --only frontend --runs 1 > /dev/full", "check \(config) > /dev/full",
+            "--help > /dev/full", "--version > /dev/full", "--generate-completion-script bash > /dev/full",
         ] {
             let result = try Program.shell("\"$AUMD\" \(line)")
             #expect(result.status == 74 && result.errors.split(separator: "\n").count == 1, "\(line): \(result.errors)")

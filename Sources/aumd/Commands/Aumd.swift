@@ -1,5 +1,6 @@
 import ArgumentParser
 import Glibc
+import Sinks
 
 @main
 struct Aumd: AsyncParsableCommand {
@@ -33,8 +34,22 @@ struct Aumd: AsyncParsableCommand {
             report(failure.description)
             Glibc.exit(failure.exit.rawValue)
         } catch {
-            exit(withError: error)
+            end(error)
         }
+    }
+
+    /// Ends as `exit(withError:)` does, which would not notice that help or version could not be written.
+    private static func end(_ error: any Error) -> Never {
+        let code = exitCode(for: error), message = fullMessage(for: error)
+        if !code.isSuccess {
+            if !message.isEmpty { writeError("\(message)\n") }
+        } else if !message.isEmpty {
+            do throws(Failure) { try say(message) } catch {
+                report(error.description)
+                Glibc.exit(error.exit.rawValue)
+            }
+        }
+        Glibc.exit(code.rawValue)
     }
 }
 
@@ -50,6 +65,21 @@ extension Aumd {
 
 enum Version {
     static let text = "0.1.0"
+}
+
+/// Writes a line or several to the standard output. A reader that closes it has read enough.
+///
+/// - Throws: ``Failure`` where it cannot be written.
+func say(_ text: String) throws(Failure) {
+    guard case .failed(let code, _) = writeWhole(Array("\(text)\n".utf8), to: STDOUT_FILENO) else { return }
+    throw Failure(unwritable: code)
+}
+
+extension Failure {
+    /// - Parameter errno: of write(2) to the standard output.
+    init(unwritable errno: Int32) {
+        self.init(.ioError, "The standard output cannot be written: \(String(cString: strerror(errno))).")
+    }
 }
 
 /// Says one sentence, an error's, to the person at the terminal or the reader of the log.

@@ -77,9 +77,9 @@ struct Bench: ParsableCommand {
             let encoder = JSONEncoder()
             encoder.keyEncodingStrategy = .convertToSnakeCase
             encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-            print(String(decoding: try encoder.encode(report), as: UTF8.self))
+            try say(String(decoding: try encoder.encode(report), as: UTF8.self))
         } else {
-            print(table(report))
+            try say(table(report))
         }
     }
 

@@ -24,7 +24,7 @@ struct Check: ParsableCommand {
         do throws(InvalidSettings) { _ = try settings.rules(labels: model.modelLabels) } catch { errors += error.errors }
         guard errors.isEmpty else { throw Failure(InvalidSettings(errors)) }
         _ = try model.tagging(rules: model.rules(settings))
-        print("\(file) is correct.")
+        try say("\(file) is correct.")
     }
 }
 

@@ -14,7 +14,7 @@ struct Devices: ParsableCommand {
         do throws(CaptureError) { devices = try captureDevices() } catch { throw Failure(error) }
         // Plug-in definitions without a device behind them are no use to anybody.
         let present = devices.filter { if case .unusable(.device(_, .absent)) = $0.state { all } else { true } }
-        for device in present { print(line(device)) }
+        for device in present { try say(line(device)) }
         if !devices.contains(where: { if case .unusable = $0.state { false } else { true } }) {
             report("There is no capture device; plug in a microphone, or try 'aumd listen --demo'.")
             throw SystemExit.unavailable.exitCode

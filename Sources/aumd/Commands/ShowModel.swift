@@ -16,7 +16,7 @@ struct ShowModel: ParsableCommand {
     func run() throws {
         let model = try ModelOptions.load(directory)
         let c = model.configuration
-        print("""
+        try say("""
             \(model.identifier)
               variant     \(c.variant.rawValue), \(c.layerCount) layers, D \(c.modelWidth), E \(c.innerWidth), N \(c.stateCount), K \(c.convolutionWidth), R \(c.timeStepRank)
               tokens      \(c.tokenOrder.rawValue), \(c.bands) of \(c.patchMel) mel x \(c.patchFrames) frames a column, \(c.patchGrids == 1 ? "one grid" : "two grids half a column apart"), positions \(c.position.rawValue), read from \(c.pooling.rawValue)
@@ -34,7 +34,7 @@ struct ShowModel: ParsableCommand {
             let limits = label.thresholds.map {
                 "  on \($0.on) off \($0.off)" + ($0.provisionalOn.map { " provisional on \($0)" } ?? "")
             } ?? ""
-            print("  \(index)  \(label.name)  \(label.mid)\(parents.isEmpty ? "" : "  < \(parents)")\(limits)")
+            try say("  \(index)  \(label.name)  \(label.mid)\(parents.isEmpty ? "" : "  < \(parents)")\(limits)")
         }
     }
 

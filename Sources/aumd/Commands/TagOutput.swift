@@ -65,7 +65,7 @@ final class TagOutput: Sendable {
         case .done: return
         case .readerGone: break
         case .failed(let code, _):
-            report("The standard output cannot be written: \(String(cString: strerror(code))).")
+            report(Failure(unwritable: code).description)
             failed.store(true, ordering: .relaxed)
         }
         ended.store(true, ordering: .relaxed)
