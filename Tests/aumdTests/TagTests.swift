@@ -174,6 +174,17 @@ struct TagTests {
         }
     }
 
+    @Test("A name that is not UTF-8 is told, and the others are tagged; of other arguments all are told at once")
+    func mangledNames() throws {
+        let tagged = try Program.shell("\"$AUMD\" tag --format ndjson \(file) $(printf 'k\\374che.wav') \(file)")
+        #expect(tagged.status == 64)
+        #expect(try Line.all(tagged.output).count == 2)
+        #expect(tagged.errors.split(separator: "\n").count == 1 && tagged.errors.contains("is not UTF-8"), "\(tagged.errors)")
+        let heard = try Program.shell("\"$AUMD\" listen --source $(printf 'k\\374che') --name $(printf 'k\\366nig')")
+        #expect(heard.status == 64)
+        #expect(heard.errors.split(separator: "\n").count == 2, "\(heard.errors)")
+    }
+
     @Test("Files of one sample, of many channels and high rates, and truncated ones are tagged")
     func oddFiles() throws {
         let one = folder.path + "/one.wav", studio = folder.path + "/studio.wav", cut = folder.path + "/cut.wav"

@@ -23,8 +23,8 @@ struct Aumd: AsyncParsableCommand {
         signal(SIGPIPE, SIG_IGN)
         for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) < 0 { _ = open("/dev/null", O_RDWR) }
         do {
-            try checkArguments()
             var command = try parseAsRoot()
+            try checkArguments(of: command)
             if var command = command as? any AsyncParsableCommand {
                 try await command.run()
             } else {
@@ -54,12 +54,23 @@ struct Aumd: AsyncParsableCommand {
 }
 
 extension Aumd {
-    /// Swift's strings are Unicode: what is not would name another file.
-    private static func checkArguments() throws(Failure) {
-        for case let argument? in UnsafeBufferPointer(start: CommandLine.unsafeArgv, count: Int(CommandLine.argc)).dropFirst() {
-            guard String(validatingCString: argument) == nil else { continue }
-            throw Failure(.usage, "'\(String(cString: argument))' is not UTF-8 text; rename the file, or reach it by a link.")
-        }
+    /// Arguments that are not UTF-8 text, as the parser sees them. Swift's strings are Unicode: they would name other files.
+    static let mangledArguments = UnsafeBufferPointer(start: CommandLine.unsafeArgv, count: Int(CommandLine.argc))
+        .compactMap { $0 }.filter { String(validatingCString: $0) == nil }.map { String(cString: $0) }
+
+    /// - Throws: ``Failure`` with every argument that is not UTF-8 text, but for the files that `tag` tells of one by one.
+    private static func checkArguments(of command: any ParsableCommand) throws(Failure) {
+        let files = (command as? TagFiles)?.files ?? []
+        let mangled = mangledArguments.filter { !files.contains($0) }
+        guard mangled.isEmpty else { throw Failure(mangled: mangled) }
+    }
+}
+
+extension Failure {
+    init(mangled arguments: [String]) {
+        self.init(
+            .usage,
+            arguments.map { "'\($0)' is not UTF-8 text; rename the file, or reach it by a link." }.joined(separator: "\n"))
     }
 }
 

@@ -75,6 +75,7 @@ struct TagFiles: ParsableCommand {
         for (index, file) in files.enumerated() {
             if showsProgress { writeError("\r\u{1B}[K\(index + 1)/\(files.count) \(file)") }
             do throws(Failure) {
+                if Aumd.mangledArguments.contains(file) { throw Failure(mangled: [file]) }
                 switch mode {
                 case .offline: try tagOffline(SoundFileSource(path: file, channel: ChannelChoice(settings)), model, output)
                 case .stream: try tagStream(file, model, tagging, settings, output)
