@@ -91,6 +91,10 @@ struct SettingsReader {
 
     private mutating func readGroup(_ entry: Entry) {
         guard !isNull(entry.value) else { return }
+        let name = Value(text: entry.name, isQuoted: true)
+        if case .failure(let problem) = name.string(limit: 255) {
+            errors.append(problem.error(name, key: "the name of a group", at: document.origin(entry.key)))
+        }
         guard let sequence = entry.value.sequence else {
             return wrongType(entry, entry.value, expected: "a list of labels, such as [Siren, Alarm clock]")
         }

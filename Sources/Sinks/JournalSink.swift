@@ -54,7 +54,7 @@ public struct JournalSink: RecordSink {
             fields.add("AUMD_JSON", encoder.line(record.record, sequence: record.sequence, dropped: dropped).dropLast())
             if fields.send() { return true }
         }
-        let line = Array("<\(priority.rawValue)>\(sentence)\n".utf8)
+        let line = Array("<\(priority.rawValue)>\(sentence.printable)\n".utf8)
         _ = line.withUnsafeBytes { Glibc.write(fallback, $0.baseAddress, $0.count) }
         return true
     }

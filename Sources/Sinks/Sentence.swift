@@ -2,7 +2,7 @@ import Tagging
 
 /// What a record says, as a sentence a person can read: the journal's MESSAGE and the text format's lines.
 ///
-/// Times are left out: the reader's own log has them.
+/// Times are left out: the reader's own log has them. Names are as they are; a line for a terminal is ``printable``.
 public enum Sentence {
     /// nil for records that are not worth a line: scores, and updates that neither confirm nor rename.
     public static func text(_ record: Record) -> String? {

@@ -27,7 +27,7 @@ public struct TextSink: RecordSink {
         case .scores, .clip: return true
         }
         guard let sentence = Sentence.text(record.record) else { return true }
-        return lines.write(Array("\(time.text)  \(sentence)\n".utf8))
+        return lines.write(Array("\(time.text)  \(sentence.printable)\n".utf8))
     }
 
     /// Ends the last line or takes it back.

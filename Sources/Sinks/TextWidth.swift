@@ -29,9 +29,9 @@ enum TextWidth {
         }
     }
 
-    /// At most `width` cells, the last of them an ellipsis where something was cut. Control characters become spaces.
+    /// At most `width` cells, the last of them an ellipsis where something was cut. Control characters are written out.
     static func cut(_ text: String, to width: Int, ellipsis: Character) -> String {
-        let clean = String(text.map { ($0.isASCII && of($0) == 0) || $0.isNewline ? " " : $0 })
+        let clean = text.printable
         guard of(clean) > width else { return clean }
         guard width > 0 else { return "" }
         var result = ""

@@ -279,7 +279,7 @@ extension Pipeline {
 
 extension Failure {
     init(_ error: CaptureError) {
-        description = error.description
+        sentences = [error.description]
         exit =
             switch error.category {
             case .noInput: .noInput

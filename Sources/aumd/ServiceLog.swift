@@ -1,5 +1,6 @@
 import Glibc
 import Logging
+import Sinks
 
 /// Log lines on the standard error: one sentence each, with the priority prefix of sd-daemon(3) where the service
 /// manager collects them (JOURNAL_STREAM), in words otherwise.
@@ -24,7 +25,7 @@ struct ServiceLog: LogHandler {
             .map { " \($0.key)=\($0.value)" }.joined()
         let error = event.error.map { " (\($0))" } ?? ""
         let prefix = Self.isJournal ? "<\(priority(event.level))>" : "aumd: \(event.level): "
-        writeError("\(prefix)\(event.message)\(error)\(details)\n")
+        writeError("\(prefix)\("\(event.message)\(error)\(details)".printable)\n")
     }
 
     /// syslog(3)'s number.

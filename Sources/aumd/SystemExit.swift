@@ -16,18 +16,23 @@ enum SystemExit: Int32 {
     case configuration = 78
 }
 
-/// What ends the program: one sentence for the person, one code for the caller.
+/// What ends the program: a sentence for the person, or one for each thing that is wrong, and one code for the caller.
 struct Failure: Error, CustomStringConvertible {
     var exit: SystemExit
-    var description: String
+    var sentences: [String]
+    var description: String { sentences.joined(separator: "\n") }
 
-    init(_ exit: SystemExit, _ description: String) {
+    init(_ exit: SystemExit, _ sentences: String...) {
+        self.init(exit, sentences)
+    }
+
+    init(_ exit: SystemExit, _ sentences: [String]) {
         self.exit = exit
-        self.description = description
+        self.sentences = sentences
     }
 
     init(_ error: ModelError) {
-        description = error.description
+        sentences = [error.description]
         exit =
             switch error {
             case .missing: .noInput

@@ -43,6 +43,8 @@ struct ErrorTests {
          "f:1:23: output.socket_mode cannot be 4755; give octal permission bits from 0000 to 0777."),
         ("output: {socket_mode: 0680}",
          "f:1:23: output.socket_mode cannot be 0680; give octal permission bits from 0000 to 0777."),
+        ("events: {groups: {\"a\\e\": [Siren]}}",
+         "f:1:19: the name of a group cannot be \"a\u{1B}\"; give 1 to 255 bytes of text without control characters."),
         ("events: {groups: {A: Siren}}",
          "f:1:22: events.groups.A is Siren; give a list of labels, such as [Siren, Alarm clock]."),
         ("events: {groups: {A: [Siren, {}]}}",

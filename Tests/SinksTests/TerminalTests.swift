@@ -223,6 +223,24 @@ private func pseudoTerminal() -> [Int32] {
         return state
     }
 
+    @Test("Control characters of a name are written out, in the view and in lines")
+    func controls() {
+        let folder = TemporaryFolder()
+        let descriptor = open(folder.file("lines"), O_WRONLY | O_CREAT, 0o600)
+        let name = "a\u{1B}[31mb\u{9B}1mc\u{7}\nd\u{2028}e\u{7F}ü🐕"
+        let written = #"a\u{1B}[31mb\u{9B}1mc\u{7}\u{A}d\u{2028}e\u{7F}ü🐕"#
+        let record = Record.status(StatusRecord(source: name, time: .stream(milliseconds: 0), state: .capturing))
+        var state = TerminalState()
+        state.apply(record)
+        #expect(TerminalView(width: 120, height: 24, color: false).frame(state)[0].contains(written))
+        var lines = TextSink(descriptor: descriptor), journal = JournalSink(socketPath: folder.file("nothing"), fallback: descriptor)
+        _ = lines.write(NumberedRecord(sequence: 0, record: record), dropped: 0)
+        _ = journal.write(NumberedRecord(sequence: 0, record: record), dropped: 0)
+        close(descriptor)
+        let sentence = "\(written): listening to the source\n"
+        #expect(text(folder.file("lines")) == "0.0  \(sentence)<6>\(sentence)")
+    }
+
     @Test("Colour adds nothing but colour")
     func color() {
         for width in [40, 72, 80, 132, 200] {

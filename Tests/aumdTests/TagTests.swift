@@ -59,6 +59,22 @@ struct TagTests {
         #expect(result.output == "True\n", "\(result.errors)")
     }
 
+    @Test("A file's name does not control the terminal of who reads of it")
+    func namesOnTerminals() throws {
+        let odd = folder.path + "/\u{1B}[2Ja\nb\u{9B}c.wav", written = #"/\u{1B}[2Ja\u{A}b\u{9B}c.wav"#
+        try FileManager.default.copyItem(atPath: file, toPath: odd)
+        for arguments in [["tag", "--top", "1", odd], ["tag", "--mode", "stream", "--config", config, odd], ["listen", "--source", odd]] {
+            let result = try Command(Program.path, arguments + ["--format", "text"])
+            #expect(result.output.contains(written) && !result.output.contains("\u{1B}"), "\(result.output)")
+        }
+        try FileManager.default.removeItem(atPath: odd)
+        for arguments in [["tag", odd], ["listen", "--source", odd], ["check", odd]] {
+            let result = try Command(Program.path, arguments)
+            #expect(result.errors.contains(written) && !result.errors.contains("\u{1B}"), "\(result.errors)")
+        }
+        #expect(try Program.run("tag", "--top", "\u{1B}[2J", file).errors.contains(#"'\u{1B}[2J' is invalid"#))
+    }
+
     @Test("Stream mode tells the event lines that listening to the file tells, times counted from its start")
     func stream() throws {
         let tagged = try Line.all(Program.run("tag", "--config", config, "--mode", "stream", "--format", "ndjson", file).output)

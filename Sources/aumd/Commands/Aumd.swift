@@ -31,7 +31,7 @@ struct Aumd: AsyncParsableCommand {
                 try command.run()
             }
         } catch let failure as Failure {
-            report(failure.description)
+            report(failure)
             Glibc.exit(failure.exit.rawValue)
         } catch {
             end(error)
@@ -40,12 +40,15 @@ struct Aumd: AsyncParsableCommand {
 
     /// Ends as `exit(withError:)` does, which would not notice that help or version could not be written.
     private static func end(_ error: any Error) -> Never {
-        let code = exitCode(for: error), message = fullMessage(for: error)
+        let code = exitCode(for: error)
+        // Its lines are the parser's, what is in them may be the caller's.
+        let message = fullMessage(for: error).split(separator: "\n", omittingEmptySubsequences: false)
+            .map { String($0).printable }.joined(separator: "\n")
         if !code.isSuccess {
             if !message.isEmpty { writeError("\(message)\n") }
         } else if !message.isEmpty {
             do throws(Failure) { try say(message) } catch {
-                report(error.description)
+                report(error)
                 Glibc.exit(error.exit.rawValue)
             }
         }
@@ -68,9 +71,7 @@ extension Aumd {
 
 extension Failure {
     init(mangled arguments: [String]) {
-        self.init(
-            .usage,
-            arguments.map { "'\($0)' is not UTF-8 text; rename the file, or reach it by a link." }.joined(separator: "\n"))
+        self.init(.usage, arguments.map { "'\($0)' is not UTF-8 text; rename the file, or reach it by a link." })
     }
 }
 
@@ -95,7 +96,11 @@ extension Failure {
 
 /// Says one sentence, an error's, to the person at the terminal or the reader of the log.
 func report(_ sentence: String) {
-    writeError(ServiceLog.isJournal ? "<3>\(sentence)\n" : "aumd: \(sentence)\n")
+    writeError("\(ServiceLog.isJournal ? "<3>" : "aumd: ")\(sentence.printable)\n")
+}
+
+func report(_ failure: Failure) {
+    for sentence in failure.sentences { report(sentence) }
 }
 
 /// Writes to the standard error, which may be closed.

@@ -1,6 +1,7 @@
 import ArgumentParser
 import AudioMamba
 import Foundation
+import Sinks
 
 /// `aumd bench`: what each stage costs beside what this machine allows, as medians of many runs in one process.
 struct Bench: ParsableCommand {
@@ -86,7 +87,7 @@ struct Bench: ParsableCommand {
     private func table(_ report: Report) -> String {
         let giga = report.limits.mapValues { String(format: "%.1f", $0 / 1e9) }
         var lines = [
-            "\(report.model), kernels \(report.kernels), weights \(report.weights), medians of \(runs) runs, \(threads == 1 ? "one thread" : "passes on \(threads) threads")",
+            "\(report.model.printable), kernels \(report.kernels), weights \(report.weights), medians of \(runs) runs, \(threads == 1 ? "one thread" : "passes on \(threads) threads")",
             "limits: \(giga["multiply_adds"]!) G multiply-adds/s (int8 \(giga["int8_multiply_adds"]!)), \(giga["exponentials"]!) G exponentials/s, \(giga["bytes"]!) GB/s for the weights",
             "stage".padded(to: 28) + "time ms".leading(10) + "limit ms".leading(10) + "share".leading(8) + "x real time".leading(14),
         ]

@@ -1,6 +1,7 @@
 import ArgumentParser
 import AudioMamba
 import Settings
+import Sinks
 import Tagging
 
 /// `aumd check`: a configuration file, checked against the model whose labels it names.
@@ -18,13 +19,13 @@ struct Check: ParsableCommand {
         let model: Model
         do throws(Failure) { model = try modelOptions.load(settings: settings.model) } catch {
             // What is wrong in the file may be why.
-            if !errors.isEmpty { report(InvalidSettings(errors).description) }
+            if !errors.isEmpty { report(Failure(InvalidSettings(errors))) }
             throw error
         }
         do throws(InvalidSettings) { _ = try settings.rules(labels: model.modelLabels) } catch { errors += error.errors }
         guard errors.isEmpty else { throw Failure(InvalidSettings(errors)) }
         _ = try model.tagging(rules: model.rules(settings))
-        try say("\(file) is correct.")
+        try say("\(file.printable) is correct.")
     }
 }
 
@@ -63,6 +64,6 @@ extension Model {
 extension Failure {
     init(_ error: InvalidSettings) {
         let isUnread = error.errors.contains { if case .unreadable = $0 { true } else { false } }
-        self.init(isUnread ? .noInput : .configuration, error.description)
+        self.init(isUnread ? .noInput : .configuration, error.errors.map(\.description))
     }
 }

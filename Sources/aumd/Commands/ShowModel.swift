@@ -1,5 +1,6 @@
 import ArgumentParser
 import AudioMamba
+import Sinks
 
 /// `aumd model`: what a model folder holds, checked.
 struct ShowModel: ParsableCommand {
@@ -17,12 +18,12 @@ struct ShowModel: ParsableCommand {
         let model = try ModelOptions.load(directory)
         let c = model.configuration
         try say("""
-            \(model.identifier)
+            \(model.identifier.printable)
               variant     \(c.variant.rawValue), \(c.layerCount) layers, D \(c.modelWidth), E \(c.innerWidth), N \(c.stateCount), K \(c.convolutionWidth), R \(c.timeStepRank)
               tokens      \(c.tokenOrder.rawValue), \(c.bands) of \(c.patchMel) mel x \(c.patchFrames) frames a column, \(c.patchGrids == 1 ? "one grid" : "two grids half a column apart"), positions \(c.position.rawValue), read from \(c.pooling.rawValue)
               frontend    \(c.frontend.sampleRate) Hz, \(c.frontend.melCount) mel bins, \(c.frontend.lowFrequency) to \(c.frontend.highFrequency) Hz
               labels      \(c.labels.count)
-              licence     \(c.license ?? "not stated")
+              licence     \(c.license?.printable ?? "not stated")
               provisional \(c.recurrentObstacle.map { "none: \($0)" } ?? "scores each \(seconds(1, c))")
               confirmed   \(confirmed(c))
               cost        \(cost(model)) GMAC a second of sound, both directions
@@ -34,7 +35,7 @@ struct ShowModel: ParsableCommand {
             let limits = label.thresholds.map {
                 "  on \($0.on) off \($0.off)" + ($0.provisionalOn.map { " provisional on \($0)" } ?? "")
             } ?? ""
-            try say("  \(index)  \(label.name)  \(label.mid)\(parents.isEmpty ? "" : "  < \(parents)")\(limits)")
+            try say("  \(index)  \(label.name)  \(label.mid)\(parents.isEmpty ? "" : "  < \(parents)")\(limits)".printable)
         }
     }
 

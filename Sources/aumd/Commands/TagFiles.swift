@@ -73,7 +73,7 @@ struct TagFiles: ParsableCommand {
         let showsProgress = files.count > 1 && isatty(STDERR_FILENO) == 1 && isatty(STDOUT_FILENO) == 0
         var firstFailure: Failure?
         for (index, file) in files.enumerated() {
-            if showsProgress { writeError("\r\u{1B}[K\(index + 1)/\(files.count) \(file)") }
+            if showsProgress { writeError("\r\u{1B}[K\(index + 1)/\(files.count) \(file.printable)") }
             do throws(Failure) {
                 if Aumd.mangledArguments.contains(file) { throw Failure(mangled: [file]) }
                 switch mode {
@@ -82,7 +82,7 @@ struct TagFiles: ParsableCommand {
                 }
             } catch {
                 if showsProgress { writeError("\r\u{1B}[K") }
-                report(error.description)
+                report(error)
                 firstFailure = firstFailure ?? error
             }
             if output.hasEnded { break }

@@ -29,10 +29,10 @@ final class TagOutput: Sendable {
                 write("\(Self.csv(clip.file)),\(Self.csv(tag.label)),\(tag.mid),\(tag.score)\n")
             }
         case .audacity:
-            for tag in clip.tags { write("0\t\(clip.duration)\t\(tag.label) \(Self.percent(tag.score))\n") }
+            for tag in clip.tags { write("0\t\(clip.duration)\t\(tag.label.printable) \(Self.percent(tag.score))\n") }
         case .text:
-            write("\(clip.file)\n")
-            for tag in clip.tags { write("  \(Self.percent(tag.score))  \(tag.label)\n") }
+            write("\(clip.file.printable)\n")
+            for tag in clip.tags { write("  \(Self.percent(tag.score))  \(tag.label.printable)\n") }
         }
     }
 
@@ -45,9 +45,10 @@ final class TagOutput: Sendable {
         switch format {
         case .csv:
             write("\(Self.csv(file)),\(event.onset.text),\(offset.text),\(Self.csv(event.label)),\(event.mid),\(event.peak)\n")
-        case .audacity: write("\(event.onset.text)\t\(offset.text)\t\(event.label)\n")
+        case .audacity: write("\(event.onset.text)\t\(offset.text)\t\(event.label.printable)\n")
         case .text, .ndjson:
-            write("\(file)  \(event.onset.text) to \(offset.text) s  \(event.label) \(Self.percent(event.peak))\n")
+            let label = "\(event.label.printable) \(Self.percent(event.peak))"
+            write("\(file.printable)  \(event.onset.text) to \(offset.text) s  \(label)\n")
         }
     }
 
@@ -65,7 +66,7 @@ final class TagOutput: Sendable {
         case .done: return
         case .readerGone: break
         case .failed(let code, _):
-            report(Failure(unwritable: code).description)
+            report(Failure(unwritable: code))
             failed.store(true, ordering: .relaxed)
         }
         ended.store(true, ordering: .relaxed)
