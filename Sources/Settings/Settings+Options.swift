@@ -1,6 +1,6 @@
 extension Settings {
     /// Takes the `AUMD_…` variables of an environment, one for each key with a single value. An empty variable says
-    /// nothing, an unknown one is somebody else's.
+    /// nothing; for unknown ones see ``unknownVariables(in:)``.
     ///
     /// - Throws: `InvalidSettings` with all variables that are wrong.
     public init(environment: [String: String]) throws(InvalidSettings) {
@@ -15,6 +15,14 @@ extension Settings {
             }
         }
         guard errors.isEmpty else { throw InvalidSettings(errors) }
+    }
+
+    /// A sentence for each `AUMD_…` variable that no key has. None is an error: another program may use the prefix.
+    public static func unknownVariables(in environment: [String: String]) -> [String] {
+        let known = Key<Settings>.all.map(\.variable)
+        return environment.keys.filter { $0.hasPrefix("AUMD_") && !known.contains($0) }.sorted().map {
+            "\($0) is no variable of aumd and says nothing; the nearest is \(nearest(to: $0, among: known))."
+        }
     }
 
     /// Sets one key from its text, by the rules of the file. For command-line options.

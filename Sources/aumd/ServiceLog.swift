@@ -5,6 +5,8 @@ import Sinks
 /// Log lines on the standard error: one sentence each, with the priority prefix of sd-daemon(3) where the service
 /// manager collects them (JOURNAL_STREAM), in words otherwise.
 struct ServiceLog: LogHandler {
+    static let logger = Logger(label: "aumd") { _ in ServiceLog() }
+
     var metadata = Logger.Metadata()
     var logLevel: Logger.Level = .notice
     /// Whether the journal reads the standard error.

@@ -62,6 +62,15 @@ struct MergingTests {
         ])
     }
 
+    @Test("variables that no key has are told with the nearest that one has")
+    func unknownVariables() {
+        let environment = ["AUMD_DEVCE": "hw:1", "AUMD_THRESHOLD": "0.3", "AUMD_RATE": "8000", "AUMDX": "", "PATH": "/bin"]
+        let sentences = Settings.unknownVariables(in: environment)
+        #expect(sentences.count == 2)
+        #expect(sentences[0] == "AUMD_DEVCE is no variable of aumd and says nothing; the nearest is AUMD_DEVICE.")
+        #expect(sentences[1].hasPrefix("AUMD_THRESHOLD is no variable of aumd"))
+    }
+
     @Test("a buffer has to hold two periods, whoever said them")
     func combination() throws {
         let file = try Settings(yaml: "source: {buffer_ms: 50}")

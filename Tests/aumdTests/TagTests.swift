@@ -201,6 +201,13 @@ struct TagTests {
         #expect(heard.errors.split(separator: "\n").count == 2, "\(heard.errors)")
     }
 
+    @Test("A mistyped variable of the environment is told once, as a warning")
+    func mistypedVariable() throws {
+        let result = try Program.run("tag", "--format", "ndjson", file, file, environment: ["AUMD_DEVCE": "hw:1"])
+        #expect(result.status == 0)
+        #expect(result.errors == "aumd: warning: AUMD_DEVCE is no variable of aumd and says nothing; the nearest is AUMD_DEVICE.\n")
+    }
+
     @Test("Files of one sample, of many channels and high rates, and truncated ones are tagged")
     func oddFiles() throws {
         let one = folder.path + "/one.wav", studio = folder.path + "/studio.wav", cut = folder.path + "/cut.wav"

@@ -40,7 +40,7 @@ struct Listen: AsyncParsableCommand {
         let model = try modelOptions.load(settings: settings.model)
         let tagging = try model.tagging(rules: model.rules(settings))
         let source = try sourceOptions.source(settings)
-        let logger = Logger(label: "aumd") { _ in ServiceLog() }
+        let logger = ServiceLog.logger
         let outputs = try Outputs(
             settings: settings, format: format, patience: source.patience, logger: logger,
             onReaderGone: { source.stop() })

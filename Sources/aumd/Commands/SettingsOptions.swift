@@ -1,5 +1,6 @@
 import ArgumentParser
 import Glibc
+import Logging
 import Settings
 
 /// The options that the configuration file has keys for too: command line over environment over file over defaults.
@@ -63,6 +64,7 @@ extension SettingsOptions {
     static func withoutOptions(_ config: String?) throws(Failure) -> Settings {
         // One that is there and may not be read is an error, or somebody would listen with other rules than it holds.
         let file = config ?? (access(systemFile, F_OK) == 0 ? systemFile : nil)
+        for sentence in Settings.unknownVariables(in: Environment.all) { ServiceLog.logger.warning("\(sentence)") }
         let environment: Settings
         do throws(InvalidSettings) { environment = try Settings(environment: Environment.all) } catch { throw Failure(error) }
         guard let file else { return environment }
