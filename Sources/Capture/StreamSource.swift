@@ -76,7 +76,7 @@ public final class StreamSource: Source, @unchecked Sendable {
         self.channel = channel
         givenStart = start
         stopping = try makeWakeup()
-        bytes = .allocate(byteCount: 12, alignment: 16)
+        bytes = .allocate(byteCount: ForeignFormat.shortest, alignment: 16)
     }
 
     deinit { bytes.deallocate() }
@@ -104,15 +104,11 @@ public final class StreamSource: Source, @unchecked Sendable {
 
     /// Waits for the first bytes, as only they tell the rate; `stop` ends the wait.
     public func start() throws(CaptureError) {
-        let beginning = try fill(upTo: 12)
+        let magic = try beginning()
         if isStopped.load(ordering: .relaxed) { return hasEnded = true }
-        if beginning == 0 { throw .file(name, .empty) }
-        let magic = [UInt8](bytes[0..<beginning])
+        if magic.isEmpty { throw .file(name, .empty) }
+        if ForeignFormat.begins(magic) { throw .file(name, .unsupported("a compressed or foreign sound format")) }
         let four = String(decoding: magic.prefix(4), as: UTF8.self)
-        let isForeign =
-            ["fLaC", "OggS", "caff", "FORM", "RIFX"].contains(four) || four.hasPrefix("ID3")
-            || magic.dropFirst(4).starts(with: "ftyp".utf8) || magic.starts(with: [0x1A, 0x45, 0xDF, 0xA3])
-        if isForeign { throw .file(name, .unsupported("a compressed or foreign sound format")) }
         var format = raw
         if ["RIFF", "RF64", "BW64"].contains(four), magic.count == 12, magic[8...].elementsEqual("WAVE".utf8) {
             held = 0
@@ -126,7 +122,7 @@ public final class StreamSource: Source, @unchecked Sendable {
         }
         converter = MonoConverter(format: format.format, channels: format.channels, choice: channel)
         let block = UnsafeMutableRawBufferPointer.allocate(
-            byteCount: max(12, StreamSource.blockSize * converter.stride), alignment: 16)
+            byteCount: max(held, StreamSource.blockSize * converter.stride), alignment: 16)
         block.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[0..<held]))
         bytes.deallocate()
         bytes = block
@@ -264,8 +260,21 @@ public final class StreamSource: Source, @unchecked Sendable {
         return .received(waited: waited)
     }
 
+    /// What the stream begins with, as far as it tells what kind it is. Held.
+    private func beginning() throws(CaptureError) -> [UInt8] {
+        let few = try fill(upTo: ForeignFormat.shortest)
+        let count = try fill(upTo: ForeignFormat.needed([UInt8](bytes[0..<few])))
+        return [UInt8](bytes[0..<count])
+    }
+
     /// Reads until `count` bytes are held, or the stream ends. Returns how many there are.
     private func fill(upTo count: Int) throws(CaptureError) -> Int {
+        if count > bytes.count {
+            let more = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 16)
+            more.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[0..<held]))
+            bytes.deallocate()
+            bytes = more
+        }
         while held < count {
             switch try receive(limit: count, timeout: -1) {
             case .received, .timeout: continue
@@ -277,10 +286,6 @@ public final class StreamSource: Source, @unchecked Sendable {
 
     private func wavHeader(isRF64: Bool) throws(CaptureError) -> WAVHeader {
         let result = try WAVHeader.parse(isRF64: isRF64) { (count: Int) throws(CaptureError) -> [UInt8]? in
-            if count > bytes.count {
-                bytes.deallocate()
-                bytes = .allocate(byteCount: count, alignment: 16)
-            }
             guard try fill(upTo: count) == count else { return nil }
             held = 0
             return [UInt8](bytes[0..<count])

@@ -29,6 +29,14 @@ private func file(_ name: String, _ bytes: [UInt8]) -> String {
     return "\(directory)/\(name)"
 }
 
+private func contents(_ path: String) -> [UInt8] {
+    let file = open(path, O_RDONLY | O_CLOEXEC)
+    defer { close(file) }
+    var bytes = [UInt8](repeating: 0, count: 1 << 20)
+    let count = read(file, &bytes, bytes.count)
+    return Array(bytes.prefix(max(0, count)))
+}
+
 private func record(_ source: any Source) -> Recording {
     if let error = startError(source) {
         var recording = Recording(of: source, seconds: 0)
@@ -219,6 +227,34 @@ struct StreamTests {
             #expect(recording.hasEnded && recording.error == nil)
             #expect(isRamp(recording.samples, 20_000))
         }
+    }
+
+    @Test("of anything else is refused", arguments: [
+        "-c:a libmp3lame -write_xing 0 -id3v2_version 0 -f mp3", "-ar 22050 -c:a libmp3lame -write_xing 0 -id3v2_version 0 -f mp3",
+        "-c:a mp2 -f mp2", "-c:a aac -f adts", "-c:a aac -f mpegts", "-f au", "-f w64", "-f ogg",
+    ])
+    func foreign(format: String) async throws {
+        let path = "\(directory)/foreign-\(format)"
+        let noise = "-f lavfi -i anoisesrc=duration=0.5:sample_rate=48000"
+        #expect(run("sh", "-c", "ffmpeg -v error \(noise) \(format) '\(path)'") == 0)
+        let bytes = contents(path)
+        #expect(bytes.count > 1000)
+        #expect(try await record(pipe: bytes).error == .file("-", .unsupported("a compressed or foreign sound format")))
+    }
+
+    @Test("of text is refused; of samples that begin as another format does by chance it gives every one")
+    func chance() async throws {
+        let page = Array("<!DOCTYPE html><html><title>404</title></html>".utf8)
+        #expect(try await record(pipe: page).error?.category == .dataError)
+        // Of MPEG audio, ADTS, transport packets, and text: one header each, and no other where the next should be.
+        for beginning in [[0xFF, 0xFB, 0x90, 0x64], [0xFF, 0xF1, 0x50, 0x80, 0x20, 0x1F, 0xFC], [0x47, 0x40], [0x3C, 0x00]] as [[UInt8]] {
+            for count in [beginning.count + 1, 20, 600, 20_000] {
+                let bytes = beginning + [UInt8](repeating: 1, count: count)
+                let recording = try await record(pipe: bytes)
+                #expect(recording.error == nil && recording.samples.count == bytes.count / 2, "\(beginning) \(count)")
+            }
+        }
+        #expect(try await record(pipe: [UInt8](repeating: 0x47, count: 1000)).samples.count == 500)
     }
 
     @Test("takes one channel of many")
