@@ -45,6 +45,8 @@ public enum CaptureError: Error, Sendable, Equatable, CustomStringConvertible {
         case notSound(String)
         /// A sound file of a kind that cannot be read here; the text says which kind.
         case unsupported(String)
+        /// A sound file whose samples were said to be raw.
+        case notRaw
         /// A header, and no sample after it.
         case noSamples
         /// It ended early. All samples that are there were delivered before.
@@ -85,7 +87,7 @@ public enum CaptureError: Error, Sendable, Equatable, CustomStringConvertible {
             switch problem {
             case .notFound, .isDirectory, .notOpened: .noInput
             case .notPermitted: .noPermission
-            case .empty, .notSound, .unsupported, .noSamples, .truncated, .readInPart, .channel: .dataError
+            case .empty, .notSound, .unsupported, .notRaw, .noSamples, .truncated, .readInPart, .channel: .dataError
             case .readFailed: .ioError
             }
         case .system: .osError
@@ -147,6 +149,7 @@ extension CaptureError.FileProblem {
         case .empty: "is empty"
         case .notSound(let reason): "is not sound that can be read (\(reason))"
         case .unsupported(let kind): "is \(kind), which cannot be read here; convert it to PCM WAV first"
+        case .notRaw: "says itself what its samples are; leave out --raw-format, --raw-rate and --raw-channels"
         case .noSamples: "holds no samples"
         case .truncated(let announced, let delivered):
             "ends early: \(delivered) of \(announced) announced samples are there, and were used"

@@ -15,12 +15,13 @@ public struct RawFormat: Sendable, Equatable {
     }
 }
 
-/// A pipe, the standard input or a named one: WAV, recognised by its header, or raw PCM, little endian.
+/// A pipe, the standard input or a named one: WAV, recognised by its header, or raw PCM, little endian. Or a file of the latter.
 public final class StreamSource: Source, @unchecked Sendable {
     /// What errors call it; "-" is the standard input.
     public let name: String
     private let descriptor: Int32
     private let raw: RawFormat
+    private let isRaw: Bool
     private let isPaced: Bool
     private let channel: ChannelChoice
     private let givenStart: StreamInstant?
@@ -63,15 +64,17 @@ public final class StreamSource: Source, @unchecked Sendable {
     /// - Parameters:
     ///   - descriptor: is not closed.
     ///   - raw: what the bytes are if they do not begin as WAV.
+    ///   - isRaw: whether one that begins as WAV, or as any other sound file, is refused.
     ///   - isPaced: whether samples come at the pace of real time, or as fast as they are there.
     ///   - start: the time of the first sample; nil: when it arrives.
     public init(
-        descriptor: Int32 = STDIN_FILENO, name: String = "-", raw: RawFormat = RawFormat(), isPaced: Bool = false,
-        channel: ChannelChoice = .mix, start: StreamInstant? = nil
+        descriptor: Int32 = STDIN_FILENO, name: String = "-", raw: RawFormat = RawFormat(), isRaw: Bool = false,
+        isPaced: Bool = false, channel: ChannelChoice = .mix, start: StreamInstant? = nil
     ) throws(CaptureError) {
         self.descriptor = descriptor
         self.name = name
         self.raw = raw
+        self.isRaw = isRaw
         self.isPaced = isPaced
         self.channel = channel
         givenStart = start
@@ -93,9 +96,15 @@ public final class StreamSource: Source, @unchecked Sendable {
         return fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
     }
 
-    /// A descriptor of a named pipe, which is the caller's. Does not wait for a writer; the source does.
-    public static func openNamedPipe(_ path: String) throws(CaptureError) -> Int32 {
-        let descriptor = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+    /// Whether a path is of a file that can be read from its beginning to its end.
+    public static func isFile(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+    }
+
+    /// A descriptor of a named pipe or file, which is the caller's. Does not wait for a writer; the source does.
+    public static func open(_ path: String) throws(CaptureError) -> Int32 {
+        let descriptor = Glibc.open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
         guard descriptor >= 0 else { throw .file(path, .init(opening: errno)) }
         return descriptor
     }
@@ -107,10 +116,13 @@ public final class StreamSource: Source, @unchecked Sendable {
         let magic = try beginning()
         if isStopped.load(ordering: .relaxed) { return hasEnded = true }
         if magic.isEmpty { throw .file(name, .empty) }
-        if ForeignFormat.begins(magic) { throw .file(name, .unsupported("a compressed or foreign sound format")) }
         let four = String(decoding: magic.prefix(4), as: UTF8.self)
+        let isWAV = ["RIFF", "RF64", "BW64"].contains(four) && magic.count == 12 && magic[8...].elementsEqual("WAVE".utf8)
+        let isForeign = ForeignFormat.begins(magic)
+        if isRaw, isWAV || isForeign { throw .file(name, .notRaw) }
+        if isForeign { throw .file(name, .unsupported("a compressed or foreign sound format")) }
         var format = raw
-        if ["RIFF", "RF64", "BW64"].contains(four), magic.count == 12, magic[8...].elementsEqual("WAVE".utf8) {
+        if isWAV {
             held = 0
             let header = try wavHeader(isRF64: four != "RIFF")
             self.header = header

@@ -131,6 +131,28 @@ struct ListenTests {
         #expect(empty.status == 65)
     }
 
+    @Test("A file of raw PCM is heard as it is said to be; a sound file that says it itself is refused")
+    func rawFile() throws {
+        let raw = folder.path + "/d32.raw", wav = folder.path + "/short.wav", flac = folder.path + "/short.flac"
+        let samples = Sound.bursts(seconds: 3)
+        try samples.map { Int32($0) << 16 }.withUnsafeBytes { Data($0) }.write(to: URL(filePath: raw))
+        try Sound.wav(samples).write(to: URL(filePath: wav))
+        #expect(try Command("ffmpeg", ["-v", "error", "-i", wav, flac]).status == 0)
+        func heard(_ arguments: String...) throws -> [[Double]] {
+            let result = try Command(Program.path, ["listen", "--scores", "--format", "ndjson", "--source"] + arguments)
+            #expect(result.status == 0, "\(result.errors)")
+            return try scores(Line.all(result.output), "confirmed").map { $0.map(\.score) }
+        }
+        let expected = try heard(wav)
+        #expect(!expected.isEmpty)
+        #expect(try heard(raw, "--raw-format", "s32") == expected)
+        for sound in [wav, flac] {
+            let result = try Program.run("listen", "--source", sound, "--raw-rate", "16000")
+            #expect(result.status == 65 && result.errors.contains("\(sound)' says itself what its samples are"), "\(result.errors)")
+        }
+        #expect(try Program.run("listen", "--source", folder.path, "--raw-rate", "16000").status == 66)
+    }
+
     @Test("A named pipe is waited for, heard while it is written to, and left on SIGTERM whether it has a writer or not")
     func namedPipe() throws {
         let heard = try Program.shell(

@@ -5,22 +5,31 @@ import Settings
 
 /// Where the sound comes from, other than a capture device.
 struct SourceOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("A sound file, a named pipe of raw PCM or WAV, or - for the same on the standard input.", valueName: "file|-"), completion: .file())
+    @Option(
+        help: ArgumentHelp(
+            "A sound file, or with --raw-… one of raw PCM; a named pipe of raw PCM or WAV; or - for the same on the standard input.",
+            valueName: "file|-"), completion: .file())
     var source: String?
     @Flag(help: "Take a file or the standard input at the pace of real time.")
     var pace = false
     @Flag(help: "Play the bundled scene at the pace of real time.")
     var demo = false
-    @Option(help: ArgumentHelp("Raw PCM's format: \(SampleFormat.allCases.map(\.rawValue).joined(separator: ", ")).", valueName: "format"))
-    var rawFormat = SampleFormat.s16
-    @Option(help: ArgumentHelp("Raw PCM's sample rate in Hz.", valueName: "hz"))
-    var rawRate = 16000
-    @Option(help: ArgumentHelp("Raw PCM's channels.", valueName: "n"))
-    var rawChannels = 1
+    @Option(help: ArgumentHelp("Raw PCM's format; s16 otherwise.", valueName: "format"))
+    var rawFormat: SampleFormat?
+    @Option(help: ArgumentHelp("Raw PCM's sample rate in Hz; 16000 otherwise.", valueName: "hz"))
+    var rawRate: Int?
+    @Option(help: ArgumentHelp("Raw PCM's channels; 1 otherwise.", valueName: "n"))
+    var rawChannels: Int?
+
+    /// What raw PCM is, where that was said.
+    private var raw: RawFormat? {
+        guard rawFormat != nil || rawRate != nil || rawChannels != nil else { return nil }
+        return RawFormat(format: rawFormat ?? .s16, rate: rawRate ?? 16_000, channels: rawChannels ?? 1)
+    }
 
     func validate() throws {
         if demo && source != nil { throw ValidationError("--demo and --source exclude each other.") }
-        guard (100...1_000_000).contains(rawRate), (1...64).contains(rawChannels) else {
+        guard (100...1_000_000).contains(rawRate ?? 16_000), (1...64).contains(rawChannels ?? 1) else {
             throw ValidationError("--raw-rate must be 100 to 1000000 and --raw-channels 1 to 64.")
         }
     }
@@ -53,13 +62,14 @@ struct SourceOptions: ParsableArguments {
             }
             return Chosen(source: SoundFileSource(path: path, isPaced: true), canWait: false, name: settings.source.name ?? "demo")
         }
-        if let source, source == "-" || StreamSource.isNamedPipe(source) {
+        let isRawFile = source.map { raw != nil && StreamSource.isFile($0) } ?? false
+        if let source, source == "-" || StreamSource.isNamedPipe(source) || isRawFile {
             do throws(CaptureError) {
-                let raw = RawFormat(format: rawFormat, rate: rawRate, channels: rawChannels)
-                let descriptor = source == "-" ? STDIN_FILENO : try StreamSource.openNamedPipe(source)
+                let descriptor = source == "-" ? STDIN_FILENO : try StreamSource.open(source)
                 return Chosen(
                     source: try StreamSource(
-                        descriptor: descriptor, name: source, raw: raw, isPaced: pace, channel: channel),
+                        descriptor: descriptor, name: source, raw: raw ?? RawFormat(), isRaw: isRawFile, isPaced: pace,
+                        channel: channel),
                     canWait: !pace, patience: pace ? 0 : StreamSource.isFile(descriptor) ? nil : Self.pipePatience, name: settings.source.name ?? (source == "-" ? "stdin" : source))
             } catch { throw Failure(error) }
         }
