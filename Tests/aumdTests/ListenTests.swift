@@ -411,6 +411,27 @@ struct ListenTests {
         #expect(enough.status == 0, "\(enough.errors)")
     }
 
+    @Test("An option that would say nothing beside another one is refused", arguments: [
+        ["listen", "--demo", "--device", "mic"], ["listen", "--demo", "--rate", "48000"], ["listen", "--demo", "--channel", "1"],
+        ["listen", "--demo", "--source", "FILE"], ["listen", "--demo", "--raw-rate", "8000"], ["listen", "--source", "FILE", "--device", "mic"],
+        ["listen", "--source", "FILE", "--rate", "48000"], ["bench", "--shape", "tiny", "--model", "FILE"],
+    ])
+    func contradictions(arguments: [String]) throws {
+        let result = try Command("timeout", ["20", Program.path] + arguments.map { $0 == "FILE" ? file : $0 })
+        #expect(result.status == 64)
+        let options = arguments.filter { $0.hasPrefix("--") }
+        #expect(result.errors.hasPrefix("aumd: \(options[0]) and \(options[1]) exclude each other.\n"), "\(result.errors)")
+    }
+
+    @Test("What the configuration says of a device holds for none beside --source; raw samples are a source's")
+    func deviceInConfiguration() throws {
+        try folder.write("source: {device: mic, rate: 48000}\n", to: "device.yaml")
+        let heard = try Program.run("listen", "--config", folder.path + "/device.yaml", "--source", file, "--format", "ndjson")
+        #expect(heard.status == 0, "\(heard.errors)")
+        let raw = try Command("timeout", ["20", Program.path, "listen", "--raw-rate", "8000"])
+        #expect(raw.errors == "aumd: --raw-rate says what a --source holds; name one.\n")
+    }
+
     @Test("READY comes after the first analysed audio, the watchdog is fed, SIGTERM ends it in good order")
     func service() throws {
         let result = try Program.shell(

@@ -59,6 +59,7 @@ struct Bench: ParsableCommand {
     }
 
     func run() throws {
+        if shape != nil { try exclude("--shape", [("--model", modelOptions.model != nil)]) }
         let model = if let shape { try shape.model(storage: modelOptions.weights) } else { try modelOptions.load() }
         let weightBytes = model.cost(tokens: 1, bidirectional: true).weightBytes
         let limits = MachineLimits(model.kernels, working: weightBytes)

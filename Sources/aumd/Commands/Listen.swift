@@ -37,6 +37,7 @@ struct Listen: AsyncParsableCommand {
     func run() async throws {
         try Descriptors.check()
         let settings = try settingsOptions.merged()
+        try sourceOptions.check(beside: settingsOptions)
         let model = try modelOptions.load(settings: settings.model)
         let tagging = try model.tagging(rules: model.rules(settings))
         let source = try sourceOptions.source(settings)

@@ -28,9 +28,21 @@ struct SourceOptions: ParsableArguments {
     }
 
     func validate() throws {
-        if demo && source != nil { throw ValidationError("--demo and --source exclude each other.") }
         guard (100...1_000_000).contains(rawRate ?? 16_000), (1...64).contains(rawChannels ?? 1) else {
             throw ValidationError("--raw-rate must be 100 to 1000000 and --raw-channels 1 to 64.")
+        }
+    }
+
+    /// Looks for options that would say nothing beside another one. What the configuration says of a device may stand.
+    ///
+    /// - Throws: ``Failure`` with the first.
+    func check(beside settings: SettingsOptions) throws(Failure) {
+        let ofDevice = [("--device", settings.device != nil), ("--rate", settings.rate != nil)]
+        let ofRaw = [("--raw-format", rawFormat != nil), ("--raw-rate", rawRate != nil), ("--raw-channels", rawChannels != nil)]
+        if demo { try exclude("--demo", [("--source", source != nil), ("--channel", settings.channel != nil)] + ofDevice + ofRaw) }
+        if source != nil { try exclude("--source", ofDevice) }
+        if let (option, _) = ofRaw.first(where: \.1), source == nil {
+            throw Failure(.usage, "\(option) says what a --source holds; name one.")
         }
     }
 
@@ -83,6 +95,12 @@ struct SourceOptions: ParsableArguments {
             periodTime: Int(settings.periodMilliseconds * 1000), bufferTime: Int(settings.bufferMilliseconds * 1000))
         return Chosen(source: ALSASource(request), canWait: false, device: settings.device)
     }
+}
+
+/// - Throws: ``Failure`` where one of the others is given beside an option.
+func exclude(_ option: String, _ others: [(option: String, isGiven: Bool)]) throws(Failure) {
+    guard let other = others.first(where: \.isGiven) else { return }
+    throw Failure(.usage, "\(option) and \(other.option) exclude each other.")
 }
 
 extension ChannelChoice {
