@@ -49,6 +49,23 @@ struct TagTests {
         #expect(try Program.run("tag", "--format", "text", "--top", "3", file).output.split(separator: "\n").count == 4)
     }
 
+    @Test("In a label track of several files each label names its file", arguments: ["offline", "stream"])
+    func labelTracks(mode: String) throws {
+        let other = folder.path + "/other\t1.wav"
+        try FileManager.default.copyItem(atPath: file, toPath: other)
+        func labels(_ files: String...) throws -> [String] {
+            let output = try Command(Program.path, ["tag", "--mode", mode, "--config", config, "--format", "audacity"] + files).output
+            return try output.split(separator: "\n").map { line in
+                let fields = line.split(separator: "\t")
+                try #require(fields.count == 3)
+                return String(fields[2])
+            }
+        }
+        let alone = try labels(file), both = try labels(file, other)
+        #expect(!alone.isEmpty && alone.allSatisfy { !$0.contains(".wav") })
+        #expect(both == alone.map { "\(file): \($0)" } + alone.map { #"\#(folder.path)/other\u{9}1.wav: \#($0)"# })
+    }
+
     @Test("A file's name is one field of CSV, whatever is in it", arguments: ["a\nb", "a\rb", "a,\u{301}b", "a\"\u{301}b"])
     func csvNames(name: String) throws {
         let odd = "\(folder.path)/\(name).wav"

@@ -68,7 +68,8 @@ struct TagFiles: ParsableCommand {
         let settings = try settings()
         let model = try modelOptions.load(settings: settings.model)
         let tagging = try model.tagging(rules: model.rules(settings))
-        let output = TagOutput(format: format ?? (isatty(STDOUT_FILENO) == 1 ? .text : .ndjson), isStream: mode == .stream)
+        let output = TagOutput(
+            format: format ?? (isatty(STDOUT_FILENO) == 1 ? .text : .ndjson), isStream: mode == .stream, fileCount: files.count)
         // Where the output is on the same terminal, it is the progress.
         let showsProgress = files.count > 1 && isatty(STDERR_FILENO) == 1 && isatty(STDOUT_FILENO) == 0
         var firstFailure: Failure?

@@ -5,6 +5,8 @@ import Synchronization
 /// Writes what `aumd tag` found, in the format asked for, to the standard output.
 final class TagOutput: Sendable {
     private let format: TagFiles.Format
+    /// A label track has no place for the file's name but its labels.
+    private let namesFiles: Bool
     private let sequence = Atomic<UInt64>(0)
     private let ended = Atomic(false)
     private let failed = Atomic(false)
@@ -14,8 +16,9 @@ final class TagOutput: Sendable {
     /// It ended for an error, which was said.
     var hasFailed: Bool { failed.load(ordering: .relaxed) }
 
-    init(format: TagFiles.Format, isStream: Bool) {
+    init(format: TagFiles.Format, isStream: Bool, fileCount: Int) {
         self.format = format
+        namesFiles = fileCount > 1
         guard format == .csv else { return }
         write(isStream ? "file,onset,offset,label,mid,peak\n" : "file,label,mid,score\n")
     }
@@ -29,7 +32,9 @@ final class TagOutput: Sendable {
                 write("\(Self.csv(clip.file)),\(Self.csv(tag.label)),\(tag.mid),\(tag.score)\n")
             }
         case .audacity:
-            for tag in clip.tags { write("0\t\(clip.duration)\t\(tag.label.printable) \(Self.percent(tag.score))\n") }
+            for tag in clip.tags {
+                write("0\t\(clip.duration)\t\(audacityLabel(clip.file, tag.label)) \(Self.percent(tag.score))\n")
+            }
         case .text:
             write("\(clip.file.printable)\n")
             for tag in clip.tags { write("  \(Self.percent(tag.score))  \(tag.label.printable)\n") }
@@ -45,7 +50,7 @@ final class TagOutput: Sendable {
         switch format {
         case .csv:
             write("\(Self.csv(file)),\(event.onset.text),\(offset.text),\(Self.csv(event.label)),\(event.mid),\(event.peak)\n")
-        case .audacity: write("\(event.onset.text)\t\(offset.text)\t\(event.label.printable)\n")
+        case .audacity: write("\(event.onset.text)\t\(offset.text)\t\(audacityLabel(file, event.label))\n")
         case .text, .ndjson:
             let label = "\(event.label.printable) \(Self.percent(event.peak))"
             write("\(file.printable)  \(event.onset.text) to \(offset.text) s  \(label)\n")
@@ -70,6 +75,10 @@ final class TagOutput: Sendable {
             failed.store(true, ordering: .relaxed)
         }
         ended.store(true, ordering: .relaxed)
+    }
+
+    private func audacityLabel(_ file: String, _ label: String) -> String {
+        (namesFiles ? "\(file): \(label)" : label).printable
     }
 
     private static func percent(_ score: Float) -> String {
