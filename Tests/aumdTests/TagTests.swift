@@ -225,6 +225,21 @@ struct TagTests {
         #expect(result.errors == "aumd: warning: AUMD_DEVCE is no variable of aumd and says nothing; the nearest is AUMD_DEVICE.\n")
     }
 
+    @Test("Silence is told where somebody says that it, or every label, is not mute")
+    func silence() throws {
+        let quiet = folder.path + "/quiet.wav"
+        try Sound.wav([Int16](repeating: 0, count: 48_000)).write(to: URL(filePath: quiet))
+        for (rules, isTold) in [
+            ("{default: {on: 0.02, off: 0.01}}", false), ("{default: {on: 0.02, off: 0.01, mute: false}}", true),
+            ("{default: {on: 0.02, off: 0.01}, labels: {Silence: {mute: false}}}", true),
+            ("{default: {on: 0.02, off: 0.01, mute: false}, labels: {Silence: {mute: true}}}", false),
+        ] {
+            try folder.write("events: \(rules)\n", to: "mute.yaml")
+            let result = try Program.run("tag", "--mode", "stream", "--format", "csv", "--config", folder.path + "/mute.yaml", quiet)
+            #expect(result.status == 0 && result.output.contains(",Silence,") == isTold, "\(rules): \(result.errors)")
+        }
+    }
+
     @Test("Files of one sample, of many channels and high rates, and truncated ones are tagged")
     func oddFiles() throws {
         let one = folder.path + "/one.wav", studio = folder.path + "/studio.wav", cut = folder.path + "/cut.wav"

@@ -54,7 +54,7 @@ extension Model {
         do throws(InvalidSettings) {
             var rules = try settings.rules(labels: modelLabels)
             for (index, label) in configuration.labels.enumerated() where label.mid == Self.silence {
-                rules[index].mute = settings.events.labels[label.name]?.mute ?? true
+                rules[index].mute = settings.events.labels[label.name]?.mute ?? settings.events.standard.mute ?? true
             }
             return rules
         } catch { throw Failure(error) }
