@@ -53,7 +53,7 @@ public struct EventRecord: Sendable, Equatable {
     public var group: String?
     /// Score in the column that opened, confirmed or renamed the event.
     public var score: Float
-    /// Highest score so far.
+    /// Highest score so far of this label and status; begins anew when the event is confirmed or renamed.
     public var peak: Float
     /// Which track of scores the event rests on.
     public var status: Event.Status
