@@ -3,7 +3,8 @@ import Glibc
 import Tagging
 
 /// Events, gaps and changes of state to the systemd journal by its native protocol (sd_journal_sendv(3)); scores are
-/// not logged. Where no journal listens, the same sentences go to standard error with a `<N>` priority (sd-daemon(3)).
+/// not logged. Where no journal listens, that is said and the same sentences go to standard error, with a `<N>` priority
+/// (sd-daemon(3)) unless a person reads it.
 ///
 ///     journalctl -t aumd AUMD_LABEL=Bark -o json
 ///     journalctl -t aumd AUMD_PARENT=Dog
@@ -17,6 +18,9 @@ public struct JournalSink: RecordSink {
     private let alarms: Set<String>
     private let socketPath: String
     private let fallback: Int32
+    private let hasPriorities: Bool
+    private let onNotice: @Sendable (SinkNotice) -> Void
+    private var isAway = false
     private var encoder = RecordEncoder()
     /// The last status record of each source.
     private var told: [String: StatusRecord] = [:]
@@ -26,13 +30,18 @@ public struct JournalSink: RecordSink {
     ///   - alarms: Labels whose events have priority 4 (warning) in place of 6 (info); a label counts with its parents.
     ///   - socketPath: Where the journal is looked for. libsystemd itself always writes to the default.
     ///   - fallback: Descriptor for lines where there is no journal.
+    ///   - hasPriorities: Whether what reads those lines takes a priority from their beginning.
+    ///   - onNotice: Called on the sink's thread.
     public init(
         alarms: Set<String> = defaultAlarms, socketPath: String = "/run/systemd/journal/socket",
-        fallback: Int32 = STDERR_FILENO
+        fallback: Int32 = STDERR_FILENO, hasPriorities: Bool = true,
+        onNotice: @escaping @Sendable (SinkNotice) -> Void = { _ in }
     ) {
         self.alarms = alarms
         self.socketPath = socketPath
         self.fallback = fallback
+        self.hasPriorities = hasPriorities
+        self.onNotice = onNotice
     }
 
     /// Always true: a journal that is away may come back.
@@ -52,9 +61,14 @@ public struct JournalSink: RecordSink {
             addFields(of: record.record)
             // The journal takes any bytes; the line goes in without its newline.
             fields.add("AUMD_JSON", encoder.line(record.record, sequence: record.sequence, dropped: dropped).dropLast())
-            if fields.send() { return true }
+            if fields.send() {
+                isAway = false
+                return true
+            }
         }
-        let line = Array("<\(priority.rawValue)>\(sentence.printable)\n".utf8)
+        if !isAway { onNotice(.journalAway) }
+        isAway = true
+        let line = Array("\(hasPriorities ? "<\(priority.rawValue)>" : "")\(sentence.printable)\n".utf8)
         _ = line.withUnsafeBytes { Glibc.write(fallback, $0.baseAddress, $0.count) }
         return true
     }

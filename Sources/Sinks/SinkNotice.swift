@@ -8,6 +8,8 @@ public enum SinkNotice: Sendable, Equatable, CustomStringConvertible {
     case recovered(name: String, lost: UInt64)
     /// The file could not be opened anew; the old one is written further.
     case reopenFailed(name: String, errno: Int32)
+    /// No journal takes entries.
+    case journalAway
     /// A reader was too slow and has been cut off.
     case readerDropped(name: String, lost: UInt64)
 
@@ -20,6 +22,8 @@ public enum SinkNotice: Sendable, Equatable, CustomStringConvertible {
             "Records are written to \(name) again; \(lost) were lost."
         case .reopenFailed(let name, let code):
             "\(name) could not be reopened (\(errorText(code))); the old file is written further."
+        case .journalAway:
+            "No journal listens on this machine; what is meant for it goes to the standard error."
         case .readerDropped(let name, let lost):
             "A reader of \(name) was too slow, lost \(lost) records and has been cut off; it may connect again."
         }

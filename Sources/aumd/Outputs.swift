@@ -64,7 +64,8 @@ final class Outputs: Sendable {
                         NDJSONFile(path: path, onNotice: onNotice), queue: RecordQueue(kinds: kinds, patience: patience)))
             }
             if settings.writesJournal {
-                threads.append(try SinkThread(JournalSink(), queue: RecordQueue(kinds: .events, patience: patience)))
+                let journal = JournalSink(hasPriorities: ServiceLog.isJournal, onNotice: onNotice)
+                threads.append(try SinkThread(journal, queue: RecordQueue(kinds: .events, patience: patience)))
             }
             if let path = settings.output.socket {
                 socket = try SocketSink(

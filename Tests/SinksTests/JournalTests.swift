@@ -233,6 +233,21 @@ private final class Journal {
                 """)
     }
 
+    @Test("That there is no journal is said once, and lines for a person have no priority")
+    func away() {
+        let folder = TemporaryFolder()
+        let descriptor = open(folder.file("log"), O_WRONLY | O_CREAT, 0o600)
+        let notices = Notices()
+        var sink = JournalSink(
+            socketPath: folder.file("nothing"), fallback: descriptor, hasPriorities: false, onNotice: notices.add)
+        for state in [StatusRecord.State.starting, .capturing] {
+            _ = sink.write(NumberedRecord(sequence: 0, record: status(state)), dropped: 0)
+        }
+        close(descriptor)
+        #expect(notices.all == [.journalAway])
+        #expect(text(folder.file("log")) == "kitchen: starting\nkitchen: listening to the source\n")
+    }
+
     @Test("A label is an alarm when it, or one of its parents, is listed")
     func alarms() throws {
         let folder = TemporaryFolder()
