@@ -62,6 +62,14 @@ case ${1:-} in
         ;;
 esac
 
+# systemd splits a command at spaces and reads the rest of these in its own way.
+case $PREFIX in
+    /*[[:space:]\"\'\\\%\$\&\|]* | [!/]*)
+        printf 'PREFIX "%s" cannot stand in a unit; give an absolute path without spaces, quotes and any of \\ %% $ & |.\n' "$PREFIX" >&2
+        exit 64
+        ;;
+esac
+
 resources=$BUILD/aumd_aumd.resources
 [ -x "$BUILD/aumd" ] && [ -d "$resources" ] || {
     echo "There is no program with its resources in $BUILD; run \"swift build -c release\" first." >&2

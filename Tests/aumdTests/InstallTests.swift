@@ -102,6 +102,14 @@ struct InstallTests {
         #expect(try root.files().isEmpty)
     }
 
+    @Test("a prefix that a unit cannot name is refused", arguments: ["/opt/a b", "opt", "/opt/50%", "/opt/$x", #"/opt/a\b"#, "/opt/\"a\"", "/a&b"])
+    func oddPrefix(prefix: String) throws {
+        let result = try install(["PREFIX": prefix])
+        #expect(result.status == 64)
+        #expect(result.errors.split(separator: "\n").count == 1 && result.errors.contains("PREFIX \"\(prefix)\""), "\(result.errors)")
+        #expect(try root.files().isEmpty)
+    }
+
     private func install(_ environment: [String: String] = [:], _ arguments: [String] = []) throws -> Command {
         try Command(
             packageRoot.appending(path: "systemd/install.sh").path(percentEncoded: false), arguments,
