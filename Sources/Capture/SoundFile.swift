@@ -20,11 +20,17 @@ final class SoundFile {
     private let block: UnsafeMutablePointer<Float>  // (blockSize, channels)
 
     init(path: String, channel: ChannelChoice) throws(CaptureError) {
-        let descriptor = try SoundFile.openFile(path)
+        var descriptor = try SoundFile.openFile(path)
         var info = SF_INFO()
         // The descriptor is the library's from here on, also when this fails.
-        guard let handle = sf_open_fd(descriptor, Int32(SFM_READ), &info, Int32(SF_TRUE)) else {
+        guard var handle = sf_open_fd(descriptor, Int32(SFM_READ), &info, Int32(SF_TRUE)) else {
             throw .file(path, .notSound(SoundFile.reason(nil)))
+        }
+        var isUnfinished = false
+        if info.frames == 0, let unfinished = try UnfinishedWAV.open(path) {
+            sf_close(handle)
+            (descriptor, handle, info) = unfinished
+            isUnfinished = true
         }
         let channels = Int(info.channels)
         var problem: CaptureError.FileProblem?
@@ -41,7 +47,7 @@ final class SoundFile {
         self.descriptor = descriptor
         self.handle = handle
         // SF_COUNT_MAX: as of FLAC that was written into a pipe.
-        let isKnown = info.frames < sf_count_t.max
+        let isKnown = info.frames < sf_count_t.max && !isUnfinished
         announced = isKnown ? max(Int64(info.frames), SoundFile.samplesInHeader(handle)) : nil
         let type = info.format & Int32(SF_FORMAT_TYPEMASK)
         isCompressedStream = type == Int32(SF_FORMAT_OGG) || type == Int32(SF_FORMAT_MPEG)
@@ -82,7 +88,7 @@ final class SoundFile {
         return at >= 0 && status.st_size - at > max(1 << 17, status.st_size / 5) ? (Int64(at), Int64(status.st_size)) : nil
     }
 
-    private static func openFile(_ path: String) throws(CaptureError) -> Int32 {
+    static func openFile(_ path: String) throws(CaptureError) -> Int32 {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw .file(path, .init(opening: errno)) }
         var status = stat()

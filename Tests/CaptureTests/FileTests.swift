@@ -128,6 +128,25 @@ struct FileTests {
         }
     }
 
+    @Test("whose writer was killed, so that its header holds a length of 0, is whole; one that was closed empty is empty")
+    func unfinished() {
+        for (riff, channels) in [(0, 1), (36, 1), (36, 2)] {
+            var bytes = wav(ramp(5000, channels: channels), channels: channels, announced: 0)
+            bytes.replaceSubrange(4..<8, with: [UInt8(riff), 0, 0, 0])
+            let source = SoundFileSource(path: file("killed-\(riff)-\(channels).wav", bytes), channel: .one(0))
+            let recording = record(source)
+            #expect(recording.error == nil && recording.hasEnded && source.rate == 16_000)
+            #expect(isRamp(recording.samples, 5000))
+        }
+        let floats: [Float] = [0.25, -0.5]
+        let path = file("killed-float.wav", wav(floats.flatMap { withUnsafeBytes(of: $0) { Array($0) } }, tag: 3, bits: 32, announced: 0))
+        #expect(record(file: path).samples == floats)
+        var closed = wav([], announced: 0) + Array("LIST".utf8) + [4, 0, 0, 0] + Array("INFO".utf8)
+        closed[4] = 36 + 12
+        let empty = file("closed.wav", closed)
+        #expect(record(file: empty).error == .file(empty, .noSamples))
+    }
+
     @Test("of which the library reads a part only is told as such")
     func readInPart() {
         let one = "\(directory)/link.ogg", two = "\(directory)/chained.ogg"
