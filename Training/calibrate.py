@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Chooses a model folder's thresholds on validation streams: best event F1 at a stated rate of false alarms.
 
-python3 Training/calibrate.py MODEL --streams STREAMS --corpus CORPUS --binary aumd [--rate 20] [--taken-back 0.2] [--curve FILE] [--dry-run]
+python3 Training/calibrate.py MODEL --streams STREAMS --corpus CORPUS --binary aumd [--rate 10] [--taken-back 0.2] [--curve FILE] [--dry-run]
 
 STREAMS is what make_streams.py wrote. Scores are those that the program confirms. What YAMNet hears too in held-out streams,
 though no label names it, is not counted as false. Rewrites `thresholds` in
@@ -23,7 +23,7 @@ from aumd_training.data import NOISE_LABELS
 
 #: False alarms an hour, all labels together, that thresholds are chosen for: in streams where a new clip begins every few
 #: seconds. Fewer cost more of the true events than they are worth; --curve has the trade-off.
-RATE = 20.0
+RATE = 10.0
 #: Share of provisional events, soundscapes and held-out streams together, that may be taken back.
 TAKEN_BACK = 0.2
 #: Shares of which the command tells what they would do.

@@ -23,6 +23,8 @@ final class Analysis {
     var onScores: ((Event.Status, Int64, UnsafeBufferPointer<Float>) -> Void)?
     /// Passes that had not ended when the next column came.
     private(set) var lateWindows: UInt64 = 0
+    /// A whole column of this run has come.
+    var hasHeard: Bool { seen > 0 }
     /// Confirmed scores are those of window passes, and late; otherwise of the column that has just come.
     var runsWindow: Bool { pass != nil }
 

@@ -139,7 +139,7 @@ final class Pipeline {
         analysis.step(logMel, start: nextStep, into: &actions)
         nextStep += Int64(model.configuration.stepSamples)
         tellActions()
-        if !isReady {
+        if !isReady, analysis.hasHeard {
             isReady = true
             supervision.ready()
         }
