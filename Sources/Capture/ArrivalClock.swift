@@ -9,14 +9,17 @@ package struct ArrivalClock: Sendable {
     private let first: Int64
     /// Whether samples come as they are made.
     package private(set) var isLive = true
+    /// Whether the beginning is over: what was buffered before the pipe was opened has come, or it is no live sound. No time
+    /// should be told before.
+    package private(set) var isSettled = false
     /// The span that arrivals are being compared in: its end, and the least by which one of its first half came after its time, and
     /// one of its second. It begins with an arrival, so that what comes all at once after a pause is not judged by the first of it.
     private var span: (end: Int64, early: Int64, late: Int64)?
 
     /// Nanoseconds over which the earliest arrival is looked for.
     package static let length: Int64 = 10_000_000_000
-    /// For so long an early arrival is followed at once: what was buffered before the pipe was opened comes in the beginning.
-    package static let beginning: Int64 = 1_000_000_000
+    /// The beginning lasts no longer, and not when nothing has come for `pause`.
+    package static let beginning: Int64 = 500_000_000, pause: Int64 = 100_000_000
     /// What has come so much more than time has passed is no live sound, and so long it is looked for; some producers buffer five
     /// seconds before they begin.
     package static let lead: Int64 = 10_000_000_000, trial: Int64 = 60_000_000_000
@@ -44,13 +47,13 @@ package struct ArrivalClock: Sendable {
         guard isLive else { return 0 }
         let age = nanoseconds - first
         if age < Self.trial, first + length(of: position) - nanoseconds > Self.lead {
-            isLive = false
-            origin = first
+            end()
             return 0
         }
         let delay = nanoseconds - time(of: position)
-        if age < Self.beginning, delay < 0 {
-            origin += delay
+        guard isSettled else {
+            origin += min(0, delay)
+            isSettled = age >= Self.beginning
             return 0
         }
         guard waited || delay < 0 else { return 0 }
@@ -64,6 +67,16 @@ package struct ArrivalClock: Sendable {
         if least > Self.longestDelay { return Int64(Double(least) * 1e-9 * rate) }
         origin += least
         return 0
+    }
+
+    /// Nothing has come for `pause`: what was buffered is here.
+    package mutating func settle() { isSettled = true }
+
+    /// It is no live sound: it comes faster than it lasts, or has ended within its beginning.
+    package mutating func end() {
+        isLive = false
+        isSettled = true
+        origin = first
     }
 
     /// When a sample of the timeline was made.

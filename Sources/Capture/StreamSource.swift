@@ -47,9 +47,12 @@ public final class StreamSource: Source, @unchecked Sendable {
     private var header: WAVHeader?
     private var hasEnded = false
     private var hasStarted = false
-    /// Bytes read and not yet delivered are the first `held` ones.
+    /// Bytes read and not yet delivered are `held` ones from `front` on; more are received only when `front` is 0.
     private var bytes: UnsafeMutableRawBufferPointer
     private var held = 0
+    private var front = 0
+    /// Of what may be live nothing is delivered before its times are known.
+    private var isGathering = false
     /// Bytes of samples that the header still promises; nil: to the end of the stream.
     private var promised: Int64?
     private let delivered = Atomic<Int64>(0)
@@ -133,12 +136,15 @@ public final class StreamSource: Source, @unchecked Sendable {
             throw .file(name, .channel(channel, of: format.channels))
         }
         converter = MonoConverter(format: format.format, channels: format.channels, choice: channel)
+        mayBeLive = promised == nil && !isPaced && givenStart == nil && !StreamSource.isFile(descriptor)
+        isGathering = mayBeLive
+        // As much may come before it is known to be no live sound.
+        let gathered = mayBeLive ? (Int(ArrivalClock.lead / 1_000_000_000) + 1) * format.rate : 0
         let block = UnsafeMutableRawBufferPointer.allocate(
-            byteCount: max(held, StreamSource.blockSize * converter.stride), alignment: 16)
+            byteCount: max(held, max(gathered, StreamSource.blockSize) * converter.stride), alignment: 16)
         block.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[0..<held]))
         bytes.deallocate()
         bytes = block
-        mayBeLive = promised == nil && !isPaced && givenStart == nil && !StreamSource.isFile(descriptor)
         let pacer = try Pacer(rate: format.rate, isPaced: isPaced)
         self.pacer = pacer
         opened.withLock { $0 = Opened(pacer: pacer, rate: format.rate, start: givenStart) }
@@ -153,6 +159,10 @@ public final class StreamSource: Source, @unchecked Sendable {
             return .state(.capturing)
         }
         let stride = converter.stride
+        if isGathering {
+            try gather()
+            return .timeout
+        }
         if untold > 0 {
             missing += untold
             defer { untold = 0 }
@@ -163,7 +173,7 @@ public final class StreamSource: Source, @unchecked Sendable {
                 if delivered.load(ordering: .relaxed) == 0 { throw .file(name, .noSamples) }
                 return end()
             }
-            switch try receive(limit: bytes.count, timeout: timeoutMilliseconds) {
+            switch try receive(limit: StreamSource.blockSize * stride, timeout: timeoutMilliseconds) {
             case .timeout: return .timeout
             case .stopped: return end()
             case .closed:
@@ -184,12 +194,32 @@ public final class StreamSource: Source, @unchecked Sendable {
         let count = pacer.due(
             after: position, wanted: min(held / stride, buffer.count), timeout: timeoutMilliseconds)
         if count == 0 { return isStopped.load(ordering: .relaxed) ? end() : .timeout }
-        let broken = converter.convert(bytes.baseAddress!, count: count, into: buffer.baseAddress!)
+        let broken = converter.convert(bytes.baseAddress! + front, count: count, into: buffer.baseAddress!)
         nonFinite.add(Int64(broken), ordering: .relaxed)
         held -= count * stride
-        memmove(bytes.baseAddress!, bytes.baseAddress! + count * stride, held)
+        front += count * stride
+        if held < stride {
+            memmove(bytes.baseAddress!, bytes.baseAddress! + front, held)
+            front = 0
+        }
         delivered.store(position + Int64(count), ordering: .relaxed)
         return .samples(count)
+    }
+
+    /// Takes what there is in the beginning, until the clock is settled: what lay in buffers on its way comes at once, a file faster
+    /// than it lasts, and either would be told of with the times of its coming.
+    private func gather() throws(CaptureError) {
+        // What `start` has read.
+        if held > 0, opened.withLock({ $0?.clock == nil }) { follow(true) }
+        switch try receive(limit: bytes.count, timeout: Int(ArrivalClock.pause / 1_000_000)) {
+        case .received(let waited): follow(waited)
+        case .timeout: opened.withLock { $0?.clock?.settle() }
+        case .closed:
+            opened.withLock { $0?.clock?.end() }
+            isGathering = false
+        case .stopped: hasEnded = true
+        }
+        if opened.withLock({ $0?.clock?.isSettled ?? false }) || held == bytes.count { isGathering = false }
     }
 
     /// Takes in when the bytes came that are held now.

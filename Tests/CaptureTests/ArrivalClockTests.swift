@@ -66,6 +66,23 @@ struct ArrivalClockTests {
         #expect(abs(arrivals.error()) < 0.1)
     }
 
+    @Test("is settled once half a second is over, nothing came for a while, or it is no live sound, and does not move then")
+    func settling() {
+        for (speed, block) in [(1.0, 1024), (1.0, 160), (300.0, 1024)] {
+            var arrivals = Arrivals()
+            arrivals.come(until: 0.4, block: Int64(block), speed: speed)
+            #expect(!arrivals.clock!.isSettled)
+            var paused = arrivals
+            paused.clock!.settle()
+            #expect(paused.clock!.isSettled && paused.clock!.isLive)
+            arrivals.come(until: speed == 1 ? 0.6 : 11, block: Int64(block), speed: speed)
+            #expect(arrivals.clock!.isSettled && arrivals.clock!.isLive == (speed == 1))
+            let origin = arrivals.clock!.origin
+            arrivals.come(until: 20, block: Int64(block), speed: speed)
+            #expect(arrivals.clock!.origin == origin)
+        }
+    }
+
     @Test("has a gap where sound was lost, of its length")
     func lost() {
         var arrivals = Arrivals()

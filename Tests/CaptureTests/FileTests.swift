@@ -276,6 +276,44 @@ struct StreamTests {
         #expect(try await record(pipe: [UInt8](repeating: 0x47, count: 1000)).samples.count == 500)
     }
 
+    @Test("has times that do not move, whether it comes faster than it lasts or is live and was buffered", arguments: [false, true])
+    func times(isLive: Bool) async throws {
+        var ends: (Int32, Int32) = (0, 0)
+        withUnsafeMutableBytes(of: &ends) { _ = pipe($0.baseAddress!.assumingMemoryBound(to: Int32.self)) }
+        let (output, input) = ends
+        let source = try StreamSource(descriptor: output)
+        let begun = StreamInstant.now()
+        async let feeding: Void = onThread {
+            // Two seconds at once, and as much again as it is made, or three seconds at once.
+            for index in 0..<30 {
+                if isLive, index >= 20 { usleep(100_000) }
+                _ = ramp(1600).withUnsafeBytes { Glibc.write(input, $0.baseAddress, $0.count) }
+            }
+            close(input)
+        }
+        let told = await onThread {
+            var told: [(position: Int64, first: StreamInstant, last: StreamInstant)] = []
+            if startError(source) != nil { return told }
+            _ = Recording(of: source, seconds: 20) { _ in
+                let position = source.statistics.capturedSamples
+                if position > 0, let first = source.time(ofSample: 0), let last = source.time(ofSample: position) {
+                    told.append((position, first, last))
+                }
+                return false
+            }
+            return told
+        }
+        close(output)
+        await feeding
+        #expect(told.last?.position == 48_000)
+        for (position, first, last) in told {
+            // The two clocks are not asked at the same instant.
+            #expect(abs(first.nanoseconds - told[0].first.nanoseconds) < 1_000_000)
+            #expect(abs(last.nanoseconds - first.nanoseconds - position * 62_500) < 1_000_000)
+        }
+        #expect(abs(Double(told[0].first.nanoseconds - begun.nanoseconds) * 1e-9 + (isLive ? 2 : 0)) < 0.15)
+    }
+
     @Test("takes one channel of many")
     func channels() async throws {
         let recording = try await record(
