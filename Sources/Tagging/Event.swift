@@ -31,8 +31,8 @@ public struct Event: Sendable, Equatable {
     /// Half a column (0.08 s) when confirmed: scores are one a column, so a crossing is known no better. A whole column
     /// (0.16 s) while provisional, because a causal score may need a second column of a sound.
     public internal(set) var onsetError: Double
-    /// nil while the sound goes on. Provisional until the event is closed.
-    public internal(set) var offset: Int64?
+    /// nil while the sound goes on. Provisional until the event is closed. Who knows where the stream ended may move it.
+    public var offset: Int64?
     /// The onset as told when the event opened, for ids that must not change with a corrected onset.
     public internal(set) var openedOnset: Int64
     /// 0 when opened, then one more at each action.

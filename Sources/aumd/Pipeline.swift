@@ -169,6 +169,12 @@ final class Pipeline {
         guard isRunBegun else { return }
         frontend?.finish { step($0) }
         analysis.interrupt(into: &actions)
+        // The last column was filled up: no sound goes on in that.
+        let end = modelPosition(position)
+        for index in actions.indices {
+            let event = actions[index].event
+            if let offset = event.offset, offset > end, end > event.onset { actions[index].event.offset = end }
+        }
         tellActions()
         isRunBegun = false
     }

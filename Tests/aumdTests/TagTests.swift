@@ -66,6 +66,16 @@ struct TagTests {
         #expect(both == alone.map { "\(file): \($0)" } + alone.map { #"\#(folder.path)/other\u{9}1.wav: \#($0)"# })
     }
 
+    @Test("What is heard to a file's end has its offset there, wherever in a column that is", arguments: [5.0, 5.1, 5.14])
+    func ends(seconds: Double) throws {
+        let silence = folder.path + "/silence.wav", settings = folder.path + "/silence.yaml"
+        try Sound.wav([Int16](repeating: 0, count: Int(seconds * 16_000))).write(to: URL(filePath: silence))
+        try folder.write("events: {labels: {Silence: {mute: false}}}", to: "silence.yaml")
+        let result = try Program.run("tag", "--mode", "stream", "--config", settings, "--format", "ndjson", silence)
+        let closed = try #require(try Line.all(result.output).first { $0["phase"] == "close" && $0["label"] == "Silence" })
+        #expect(closed.number("offset") == seconds)
+    }
+
     @Test("A file's name is one field of CSV, whatever is in it", arguments: ["a\nb", "a\rb", "a,\u{301}b", "a\"\u{301}b"])
     func csvNames(name: String) throws {
         let odd = "\(folder.path)/\(name).wav"
