@@ -65,7 +65,7 @@ public struct EventRecord: Sendable, Equatable {
     public var offset: RecordTime?
     /// Why, where the phase alone does not say it.
     public var reason: Action.Reason?
-    /// Name of the model and the beginning of its weights' hash: `aumd-small@1f3c…`.
+    /// Name of the model and the beginning of its hash: `aumd-small@1f3c…`.
     public var model: String
 
     /// Puts names and times in place of an action's indices and positions.

@@ -3,7 +3,7 @@ import Threads
 
 /// Newline-delimited JSON to every client of a Unix stream socket, from one thread with poll(2).
 ///
-/// A client gets whole lines from its connection on. Each has a buffer of its own; what a slow client does not take
+/// A client gets whole lines: what stands when it connects, and all that is told from then on. Each has a buffer of its own; what a slow client does not take
 /// fills it. From half full on the client loses scores, when full everything, always whole lines: it sees a hole in
 /// `seq`, and its own count in `dropped` of the next status record. A client that loses events and has taken nothing
 /// for ten seconds is cut off. What clients send is read and ignored.
@@ -72,6 +72,7 @@ private final class SocketServer: @unchecked Sendable {
     private let patience: Int
     private let onNotice: @Sendable (SinkNotice) -> Void
     private var clients: [Client] = []
+    private var standing = Standing()
     private var encoder = RecordEncoder()
 
     init(
@@ -107,7 +108,10 @@ private final class SocketServer: @unchecked Sendable {
             }
             records.removeAll(keepingCapacity: true)
             let isOpen = queue.take(into: &records)
-            for record in records { send(record) }
+            for record in records {
+                standing.take(record)
+                send(record)
+            }
             cutOffSlowClients()
             removeGoneClients()
             guard isOpen else { break }
@@ -122,7 +126,13 @@ private final class SocketServer: @unchecked Sendable {
                 close(descriptor)
                 continue
             }
-            clients.append(Client(descriptor: descriptor, lastProgress: Self.seconds()))
+            var client = Client(descriptor: descriptor, lastProgress: Self.seconds())
+            for record in standing.records {
+                let line = encoder.line(record.record, sequence: record.sequence, dropped: lost)
+                if client.buffer.count + line.count <= bufferSize { client.buffer += line }
+            }
+            clients.append(client)
+            flush(clients.count - 1)
         }
         // Out of descriptors: the connection stays in the backlog, and polling it would spin.
         if errno == EMFILE || errno == ENFILE { usleep(100_000) }
@@ -131,8 +141,7 @@ private final class SocketServer: @unchecked Sendable {
     /// Puts a line into every client's buffer and sends what the kernel takes at once.
     private func send(_ record: NumberedRecord) {
         guard !clients.isEmpty else { return }
-        let dropped = queue.dropped
-        let lost = dropped.scores + dropped.others
+        let lost = lost
         let isScores = record.record.kind == .scores
         let line = encoder.line(record.record, sequence: record.sequence, dropped: lost)
         for index in clients.indices where !clients[index].isGone {
@@ -148,6 +157,12 @@ private final class SocketServer: @unchecked Sendable {
             clients[index].buffer.append(contentsOf: own)
             flush(index)
         }
+    }
+
+    /// Records that no client got.
+    private var lost: UInt64 {
+        let dropped = queue.dropped
+        return dropped.scores + dropped.others
     }
 
     private func flush(_ index: Int) {

@@ -55,6 +55,43 @@ import Testing
         #expect(contents(folder.file("s")) == nil && access(folder.file("s"), F_OK) != 0)
     }
 
+    @Test("A client begins with the last status and the events that are open, as they were last told, and hears what follows")
+    func standing() throws {
+        let folder = TemporaryFolder()
+        let queue = RecordQueue(kinds: .events)
+        let sink = try SocketSink(path: folder.file("s"), queue: queue) { _ in }
+        let records = try Samples.records().filter { if case .event = $0 { true } else { false } }
+        let first = connect(folder.file("s"))
+        settle(first, queue)
+        let early = Collected()
+        early.read(first)
+        // Until an event is open, and until all are closed.
+        for count in [records.firstIndex { if case .event(let event) = $0 { event.reason == .confirmed } else { false } }! + 1, records.count] {
+            for record in records.prefix(count) { queue.send(record) }
+            queue.send(status(.silent, 1000 + count))
+            #expect(eventually { early.text.contains(#""time":\#(Double(1000 + count) / 1000),"#) })
+            var open: [ULID: EventRecord] = [:]
+            for case .event(let event) in records.prefix(count) {
+                open[event.id] = event.phase == .close || event.phase == .retract ? nil : event
+            }
+            #expect(open.isEmpty == (count == records.count))
+            let late = Collected()
+            let second = connect(folder.file("s"))
+            late.read(second)
+            #expect(eventually { late.lineCount == open.count + 1 })
+            let told = early.text.split(separator: "\n")
+            let lines = late.text.split(separator: "\n")
+            #expect(lines.allSatisfy(told.contains), "they are what was told, numbers included")
+            #expect(lines.last?.contains(#""state":"silent""#) == true)
+            #expect(Set(lines.dropLast().compactMap { line in open.values.first { line.contains("\($0.id)") }?.id }) == Set(open.keys))
+            queue.send(status(.capturing))
+            #expect(eventually { late.text.contains(#""state":"capturing""#) })
+            close(second)
+        }
+        #expect(sink.stop(milliseconds: 5000))
+        close(first)
+    }
+
     @Test("The socket file has the permissions asked for, and no wider ones before", arguments: [0o600, 0o660, 0o666])
     func mode(mode: UInt32) throws {
         let folder = TemporaryFolder()
