@@ -1,14 +1,18 @@
 /// Streams that are neither WAV nor PCM, by how they begin: containers, compressed sound, and text such as a server's error page.
-/// PCM can begin with any bytes; what is too short to tell by chance is looked for again where it has to come again.
+/// PCM can begin with any bytes: what is short is looked for again wherever it has to come again, four times in all.
 enum ForeignFormat {
     /// Bytes that tell most formats.
     static let shortest = 12
 
-    /// How many bytes tell what has begun with `shortest`: more than those only where it may be frames or packets.
+    /// How many bytes tell what begins so: more than `shortest` only where it may be frames or packets.
     static func needed(_ beginning: [UInt8]) -> Int {
-        if beginning.first == packetSync { return (packets - 1) * packetSize + 1 }
-        return FrameHeader(beginning[...]).map { $0.length + FrameHeader.size } ?? shortest
+        if beginning.first == packetSync { return (repetitions - 1) * packetSize + 1 }
+        let (count, next) = frames(beginning)
+        return count > 0 && count < repetitions ? max(shortest, next + FrameHeader.size) : shortest
     }
+
+    /// By chance, headers of frames are as often the same once in more than 2^32 streams, even of noise of a few steps.
+    private static let repetitions = 4
 
     /// Whether these bytes, as many as are needed or all that there are, begin a foreign stream.
     static func begins(_ bytes: [UInt8]) -> Bool {
@@ -31,18 +35,25 @@ enum ForeignFormat {
     // An MPEG transport stream (ISO/IEC 13818-1) is packets of 188 bytes, each with the same first byte.
     private static let packetSync: UInt8 = 0x47
     private static let packetSize = 188
-    /// Four first bytes are the same by chance once in 2^32 streams.
-    private static let packets = 4
 
     private static func isTransportStream(_ bytes: [UInt8]) -> Bool {
-        let syncs = stride(from: 0, to: packets * packetSize, by: packetSize).filter { $0 < bytes.count && bytes[$0] == packetSync }
+        let syncs = stride(from: 0, to: repetitions * packetSize, by: packetSize).filter { $0 < bytes.count && bytes[$0] == packetSync }
         // A constant is PCM.
-        return syncs.count == packets && bytes[1..<packetSize].contains { $0 != packetSync }
+        return syncs.count == repetitions && bytes[1..<packetSize].contains { $0 != packetSync }
     }
 
-    private static func isFrames(_ bytes: [UInt8]) -> Bool {
-        guard let first = FrameHeader(bytes[...]), bytes.count >= first.length else { return false }
-        return FrameHeader(bytes[first.length...])?.stream == first.stream
+    private static func isFrames(_ bytes: [UInt8]) -> Bool { frames(bytes).count == repetitions }
+
+    /// How many frames of one stream follow each other, and where the next one is looked for.
+    private static func frames(_ bytes: [UInt8]) -> (count: Int, next: Int) {
+        var (count, next) = (0, 0)
+        var stream: [UInt8]?
+        while count < repetitions, next < bytes.count, let header = FrameHeader(bytes[next...]), header.stream == stream ?? header.stream {
+            stream = header.stream
+            count += 1
+            next += header.length
+        }
+        return (count, next)
     }
 }
 

@@ -46,6 +46,7 @@ public final class StreamSource: Source, @unchecked Sendable {
     private var converter = MonoConverter(format: .s16, channels: 1, choice: .mix)
     private var header: WAVHeader?
     private var hasEnded = false
+    private var hasClosed = false
     private var hasStarted = false
     /// Bytes read and not yet delivered are `held` ones from `front` on; more are received only when `front` is 0.
     private var bytes: UnsafeMutableRawBufferPointer
@@ -63,6 +64,8 @@ public final class StreamSource: Source, @unchecked Sendable {
     private let nonFinite = Atomic<Int64>(0)
 
     private static let blockSize = 4096
+    /// Bytes.
+    private static let mostGathered = 4 << 20
 
     /// - Parameters:
     ///   - descriptor: is not closed.
@@ -127,7 +130,7 @@ public final class StreamSource: Source, @unchecked Sendable {
         var format = raw
         if isWAV {
             held = 0
-            let header = try wavHeader(isRF64: four != "RIFF")
+            guard let header = try wavHeader(isRF64: four != "RIFF") else { return hasEnded = true }
             self.header = header
             promised = header.dataBytes
             format = RawFormat(format: header.format, rate: header.rate, channels: header.channels)
@@ -138,10 +141,10 @@ public final class StreamSource: Source, @unchecked Sendable {
         converter = MonoConverter(format: format.format, channels: format.channels, choice: channel)
         mayBeLive = promised == nil && !isPaced && givenStart == nil && !StreamSource.isFile(descriptor)
         isGathering = mayBeLive
-        // As much may come before it is known to be no live sound.
-        let gathered = mayBeLive ? (Int(ArrivalClock.lead / 1_000_000_000) + 1) * format.rate : 0
+        // As much may come before it is known to be no live sound; of many channels less will do.
+        let gathered = mayBeLive ? (Int(ArrivalClock.lead / 1_000_000_000) + 1) * format.rate * converter.stride : 0
         let block = UnsafeMutableRawBufferPointer.allocate(
-            byteCount: max(held, max(gathered, StreamSource.blockSize) * converter.stride), alignment: 16)
+            byteCount: max(held, min(gathered, StreamSource.mostGathered), StreamSource.blockSize * converter.stride), alignment: 16)
         block.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[0..<held]))
         bytes.deallocate()
         bytes = block
@@ -284,6 +287,8 @@ public final class StreamSource: Source, @unchecked Sendable {
                 Glibc.poll($0.baseAddress!.assumingMemoryBound(to: pollfd.self), 2, Int32(clamping: timeout))
             }
         }
+        // A named pipe's next writer is another stream.
+        if hasClosed { return .closed }
         var ready = poll(0)
         let waited = ready == 0
         if waited { ready = poll(timeout) }
@@ -296,7 +301,8 @@ public final class StreamSource: Source, @unchecked Sendable {
             if errno == EAGAIN || errno == EINTR { return .timeout }
             throw .file(name, .readFailed(systemMessage(errno)))
         }
-        if count == 0 { return .closed }
+        if count == 0 { hasClosed = true }
+        if hasClosed { return .closed }
         held += count
         promised? -= Int64(count)
         return .received(waited: waited)
@@ -304,9 +310,13 @@ public final class StreamSource: Source, @unchecked Sendable {
 
     /// What the stream begins with, as far as it tells what kind it is. Held.
     private func beginning() throws(CaptureError) -> [UInt8] {
-        let few = try fill(upTo: ForeignFormat.shortest)
-        let count = try fill(upTo: ForeignFormat.needed([UInt8](bytes[0..<few])))
-        return [UInt8](bytes[0..<count])
+        var there = [UInt8]()
+        while there.count < ForeignFormat.needed(there) {
+            let count = try fill(upTo: ForeignFormat.needed(there))
+            if count == there.count { break }
+            there = [UInt8](bytes[0..<count])
+        }
+        return there
     }
 
     /// Reads until `count` bytes are held, or the stream ends. Returns how many there are.
@@ -326,7 +336,8 @@ public final class StreamSource: Source, @unchecked Sendable {
         return held
     }
 
-    private func wavHeader(isRF64: Bool) throws(CaptureError) -> WAVHeader {
+    /// nil: stopped.
+    private func wavHeader(isRF64: Bool) throws(CaptureError) -> WAVHeader? {
         let result = try WAVHeader.parse(isRF64: isRF64) { (count: Int) throws(CaptureError) -> [UInt8]? in
             guard try fill(upTo: count) == count else { return nil }
             held = 0
@@ -334,7 +345,9 @@ public final class StreamSource: Source, @unchecked Sendable {
         }
         switch result {
         case .success(let header): return header
-        case .failure(.ended): throw .file(name, .notSound("it ended inside the WAV header"))
+        case .failure(.ended):
+            if isStopped.load(ordering: .relaxed) { return nil }
+            throw .file(name, .notSound("it ended inside the WAV header"))
         case .failure(.invalid(let reason)): throw .file(name, .unsupported(reason))
         }
     }

@@ -57,6 +57,10 @@ private func record(
     let (output, input) = ends
     let source = try StreamSource(descriptor: output, raw: raw, channel: channel)
     async let feeding: Void = onThread {
+        // Of what is refused the rest finds no reader.
+        var brokenPipe = sigset_t()
+        sigaddset(&brokenPipe, SIGPIPE)
+        pthread_sigmask(SIG_BLOCK, &brokenPipe, nil)
         var rest = bytes[...]
         while !rest.isEmpty {
             let piece = rest.prefix(Int.random(in: 1...9999))
@@ -265,6 +269,9 @@ struct StreamTests {
     func chance() async throws {
         let page = Array("<!DOCTYPE html><html><title>404</title></html>".utf8)
         #expect(try await record(pipe: page).error?.category == .dataError)
+        // Two frames of MPEG audio, and no third.
+        let frames = [[0xFF, 0xFB, 0x90, 0x64] + [UInt8](repeating: 0, count: 413), [0xFF, 0xFB, 0x90, 0x64] + [UInt8](repeating: 1, count: 5000)]
+        #expect(try await record(pipe: frames.flatMap { $0 }).samples.count == 2710)
         // Of MPEG audio, ADTS, transport packets, and text: one header each, and no other where the next should be.
         for beginning in [[0xFF, 0xFB, 0x90, 0x64], [0xFF, 0xF1, 0x50, 0x80, 0x20, 0x1F, 0xFC], [0x47, 0x40], [0x3C, 0x00]] as [[UInt8]] {
             for count in [beginning.count + 1, 20, 600, 20_000] {
@@ -312,6 +319,14 @@ struct StreamTests {
             #expect(abs(last.nanoseconds - first.nanoseconds - position * 62_500) < 1_000_000)
         }
         #expect(abs(Double(told[0].first.nanoseconds - begun.nanoseconds) * 1e-9 + (isLive ? 2 : 0)) < 0.15)
+    }
+
+    @Test("of as many channels as a header may say is read: it is not what decides on memory")
+    func manyChannels() async throws {
+        let silence = [UInt8](repeating: 0, count: 1024 * 8 * 10)
+        let recording = try await record(
+            pipe: wav(silence, tag: 3, bits: 64, rate: 768_000, channels: 1024, announced: 0xFFFF_FFFF))
+        #expect(recording.error == nil && recording.samples.count == 10)
     }
 
     @Test("takes one channel of many")

@@ -163,14 +163,14 @@ struct ListenTests {
             """)
         #expect(heard.status == 0, "\(heard.errors)")
         #expect(try Line.all(heard.output).contains { $0["type"] == "event" })
-        for writer in ["true", "sleep 20 > pipe &"] {
+        for writer in ["true", "sleep 2 > pipe &", "(head -c 20 \(file); sleep 2) > pipe &"] {
             let left = try Program.shell(
                 """
                 cd \(folder.path)
                 \(writer)
-                timeout -k 5 1 "$AUMD" listen --source pipe --format ndjson
+                timeout --preserve-status -k 5 1 "$AUMD" listen --source pipe --format ndjson
                 """)
-            #expect(left.status == 124, "\(left.errors)")
+            #expect(left.status == 0 && left.errors == "", "\(left.errors)")
         }
     }
 
@@ -345,6 +345,11 @@ struct ListenTests {
             END
             """)
         #expect(result.output == "True\nTrue\n0\n", "\(result.errors)")
+    }
+
+    @Test("The bundled model says how often it tells scores")
+    func interval() throws {
+        #expect(try Program.run("model").output.contains("provisional scores each 0.08 s"))
     }
 
     @Test("A device that hangs while it is opened is left on SIGTERM")
