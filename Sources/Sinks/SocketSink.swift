@@ -73,6 +73,8 @@ private final class SocketServer: @unchecked Sendable {
     private let onNotice: @Sendable (SinkNotice) -> Void
     private var clients: [Client] = []
     private var standing = Standing()
+    /// Records other than scores that the queue had no room for, as far as `standing` knows of them.
+    private var known: UInt64 = 0
     private var encoder = RecordEncoder()
 
     init(
@@ -112,6 +114,7 @@ private final class SocketServer: @unchecked Sendable {
                 standing.take(record)
                 send(record)
             }
+            forgetWhatMayHaveEnded()
             cutOffSlowClients()
             removeGoneClients()
             guard isOpen else { break }
@@ -157,6 +160,13 @@ private final class SocketServer: @unchecked Sendable {
             clients[index].buffer.append(contentsOf: own)
             flush(index)
         }
+    }
+
+    /// After records were lost, the ends of events may be among them.
+    private func forgetWhatMayHaveEnded() {
+        let lost = queue.dropped.others
+        if lost > known { standing.forgetEvents() }
+        known = lost
     }
 
     /// Records that no client got.

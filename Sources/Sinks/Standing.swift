@@ -5,6 +5,8 @@ import Tagging
 struct Standing {
     private(set) var records: [NumberedRecord] = []
 
+    mutating func forgetEvents() { records.removeAll { $0.record.kind == .event } }
+
     /// Takes in a record that has been told.
     mutating func take(_ record: NumberedRecord) {
         switch record.record {

@@ -92,6 +92,29 @@ import Testing
         close(first)
     }
 
+    @Test("A client does not begin with events whose end may be among what was lost")
+    func standingAfterLoss() throws {
+        let folder = TemporaryFolder()
+        let queue = RecordQueue(kinds: .events, capacity: 4)
+        let sink = try SocketSink(path: folder.file("s"), queue: queue) { _ in }
+        let opening = try #require(try Samples.records().first { if case .event = $0 { true } else { false } })
+        queue.send(opening)
+        #expect(eventually { beginnings(folder.file("s")) == 1 })
+        while queue.dropped.others == 0 { queue.send(status()) }
+        #expect(eventually { beginnings(folder.file("s")) == 0 })
+        #expect(sink.stop(milliseconds: 5000))
+    }
+
+    /// The events that a new client begins with.
+    private func beginnings(_ path: String) -> Int {
+        let client = connect(path)
+        defer { close(client) }
+        usleep(20_000)
+        var bytes = [UInt8](repeating: 0, count: 1 << 16)
+        let count = recv(client, &bytes, bytes.count, Int32(MSG_DONTWAIT))
+        return String(decoding: bytes.prefix(max(0, count)), as: UTF8.self).split(separator: "\n").filter { $0.contains(#""type":"event""#) }.count
+    }
+
     @Test("The socket file has the permissions asked for, and no wider ones before", arguments: [0o600, 0o660, 0o666])
     func mode(mode: UInt32) throws {
         let folder = TemporaryFolder()
