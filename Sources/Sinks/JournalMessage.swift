@@ -35,10 +35,11 @@ public enum JournalMessage: String, Sendable, CaseIterable {
         case .gap: self = .gap
         case .status(let status):
             if status.repeats(previous) { return nil }
+            // A start with a message says why the device cannot be opened.
+            let wasAway = [.silent, .stalled, .deviceLost].contains(previous?.state) || previous?.state == .starting && previous?.message != nil
             switch (status.state, previous?.state) {
-            // With a message it says why the device cannot be opened.
             case (.starting, _): self = status.message == nil ? .started : .deviceLost
-            case (.capturing, .silent), (.capturing, .stalled), (.capturing, .deviceLost): self = .deviceBack
+            case (.capturing, _) where wasAway: self = .deviceBack
             case (.capturing, _): self = .capturing
             case (.silent, _): self = .deviceSilent
             case (.stalled, _): self = .deviceStalled

@@ -225,7 +225,7 @@ private final class Journal {
                 <6>kitchen: starting
                 <3>kitchen: starting (it is not there)
                 <3>kitchen: starting (it is busy)
-                <6>kitchen: listening to the source
+                <5>kitchen: listening to the source
                 <3>kitchen: the device is away and is tried again (it is not there)
                 <3>kitchen: the device is away and is tried again (it is busy)
                 <5>kitchen: listening to the source
