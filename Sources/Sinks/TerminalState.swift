@@ -1,3 +1,4 @@
+import Glibc
 import Tagging
 
 /// What the live view shows, gathered from records. A value without clock or terminal.
@@ -5,7 +6,7 @@ public struct TerminalState: Sendable {
     /// A label among the highest scores.
     struct Level: Sendable {
         var label: String
-        /// The latest score, or what is left of it: falls by a fifth a column, so that a short sound can be read.
+        /// The latest score, or what is left of it: falls by a fifth in 0.16 s, so that a short sound can be read.
         var score: Float
         /// Highest score of the last seconds, falling slowly: what the rows are sorted by, so that they do not dance.
         var rank: Float
@@ -42,6 +43,7 @@ public struct TerminalState: Sendable {
     private(set) var lostSamples: UInt64 = 0
     private(set) var lateWindows: UInt64 = 0
     private var sawProvisional = false
+    private var lastScores: RecordTime?
 
     /// Nothing heard yet.
     public init() {}
@@ -77,11 +79,15 @@ public struct TerminalState: Sendable {
         // The causal scores are the present; late ones serve only where there are no others.
         if scores.status == .provisional { sawProvisional = true }
         guard scores.status == .provisional || !sawProvisional else { return }
+        // Scores come once a column or twice.
+        let elapsed = lastScores.map { Double(scores.time.milliseconds - $0.milliseconds) / 1000 } ?? 0
+        let seconds = min(max(elapsed, 0), 1)
         time = scores.time
-        setLevel(scores.levelDBFS)
+        lastScores = scores.time
+        setLevel(scores.levelDBFS, after: seconds)
         for index in levels.indices {
-            levels[index].score *= 0.8
-            levels[index].rank *= 0.97
+            levels[index].score *= Float(pow(0.8, seconds / 0.16))
+            levels[index].rank *= Float(pow(0.97, seconds / 0.16))
         }
         for tag in scores.tags where tag.score.isFinite {
             if let index = levels.firstIndex(where: { $0.label == tag.label }) {
@@ -115,10 +121,9 @@ public struct TerminalState: Sendable {
         if lines.count > Self.maximumLines { lines.removeLast() }
     }
 
-    private mutating func setLevel(_ level: Float?) {
+    private mutating func setLevel(_ level: Float?, after seconds: Double = 0) {
         levelDBFS = level
-        // A column is 0.16 s.
-        peakDBFS = max(level ?? -120, peakDBFS - 12 * 0.16)
+        peakDBFS = max(level ?? -120, peakDBFS - 12 * Float(seconds))
     }
 
     /// How the event of a label stands, if one is open.

@@ -141,6 +141,21 @@ private func pseudoTerminal() -> [Int32] {
         #expect(rows.joined(separator: "\n") == expected)
     }
 
+    @Test("What was loud falls as fast however often scores come")
+    func falling() {
+        let pictures = [160, 80].map { interval in
+            var state = Self.scene()
+            for time in stride(from: 5000 + interval, through: 5640, by: interval) {
+                state.apply(
+                    .scores(
+                        ScoresRecord(
+                            source: "kitchen", time: Samples.clock(Int64(time) * 16), status: .provisional, levelDBFS: -60, tags: [])))
+            }
+            return TerminalView(width: 72, height: 16, color: false).frame(state)
+        }
+        #expect(pictures[0] == pictures[1] && pictures[0] != TerminalView(width: 72, height: 16, color: false).frame(Self.scene()))
+    }
+
     @Test("The same in ASCII, for a locale without UTF-8")
     func ascii() {
         let rows = TerminalView(width: 60, height: 14, color: false, unicode: false).frame(Self.scene())

@@ -24,7 +24,7 @@ struct ShowModel: ParsableCommand {
               frontend    \(c.frontend.sampleRate) Hz, \(c.frontend.melCount) mel bins, \(c.frontend.lowFrequency) to \(c.frontend.highFrequency) Hz
               labels      \(c.labels.count)
               licence     \(c.license?.printable ?? "not stated")
-              provisional \(c.recurrentObstacle.map { "none: \($0)" } ?? "scores each \(seconds(1, c))")
+              provisional \(c.recurrentObstacle.map { "none: \($0)" } ?? "scores each \(seconds(samples: c.stepSamples, c))")
               confirmed   \(confirmed(c))
               cost        \(cost(model)) GMAC a second of sound, both directions
               kernels     \(model.kernels)
@@ -58,8 +58,10 @@ struct ShowModel: ParsableCommand {
         return "\(seconds(c.lookahead, c)) to \(seconds(c.lookahead + c.chunk, c)) later, the whole stream as left context"
     }
 
-    private func seconds(_ columns: Int, _ c: Configuration) -> String {
-        let hundredths = 100 * columns * c.columnSamples / c.frontend.sampleRate
+    private func seconds(_ columns: Int, _ c: Configuration) -> String { seconds(samples: columns * c.columnSamples, c) }
+
+    private func seconds(samples: Int, _ c: Configuration) -> String {
+        let hundredths = 100 * samples / c.frontend.sampleRate
         let rest = hundredths % 100
         return "\(hundredths / 100).\(rest < 10 ? "0" : "")\(rest) s"
     }
