@@ -37,12 +37,12 @@ def test_unmeasured() -> None:
 def test_measured() -> None:
     text = card.write(CONFIG, 1_500_000, {
         "clips": {"test": {"confirmed": SCORES, "YAMNet": SCORES}},
-        "robustness": {"telephone": SCORES}, "esc50": {"aumd": {"fold 4": 0.81, "fold 5": 0.79}},
+        "robustness": {"telephone": SCORES}, "esc50": {"aumd": {"fold 4": 0.81, "fold 5": 0.79, "fold 5, folds 1 to 4": 0.8}},
     })
     assert "It is poorest at door and dog." in text
     assert "| test | confirmed | 0.500 | 0.750 | 0.950 | 0.250 | 0.500 |" in text
     assert text.index("| Door | 0.300") < text.index("| Dog | 0.700")
-    assert "| telephone | 0.500 | 0.250 |" in text and "| aumd | 81.0 % | 79.0 % |" in text
+    assert "| telephone | 0.500 | 0.250 |" in text and "| aumd | 81.0 % | 79.0 % | 80.0 % |" in text
     assert "Not yet measured" not in text
 
 
