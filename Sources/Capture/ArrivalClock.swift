@@ -41,7 +41,8 @@ package struct ArrivalClock: Sendable {
 
     /// The sample before `position` of the timeline came at `nanoseconds`.
     ///
-    /// - Parameter waited: it was waited for; what lay there already tells only that it is not later.
+    /// - Parameter waited: it was waited for; what lay there already tells only that it is not later, and nothing where all of
+    ///   a span lay there, since then its reader was late.
     /// - Returns: how many samples are missing before it, 0 for none.
     package mutating func arrived(position: Int64, nanoseconds: Int64, waited: Bool) -> Int64 {
         guard isLive else { return 0 }
@@ -56,7 +57,7 @@ package struct ArrivalClock: Sendable {
             isSettled = age >= Self.beginning
             return 0
         }
-        guard waited || delay < 0 else { return 0 }
+        guard waited || delay < 0 || span != nil else { return 0 }
         var (end, early, late) = span ?? (nanoseconds + Self.length, .max, .max)
         if nanoseconds < end - Self.length / 2 { early = min(early, delay) } else { late = min(late, delay) }
         span = (end, early, late)

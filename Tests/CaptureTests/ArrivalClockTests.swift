@@ -55,6 +55,25 @@ struct ArrivalClockTests {
         #expect(abs(arrivals.error()) < 0.1)
     }
 
+    @Test("is right where it comes in blocks, of which only the first part is waited for", arguments: [0.5, 0.8, 1.2, 2, 3, 6])
+    func blocks(seconds: Double) {
+        var clock: ArrivalClock?
+        var position: Int64 = 0
+        for block in 1...Int(100 / seconds) {
+            let made = Double(block) * seconds, end = Int64(made * 16_000)
+            var isFirst = true
+            while position < end {
+                position = min(end, position + 4096)
+                let time = Int64(made * 1e9)
+                if clock == nil { clock = ArrivalClock(rate: 16_000, position: position, nanoseconds: time) }
+                #expect(clock!.arrived(position: position, nanoseconds: time, waited: isFirst) == 0)
+                isFirst = false
+            }
+            if block > 1 { #expect(abs(Double(clock!.time(of: position)) * 1e-9 - made) < 0.1) }
+        }
+        #expect(clock!.isLive)
+    }
+
     @Test("goes back by what was buffered before it came", arguments: [1.0, 5.0])
     func burst(seconds: Double) {
         var arrivals = Arrivals()
