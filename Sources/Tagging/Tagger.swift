@@ -281,8 +281,10 @@ public struct Tagger: Sendable {
         }
     }
 
-    /// The event of a label that has no offset yet.
+    /// The event of a label, or of its group, that has no offset yet.
     func openPlace(of label: Int) -> Int? {
-        order.first { live[$0].event.label == label && live[$0].event.offset == nil }
+        order.first {
+            live[$0].event.offset == nil && (live[$0].event.label == label || ontology.shareGroup(live[$0].event.label, label))
+        }
     }
 }

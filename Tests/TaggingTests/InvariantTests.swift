@@ -95,6 +95,8 @@ func expectConsistent(_ actions: [Action], _ rules: [LabelRule], _ context: Stri
         case .open, .update:
             if event.offset == nil {
                 #expect(sounding[event.label] == nil, "\(context): two open events of label \(event.label)")
+                let shared = sounding.keys.contains { event.group != nil && rules[$0].group == event.group }
+                #expect(!shared, "\(context): two open events of a group")
                 sounding[event.label] = event.number
             }
         case .close:
