@@ -58,6 +58,15 @@ public enum SourceState: Sendable, Equatable, CustomStringConvertible {
     /// Samples keep coming; `capturing` is told when one differs from zero.
     case silent(seconds: Double)
 
+    /// Why it is not as it should be; nil while it captures.
+    public var reason: String? {
+        switch self {
+        case .capturing: nil
+        case .waiting(let error), .lost(_, let error): error.description
+        case .silent: description
+        }
+    }
+
     public var description: String {
         switch self {
         case .capturing: "capturing"

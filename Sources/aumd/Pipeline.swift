@@ -63,6 +63,8 @@ final class Pipeline {
     /// What is wrong in this state, in words.
     private var message: String?
     private var nextStatus: ContinuousClock.Instant?
+    /// Since when the device has been away.
+    private var lostAt: ContinuousClock.Instant?
 
     /// - Throws: ``Failure`` where the model cannot run as asked.
     init(
@@ -106,7 +108,9 @@ final class Pipeline {
                 position += Int64(count)
             case .gap(let gap): try pass(gap, buffer)
             case .state(let new): change(to: new)
-            case .timeout: tellStatusWhenDue()
+            case .timeout:
+                endRunOfLostDevice()
+                tellStatusWhenDue()
             case .end: break loop
             }
         }
@@ -163,6 +167,12 @@ final class Pipeline {
             position += Int64(piece.count)
             rest -= piece.count
         }
+    }
+
+    /// A device that stays away for longer than is filled ends what was heard, long before it is back.
+    private func endRunOfLostDevice() {
+        guard let lostAt, ContinuousClock.now - lostAt > .seconds(Self.longestFilledGap) else { return }
+        endRun()
     }
 
     private func endRun() {
@@ -256,7 +266,8 @@ extension Pipeline {
         case .lost: state = .deviceLost
         case .silent: state = .silent
         }
-        message = new == .capturing ? nil : new.description
+        message = new.reason
+        if case .lost = new { lostAt = lostAt ?? .now } else { lostAt = nil }
         tellStatus()
     }
 
@@ -273,7 +284,7 @@ extension Pipeline {
         let statistics = source.statistics
         let status = StatusRecord(
             source: options.name, time: .clock(milliseconds: StreamInstant.now().nanoseconds / 1_000_000),
-            state: state, levelDBFS: isReady ? levelDBFS : nil, xruns: UInt64(statistics.xruns),
+            state: state, levelDBFS: isReady && lostAt == nil ? levelDBFS : nil, xruns: UInt64(statistics.xruns),
             lostSamples: UInt64(statistics.overflowSamples), brokenSamples: UInt64(statistics.nonFiniteSamples),
             lateWindows: analysis.lateWindows,
             worstWakeUp: options.device == nil ? nil : Double(statistics.worstWakeUpDelay / 1000) / 1000,

@@ -64,6 +64,22 @@ struct ListenTests {
         #expect(scores(Array(lines[last...]), "provisional").count > 10)
     }
 
+    @Test("What was heard is decided while the device is away, not when it is back")
+    func decidedWhileAway() throws {
+        try Sound.raw(Sound.bursts(seconds: 8)).write(to: folder.url.appending(path: "bursts.raw"))
+        try folder.makeScriptedDevice("infile \"\(folder.path)/bursts.raw\" script \"24000:gone:3000\"")
+        let live = try Program.shell(
+            "timeout -s INT 6 \"$AUMD\" listen --config \(config) --device mic --format ndjson", environment: folder.alsa)
+        let lines = try Line.all(live.output)
+        let lost = try #require(lines.firstIndex { $0["state"] == "device_lost" })
+        let gap = try #require(lines.firstIndex { $0["type"] == "gap" })
+        let told = lines[..<gap].filter { $0["type"] == "event" }
+        let ended = told.filter { $0["phase"] == "close" || $0["phase"] == "retract" }
+        #expect(!told.isEmpty && Set(told.compactMap { $0["id"] }) == Set(ended.compactMap { $0["id"] }))
+        #expect(lines[lost..<gap].contains { $0["phase"] == "close" || $0["phase"] == "retract" })
+        #expect(lines[lost].number("level_dbfs") == nil && lines[lost]["message"]?.contains("lost") == false)
+    }
+
     @Test("A device that stands still is stalled, not lost, and is listened to when it goes on")
     func stalledDevice() throws {
         try folder.makeScriptedDevice("script \"8000:stall:1500\"")

@@ -19,7 +19,7 @@ struct SettingsOptions: ParsableArguments {
     var rate: String?
     @Option(name: .long, help: ArgumentHelp("Append events to this file too; reopened on SIGHUP.", valueName: "file"), completion: .file())
     var outputFile: String?
-    @Option(help: ArgumentHelp("Unix socket from which any number of clients may read events.", valueName: "path"), completion: .file())
+    @Option(help: ArgumentHelp("Unix socket from which up to 64 clients may read events.", valueName: "path"), completion: .file())
     var socket: String?
     @Flag(help: "Write events to the systemd journal too.")
     var journal = false

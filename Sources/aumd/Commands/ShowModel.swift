@@ -53,7 +53,7 @@ struct ShowModel: ParsableCommand {
             return "the same scores: the model has no second direction"
         }
         if let clip = c.clipColumns {
-            return "windows of \(seconds(clip, c)), one each \(seconds(c.chunk, c)); every score is confirmed"
+            return "windows of \(seconds(clip, c)), one each \(seconds(min(c.chunk, clip), c)); every score is confirmed"
         }
         return "\(seconds(c.lookahead, c)) to \(seconds(c.lookahead + c.chunk, c)) later, the whole stream as left context"
     }
