@@ -19,7 +19,6 @@ public struct RawFormat: Sendable, Equatable {
 public final class StreamSource: Source, @unchecked Sendable {
     /// What errors call it; "-" is the standard input.
     public let name: String
-    private let descriptor: Int32
     private let raw: RawFormat
     private let isRaw: Bool
     private let isPaced: Bool
@@ -46,16 +45,10 @@ public final class StreamSource: Source, @unchecked Sendable {
     private var converter = MonoConverter(format: .s16, channels: 1, choice: .mix)
     private var header: WAVHeader?
     private var hasEnded = false
-    private var hasClosed = false
     private var hasStarted = false
-    /// Bytes read and not yet delivered are `held` ones from `front` on; more are received only when `front` is 0.
-    private var bytes: UnsafeMutableRawBufferPointer
-    private var held = 0
-    private var front = 0
+    private let pipe: PipeReader
     /// Of what may be live nothing is delivered before its times are known.
     private var isGathering = false
-    /// Bytes of samples that the header still promises; nil: to the end of the stream.
-    private var promised: Int64?
     private let delivered = Atomic<Int64>(0)
     /// Samples of gaps so far.
     private var missing: Int64 = 0
@@ -77,7 +70,6 @@ public final class StreamSource: Source, @unchecked Sendable {
         descriptor: Int32 = STDIN_FILENO, name: String = "-", raw: RawFormat = RawFormat(), isRaw: Bool = false,
         isPaced: Bool = false, channel: ChannelChoice = .mix, start: StreamInstant? = nil
     ) throws(CaptureError) {
-        self.descriptor = descriptor
         self.name = name
         self.raw = raw
         self.isRaw = isRaw
@@ -85,10 +77,8 @@ public final class StreamSource: Source, @unchecked Sendable {
         self.channel = channel
         givenStart = start
         stopping = try makeWakeup()
-        bytes = .allocate(byteCount: ForeignFormat.shortest, alignment: 16)
+        pipe = PipeReader(descriptor, name: name, stopping: stopping)
     }
-
-    deinit { bytes.deallocate() }
 
     /// Whether a path is a named pipe (fifo(7)).
     public static func isNamedPipe(_ path: String) -> Bool {
@@ -119,7 +109,7 @@ public final class StreamSource: Source, @unchecked Sendable {
 
     /// Waits for the first bytes, as only they tell the rate; `stop` ends the wait.
     public func start() throws(CaptureError) {
-        let magic = try beginning()
+        let magic = try pipe.beginning()
         if isStopped.load(ordering: .relaxed) { return hasEnded = true }
         if magic.isEmpty { throw .file(name, .empty) }
         let four = String(decoding: magic.prefix(4), as: UTF8.self)
@@ -129,25 +119,21 @@ public final class StreamSource: Source, @unchecked Sendable {
         if isForeign { throw .file(name, .unsupported("a compressed or foreign sound format")) }
         var format = raw
         if isWAV {
-            held = 0
+            pipe.drop(magic.count)
             guard let header = try wavHeader(isRF64: four != "RIFF") else { return hasEnded = true }
             self.header = header
-            promised = header.dataBytes
+            pipe.promised = header.dataBytes
             format = RawFormat(format: header.format, rate: header.rate, channels: header.channels)
         }
         if case .one(let channel) = channel, channel < 0 || channel >= format.channels {
             throw .file(name, .channel(channel, of: format.channels))
         }
         converter = MonoConverter(format: format.format, channels: format.channels, choice: channel)
-        mayBeLive = promised == nil && !isPaced && givenStart == nil && !StreamSource.isFile(descriptor)
+        mayBeLive = pipe.promised == nil && !isPaced && givenStart == nil && !StreamSource.isFile(pipe.descriptor)
         isGathering = mayBeLive
         // As much may come before it is known to be no live sound; of many channels less will do.
         let gathered = mayBeLive ? (Int(ArrivalClock.lead / 1_000_000_000) + 1) * format.rate * converter.stride : 0
-        let block = UnsafeMutableRawBufferPointer.allocate(
-            byteCount: max(held, min(gathered, StreamSource.mostGathered), StreamSource.blockSize * converter.stride), alignment: 16)
-        block.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[0..<held]))
-        bytes.deallocate()
-        bytes = block
+        pipe.reserve(max(min(gathered, StreamSource.mostGathered), StreamSource.blockSize * converter.stride))
         let pacer = try Pacer(rate: format.rate, isPaced: isPaced)
         self.pacer = pacer
         opened.withLock { $0 = Opened(pacer: pacer, rate: format.rate, start: givenStart) }
@@ -171,40 +157,35 @@ public final class StreamSource: Source, @unchecked Sendable {
             defer { untold = 0 }
             return .gap(Gap(samples: untold, cause: .slip))
         }
-        if held < stride {
-            if promised == 0 {
+        if pipe.held < stride {
+            if pipe.promised == 0 {
                 if delivered.load(ordering: .relaxed) == 0 { throw .file(name, .noSamples) }
                 return end()
             }
-            switch try receive(limit: StreamSource.blockSize * stride, timeout: timeoutMilliseconds) {
+            switch try pipe.receive(limit: StreamSource.blockSize * stride, timeout: timeoutMilliseconds) {
             case .timeout: return .timeout
             case .stopped: return end()
             case .closed:
                 let position = delivered.load(ordering: .relaxed)
                 _ = end()
                 if position == 0 { throw .file(name, .noSamples) }
-                if let promised, promised > 0 {
-                    let announced = position + (promised + Int64(held)) / Int64(stride)
+                if let promised = pipe.promised, promised > 0 {
+                    let announced = position + (promised + Int64(pipe.held)) / Int64(stride)
                     throw .file(name, .truncated(announced: announced, delivered: position))
                 }
                 return .end
             case .received(let waited):
                 follow(waited)
-                if held < stride || untold > 0 { return .timeout }
+                if pipe.held < stride || untold > 0 { return .timeout }
             }
         }
         let position = delivered.load(ordering: .relaxed)
         let count = pacer.due(
-            after: position, wanted: min(held / stride, buffer.count), timeout: timeoutMilliseconds)
+            after: position, wanted: min(pipe.held / stride, buffer.count), timeout: timeoutMilliseconds)
         if count == 0 { return isStopped.load(ordering: .relaxed) ? end() : .timeout }
-        let broken = converter.convert(bytes.baseAddress! + front, count: count, into: buffer.baseAddress!)
+        let broken = converter.convert(pipe.first, count: count, into: buffer.baseAddress!)
         nonFinite.add(Int64(broken), ordering: .relaxed)
-        held -= count * stride
-        front += count * stride
-        if held < stride {
-            memmove(bytes.baseAddress!, bytes.baseAddress! + front, held)
-            front = 0
-        }
+        pipe.drop(count * stride)
         delivered.store(position + Int64(count), ordering: .relaxed)
         return .samples(count)
     }
@@ -213,8 +194,8 @@ public final class StreamSource: Source, @unchecked Sendable {
     /// than it lasts, and either would be told of with the times of its coming.
     private func gather() throws(CaptureError) {
         // What `start` has read.
-        if held > 0, opened.withLock({ $0?.clock == nil }) { follow(true) }
-        switch try receive(limit: bytes.count, timeout: Int(ArrivalClock.pause / 1_000_000)) {
+        if pipe.held > 0, opened.withLock({ $0?.clock == nil }) { follow(true) }
+        switch try pipe.receive(timeout: Int(ArrivalClock.pause / 1_000_000)) {
         case .received(let waited): follow(waited)
         case .timeout: opened.withLock { $0?.clock?.settle() }
         case .closed:
@@ -222,12 +203,12 @@ public final class StreamSource: Source, @unchecked Sendable {
             isGathering = false
         case .stopped: hasEnded = true
         }
-        if opened.withLock({ $0?.clock?.isSettled ?? false }) || held == bytes.count { isGathering = false }
+        if opened.withLock({ $0?.clock?.isSettled ?? false }) || pipe.isFull { isGathering = false }
     }
 
     /// Takes in when the bytes came that are held now.
     private func follow(_ waited: Bool) {
-        let position = delivered.load(ordering: .relaxed) + missing + Int64(held / converter.stride)
+        let position = delivered.load(ordering: .relaxed) + missing + Int64(pipe.held / converter.stride)
         untold = opened.withLock { opened in
             guard opened != nil else { return 0 }
             if opened!.start == nil { opened!.start = .now() }
@@ -268,80 +249,10 @@ public final class StreamSource: Source, @unchecked Sendable {
         return statistics
     }
 
-    // MARK: Bytes
-
-    private enum Receipt {
-        /// `waited`: nothing was there before.
-        case received(waited: Bool)
-        case timeout, closed, stopped
-    }
-
-    /// Appends what is there to `bytes`, waiting at most `timeout` milliseconds (-1: for ever) for the first byte.
-    private func receive(limit: Int, timeout: Int) throws(CaptureError) -> Receipt {
-        var descriptors = (
-            pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0),
-            pollfd(fd: stopping.descriptor, events: Int16(POLLIN), revents: 0)
-        )
-        func poll(_ timeout: Int) -> Int32 {
-            withUnsafeMutableBytes(of: &descriptors) {
-                Glibc.poll($0.baseAddress!.assumingMemoryBound(to: pollfd.self), 2, Int32(clamping: timeout))
-            }
-        }
-        // A named pipe's next writer is another stream.
-        if hasClosed { return .closed }
-        var ready = poll(0)
-        let waited = ready == 0
-        if waited { ready = poll(timeout) }
-        if descriptors.1.revents != 0 { return .stopped }
-        if ready <= 0 { return .timeout }
-        var wanted = limit - held
-        if let promised { wanted = Int(min(Int64(wanted), promised)) }
-        let count = Glibc.read(descriptor, bytes.baseAddress! + held, wanted)
-        if count < 0 {
-            if errno == EAGAIN || errno == EINTR { return .timeout }
-            throw .file(name, .readFailed(systemMessage(errno)))
-        }
-        if count == 0 { hasClosed = true }
-        if hasClosed { return .closed }
-        held += count
-        promised? -= Int64(count)
-        return .received(waited: waited)
-    }
-
-    /// What the stream begins with, as far as it tells what kind it is. Held.
-    private func beginning() throws(CaptureError) -> [UInt8] {
-        var there = [UInt8]()
-        while there.count < ForeignFormat.needed(there) {
-            let count = try fill(upTo: ForeignFormat.needed(there))
-            if count == there.count { break }
-            there = [UInt8](bytes[0..<count])
-        }
-        return there
-    }
-
-    /// Reads until `count` bytes are held, or the stream ends. Returns how many there are.
-    private func fill(upTo count: Int) throws(CaptureError) -> Int {
-        if count > bytes.count {
-            let more = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 16)
-            more.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[0..<held]))
-            bytes.deallocate()
-            bytes = more
-        }
-        while held < count {
-            switch try receive(limit: count, timeout: -1) {
-            case .received, .timeout: continue
-            case .closed, .stopped: return held
-            }
-        }
-        return held
-    }
-
     /// nil: stopped.
     private func wavHeader(isRF64: Bool) throws(CaptureError) -> WAVHeader? {
         let result = try WAVHeader.parse(isRF64: isRF64) { (count: Int) throws(CaptureError) -> [UInt8]? in
-            guard try fill(upTo: count) == count else { return nil }
-            held = 0
-            return [UInt8](bytes[0..<count])
+            try pipe.take(count)
         }
         switch result {
         case .success(let header): return header
