@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .corpus import AudioCache, Clip
+from .ontology import leaves
 
 RATE = 16000
 FRAME = 160
@@ -68,12 +69,6 @@ def cut(samples: np.ndarray) -> np.ndarray | None:
         return None
     sound = faded(samples[part[0] : part[1]])
     return sound * np.float32(0.5 / max(float(np.abs(sound).max()), 1e-4))
-
-
-def leaves(labels: Sequence[str], parents: Mapping[str, Sequence[str]]) -> list[str]:
-    """The labels that are no other one's ancestor."""
-    above = {ancestor for label in labels for ancestor in parents.get(label, ())}
-    return [label for label in labels if label not in above]
 
 
 def halved(sounds: Mapping[str, Sequence[Foreground]], clips: Sequence[Clip]) -> tuple[dict[str, list[Foreground]], ...]:

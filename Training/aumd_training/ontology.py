@@ -49,13 +49,19 @@ def ancestors(labels: list[str]) -> dict[str, list[str]]:
     return out
 
 
+def leaves(labels: Sequence[str], parents: Mapping[str, Sequence[str]]) -> list[str]:
+    """The labels that are no other one's ancestor."""
+    above = {ancestor for label in labels for ancestor in parents.get(label, ())}
+    return [label for label in labels if label not in above]
+
+
 def unsaid(labels: Sequence[str], names: Sequence[str], parents: Mapping[str, Sequence[str]]) -> list[str]:
     """Of `names`, what a clip with these labels may also be: their ancestors, and the descendants of its most specific ones.
 
     Whoever labelled a clip "Music" did not say that there is no guitar in it.
     """
-    above = {ancestor for label in labels for ancestor in parents.get(label, ())}
-    own = set(labels) - above
+    own = set(leaves(labels, parents))
+    above = {ancestor for label in own for ancestor in parents.get(label, ())}
     return [name for name in names if name not in labels and (name in above or own.intersection(parents.get(name, ())))]
 
 

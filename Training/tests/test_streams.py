@@ -9,6 +9,7 @@ import pytest
 from aumd_training import distortions, foreground, heldout, streamset
 from aumd_training.annotation import Event, Sound, events_of, merged, read_sounds, with_ancestors, write_sounds
 from aumd_training.corpus import Clip
+from aumd_training.ontology import leaves
 from aumd_training.program import COLUMN, LATENCY, read
 from aumd_training.segments import FLOOR, ahead, segments
 from aumd_training.timeline import join
@@ -34,7 +35,7 @@ def test_steady_sounds_are_cut_and_silence_is_left_out() -> None:
 
 
 def test_leaves_are_no_other_label_s_ancestor() -> None:
-    assert foreground.leaves(["Animal", "Dog", "Bark", "Speech"], PARENTS) == ["Bark", "Speech"]
+    assert leaves(["Animal", "Dog", "Bark", "Speech"], PARENTS) == ["Bark", "Speech"]
 
 
 def test_sounds_are_written_and_read(tmp_path: Path) -> None:
