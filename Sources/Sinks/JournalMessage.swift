@@ -37,14 +37,13 @@ public enum JournalMessage: String, Sendable, CaseIterable {
             if status.repeats(previous) { return nil }
             // A start with a message says why the device cannot be opened.
             let wasAway = [.silent, .stalled, .deviceLost].contains(previous?.state) || previous?.state == .starting && previous?.message != nil
-            switch (status.state, previous?.state) {
-            case (.starting, _): self = status.message == nil ? .started : .deviceLost
-            case (.capturing, _) where wasAway: self = .deviceBack
-            case (.capturing, _): self = .capturing
-            case (.silent, _): self = .deviceSilent
-            case (.stalled, _): self = .deviceStalled
-            case (.deviceLost, _): self = .deviceLost
-            case (.stopping, _): self = .stopped
+            switch status.state {
+            case .starting: self = status.message == nil ? .started : .deviceLost
+            case .capturing: self = wasAway ? .deviceBack : .capturing
+            case .silent: self = .deviceSilent
+            case .stalled: self = .deviceStalled
+            case .deviceLost: self = .deviceLost
+            case .stopping: self = .stopped
             }
         case .scores, .clip: return nil
         }
