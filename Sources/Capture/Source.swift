@@ -46,7 +46,7 @@ public struct Gap: Sendable, Equatable {
 }
 
 /// The state of a source, told whenever it changes.
-public enum SourceState: Sendable, Equatable, CustomStringConvertible {
+public enum SourceState: Sendable, Equatable {
     /// Samples follow. `Source.rate` is known and stays the same from the first of these on.
     case capturing
     /// The device is not there yet, and is tried again for ever. Told before anything was captured, for every new reason.
@@ -63,15 +63,6 @@ public enum SourceState: Sendable, Equatable, CustomStringConvertible {
         switch self {
         case .capturing: nil
         case .waiting(let error), .lost(_, let error): error.description
-        case .silent: description
-        }
-    }
-
-    public var description: String {
-        switch self {
-        case .capturing: "capturing"
-        case .waiting(let error): "waiting for the device: \(error)"
-        case .lost(_, let error): "the device was lost and is tried again: \(error)"
         case .silent(let seconds):
             "the device has delivered only zeros for \(Int(seconds)) s; look for a mute switch or the wrong input"
         }
