@@ -112,15 +112,13 @@ public final class StreamSource: Source, @unchecked Sendable {
         let magic = try pipe.beginning()
         if isStopped.load(ordering: .relaxed) { return hasEnded = true }
         if magic.isEmpty { throw .file(name, .empty) }
-        let four = String(decoding: magic.prefix(4), as: UTF8.self)
-        let isWAV = ["RIFF", "RF64", "BW64"].contains(four) && magic.count == 12 && magic[8...].elementsEqual("WAVE".utf8)
-        let isForeign = ForeignFormat.begins(magic)
-        if isRaw, isWAV || isForeign { throw .file(name, .notRaw) }
+        let isRF64 = WAVHeader.isRF64(magic), isForeign = ForeignFormat.begins(magic)
+        if isRaw, isRF64 != nil || isForeign { throw .file(name, .notRaw) }
         if isForeign { throw .file(name, .unsupported("a compressed or foreign sound format")) }
         var format = raw
-        if isWAV {
+        if let isRF64 {
             pipe.drop(magic.count)
-            guard let header = try wavHeader(isRF64: four != "RIFF") else { return hasEnded = true }
+            guard let header = try wavHeader(isRF64: isRF64) else { return hasEnded = true }
             self.header = header
             pipe.promised = header.dataBytes
             format = RawFormat(format: header.format, rate: header.rate, channels: header.channels)

@@ -26,9 +26,7 @@ enum UnfinishedWAV {
     /// The header and its length.
     private static func header(_ descriptor: Int32) -> (WAVHeader, Int64)? {
         var status = stat()
-        guard let beginning = next(12, descriptor), String(decoding: beginning[0..<4], as: UTF8.self) == "RIFF",
-            beginning[8...].elementsEqual("WAVE".utf8), fstat(descriptor, &status) == 0
-        else { return nil }
+        guard let beginning = next(12, descriptor), WAVHeader.isRF64(beginning) == false, fstat(descriptor, &status) == 0 else { return nil }
         let announced = beginning[4..<8].reversed().reduce(Int64(0)) { $0 << 8 | Int64($1) }
         guard announced + 8 < status.st_size || announced >= WAVHeader.unknownSizes,
             case .success(let header) = WAVHeader.parse(isRF64: false, next: { next($0, descriptor) }), header.dataBytes == nil

@@ -21,6 +21,13 @@ package struct WAVHeader: Sendable, Equatable {
     /// Bytes of a chunk that are asked for at once.
     private static let piece = 1 << 16
 
+    /// Of a stream's first 12 bytes, whether they are RF64's or BW64's; nil: not WAV's.
+    static func isRF64(_ beginning: [UInt8]) -> Bool? {
+        let magic = String(decoding: beginning.prefix(4), as: UTF8.self)
+        guard ["RIFF", "RF64", "BW64"].contains(magic), beginning.count == 12, beginning[8...].elementsEqual("WAVE".utf8) else { return nil }
+        return magic != "RIFF"
+    }
+
     /// Reads from after the 12 bytes "RIFF size WAVE".
     /// - Parameter next: delivers exactly that many bytes, or throws.
     package static func parse<Failure: Error>(
