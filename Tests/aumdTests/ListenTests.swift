@@ -15,10 +15,15 @@ struct ListenTests {
         try folder.write(Sound.everything, to: "everything.yaml")
     }
 
+    /// The PCM `mic` plays eight seconds of bursts, and fails as the script says.
+    private func makeBursts(_ script: String = "") throws {
+        try Sound.raw(Sound.bursts(seconds: 8)).write(to: folder.url.appending(path: "bursts.raw"))
+        try folder.makeScriptedDevice("infile \"\(folder.path)/bursts.raw\" script \"\(script)\"")
+    }
+
     @Test("What comes through libasound has the scores of the file, bit for bit, and the same events")
     func alsaEqualsFile() throws {
-        try Sound.raw(Sound.bursts(seconds: 8)).write(to: folder.url.appending(path: "bursts.raw"))
-        try folder.makeScriptedDevice("infile \"\(folder.path)/bursts.raw\"")
+        try makeBursts()
         let live = try Program.shell(
             "timeout -s INT 9.5 \"$AUMD\" listen --config \(config) --device mic --scores --format ndjson", environment: folder.alsa)
         #expect(live.status == 0 || live.status == 124, "\(live.errors)")
@@ -46,8 +51,7 @@ struct ListenTests {
 
     @Test("A device that is lost and comes back leaves a gap record, and listening goes on")
     func lostDevice() throws {
-        try Sound.raw(Sound.bursts(seconds: 8)).write(to: folder.url.appending(path: "bursts.raw"))
-        try folder.makeScriptedDevice("infile \"\(folder.path)/bursts.raw\" script \"24000:gone:800,64000:xrun\"")
+        try makeBursts("24000:gone:800,64000:xrun")
         let live = try Program.shell(
             "timeout -s INT 7 \"$AUMD\" listen --config \(config) --device mic --scores --format ndjson", environment: folder.alsa)
         let lines = try Line.all(live.output)
@@ -66,8 +70,7 @@ struct ListenTests {
 
     @Test("What was heard is decided while the device is away, not when it is back")
     func decidedWhileAway() throws {
-        try Sound.raw(Sound.bursts(seconds: 8)).write(to: folder.url.appending(path: "bursts.raw"))
-        try folder.makeScriptedDevice("infile \"\(folder.path)/bursts.raw\" script \"24000:gone:3000\"")
+        try makeBursts("24000:gone:3000")
         let live = try Program.shell(
             "timeout -s INT 6 \"$AUMD\" listen --config \(config) --device mic --format ndjson", environment: folder.alsa)
         let lines = try Line.all(live.output)
