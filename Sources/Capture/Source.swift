@@ -123,17 +123,24 @@ public struct CaptureStatistics: Sendable, Equatable {
     public var lockedMemory: Privilege?
 
     /// Something the system may refuse.
-    public enum Privilege: Sendable, Equatable, CustomStringConvertible {
+    public enum Privilege: Sendable, Equatable {
         case granted
         /// Refused with this errno value.
         case refused(errno: Int32)
+    }
 
-        public var description: String {
-            switch self {
-            case .granted: "granted"
-            case .refused(let code): "refused (\(systemMessage(code)))"
-            }
+    /// What the system refused the capture thread, a sentence each: what it does stays the same, but it may come late.
+    public var refusals: [String] {
+        var sentences: [String] = []
+        if case .refused(let code) = realtimeScheduling {
+            sentences.append(
+                "The capture thread has no real-time priority: SCHED_FIFO was refused (\(systemMessage(code))); raise the limit rtprio.")
         }
+        if case .refused(let code) = lockedMemory {
+            sentences.append(
+                "The capture thread's memory is not locked: mlock was refused (\(systemMessage(code))); raise the limit memlock.")
+        }
+        return sentences
     }
 
     public init() {}

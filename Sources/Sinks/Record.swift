@@ -180,6 +180,8 @@ public struct StatusRecord: Sendable, Equatable {
     public var lateWindows: UInt64
     /// The latest the capture thread came to a full period since the start, milliseconds; nil where there is no device.
     public var worstWakeUp: Double?
+    /// Whether the capture thread runs under SCHED_FIFO; nil where there is no such thread, or not yet.
+    public var realtime: Bool?
     /// Name of the device, where there is one.
     public var device: String?
     /// A sentence about the state, such as the error that took the device away.
@@ -193,8 +195,8 @@ public struct StatusRecord: Sendable, Equatable {
     /// A state of one source; counts are since the start.
     public init(
         source: String, time: RecordTime, state: State, levelDBFS: Float? = nil, xruns: UInt64 = 0,
-        lostSamples: UInt64 = 0, brokenSamples: UInt64 = 0, lateWindows: UInt64 = 0, worstWakeUp: Double? = nil, device: String? = nil,
-        message: String? = nil
+        lostSamples: UInt64 = 0, brokenSamples: UInt64 = 0, lateWindows: UInt64 = 0, worstWakeUp: Double? = nil,
+        realtime: Bool? = nil, device: String? = nil, message: String? = nil
     ) {
         self.source = source
         self.time = time
@@ -205,6 +207,7 @@ public struct StatusRecord: Sendable, Equatable {
         self.brokenSamples = brokenSamples
         self.lateWindows = lateWindows
         self.worstWakeUp = worstWakeUp
+        self.realtime = realtime
         self.device = device
         self.message = message
     }

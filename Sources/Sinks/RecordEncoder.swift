@@ -111,6 +111,10 @@ public struct RecordEncoder {
             json.key("worst_wake_up_ms")
             json.value(delay)
         }
+        if let realtime = status.realtime {
+            json.key("realtime")
+            json.value(realtime)
+        }
         if let device = status.device {
             json.key("device")
             json.value(device)

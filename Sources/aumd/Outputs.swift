@@ -12,6 +12,8 @@ final class Outputs: Sendable {
     let scoreCount: Int
     /// The live view has the standard output.
     let showsView: Bool
+    /// Says a sentence to the person: in the log, or at the foot of a live view that shares its terminal.
+    let notify: @Sendable (String) -> Void
     private let threads: [SinkThread]
     private let socket: SocketSink?
     private let sourcePatience: Int?
@@ -37,9 +39,8 @@ final class Outputs: Sendable {
         let showsView = format == nil && isTerminal && TerminalSink.movesCursor()
         let foot = TerminalNotice()
         let sharesTerminal = showsView && isatty(STDERR_FILENO) == 1
-        let onNotice: @Sendable (SinkNotice) -> Void = { notice in
-            if sharesTerminal { foot.text = "\(notice)" } else { logger.warning("\(notice)") }
-        }
+        let notify: @Sendable (String) -> Void = { if sharesTerminal { foot.text = $0 } else { logger.warning("\($0)") } }
+        let onNotice: @Sendable (SinkNotice) -> Void = { notify($0.description) }
         var threads: [SinkThread] = []
         var socket: SocketSink?
         do throws(SinkError) {
@@ -78,6 +79,7 @@ final class Outputs: Sendable {
         self.threads = threads
         self.socket = socket
         self.showsView = showsView
+        self.notify = notify
         scoreCount = max(settings.scores, showsView ? Self.viewScores : 0)
         records = RecordStream(threads.map(\.queue) + (socket.map { [$0.queue] } ?? []))
     }

@@ -288,7 +288,7 @@ extension Pipeline {
             lostSamples: UInt64(statistics.overflowSamples), brokenSamples: UInt64(statistics.nonFiniteSamples),
             lateWindows: analysis.lateWindows,
             worstWakeUp: options.device == nil ? nil : Double(statistics.worstWakeUpDelay / 1000) / 1000,
-            device: options.device, message: message)
+            realtime: statistics.realtimeScheduling.map { $0 == .granted }, device: options.device, message: message)
         records.send(.status(status))
         supervision.status(status, open.values.map { labels[$0].name }.sorted())
     }

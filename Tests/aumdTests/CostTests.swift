@@ -90,7 +90,8 @@ struct CostTests {
         // Preloaded into the program alone: the shell and timeout would count, too.
         let preloading = line.replacing("\"$AUMD\"", with: "env LD_PRELOAD=\(counter) \"$AUMD\"")
         let result = try Program.shell(preloading, environment: environment.merging(["ALLOCATION_COUNTS": counts]) { $1 })
-        #expect(result.errors == "", "\(result.errors)")
+        // Of what the machine allows the capture thread, this says nothing.
+        #expect(result.errors.split(separator: "\n").allSatisfy { $0.contains("was refused") }, "\(result.errors)")
         let lines = try String(contentsOfFile: counts, encoding: .utf8).split(separator: "\n")
         return try lines.reduce(into: [:]) { all, line in
             let parts = line.split(separator: " ", maxSplits: 1)

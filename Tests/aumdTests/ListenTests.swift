@@ -92,6 +92,20 @@ struct ListenTests {
         #expect(states.suffix(2) == ["capturing", "stopping"])
     }
 
+    @Test("A capture thread that may not run in real time says so once, and in every status")
+    func refusedPriority() throws {
+        try folder.makeScriptedDevice("formats \"S16_LE\"")
+        // Root's right to it goes with the capability.
+        let refused = "prlimit --rtprio=0:0 " + (geteuid() == 0 ? "setpriv --bounding-set -sys_nice --inh-caps -sys_nice " : "")
+        let result = try Program.shell(
+            "timeout -s INT 3 \(refused)\"$AUMD\" listen --device mic --format ndjson",
+            environment: folder.alsa.merging(["AUMD_STATUS_INTERVAL": "0.5"]) { $1 })
+        let sentences = result.errors.split(separator: "\n").filter { $0.contains("SCHED_FIFO was refused") }
+        #expect(sentences.count == 1, "\(result.errors)")
+        let states = try Line.all(result.output).filter { $0["state"] == "capturing" && $0.number("level_dbfs") != nil }
+        #expect(!states.isEmpty && states.allSatisfy { $0.fields["realtime"] as? Bool == false }, "\(result.output)")
+    }
+
     @Test("A steady sound has one level in every record, whatever its rate, with the second direction and without",
           arguments: [16000, 44100], [true, false])
     func level(rate: Int, window: Bool) throws {

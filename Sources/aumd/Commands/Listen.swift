@@ -21,7 +21,7 @@ struct Listen: AsyncParsableCommand {
               aumd listen --demo
               aumd listen --device hw:CARD=USB --journal
               aumd listen --format ndjson | jq -r 'select(.phase == "open").label'
-              ffmpeg -i rtsp://camera/stream -f s16le -ar 16000 -ac 1 - | aumd listen --source -
+              ffmpeg -i URL -f s16le -ar 16000 -ac 1 - | aumd listen --source -
             """)
 
     enum Format: String, ExpressibleByArgument, CaseIterable {
@@ -56,9 +56,15 @@ struct Listen: AsyncParsableCommand {
         options.analysis.chunk = settings.stream.chunk
         options.analysis.lookahead = settings.stream.lookahead
         options.analysis.waits = source.canWait
+        var supervision = Pipeline.Supervision.serviceManager()
+        let ready = supervision.ready
+        supervision.ready = { [source = source.source] in
+            ready()
+            for refusal in source.statistics.refusals { outputs.notify(refusal) }
+        }
         let pipeline = try Pipeline(
             source: source.source, model: model, tagging: tagging, options: options, records: outputs.records,
-            supervision: .serviceManager(logger: logger))
+            supervision: supervision)
 
         let service = ListenService(pipeline: pipeline, outputs: outputs, stop: { source.stop() })
         let group = ServiceGroup(
@@ -142,7 +148,7 @@ private struct HangUpService: Service {
 extension Pipeline.Supervision {
     /// Tells the service manager: READY with the first analysed audio, the watchdog from the analysis loop, a status
     /// line with level and what is heard.
-    static func serviceManager(logger: Logger) -> Self {
+    static func serviceManager() -> Self {
         guard Notifier.isActive else { return Self() }
         let interval = (Notifier.watchdogMicroseconds ?? 0) / 4
         var next = ContinuousClock.now
