@@ -10,8 +10,8 @@ extension Settings {
     ///
     /// A sensitivity s moves the thresholds that the model chose: log odds of `on` - s, `off` in the same proportion.
     ///
-    /// Where only one threshold of a label was chosen by the user, an inherited `off` gives way and falls to `on`, and the
-    /// model's provisional threshold, which belongs to its own `on`, is left out.
+    /// Where the user chose `on` alone, an inherited `off` gives way and falls to it, and the model's provisional threshold moves
+    /// with it: as far above or below, in log odds, as it is from the model's own `on`.
     ///
     /// - Returns: (labels.count), in their order.
     /// - Throws: `InvalidSettings` with every name that the model does not have, and every `off` above its `on`.
@@ -38,8 +38,8 @@ extension Settings {
             let moved = lowered(on, by: sensitivity)
             rule.on = merged.on ?? moved
             rule.off = merged.off ?? (merged.on == nil ? off * (moved / on) : off)
-            rule.provisionalOn =
-                merged.provisionalOn ?? (merged.on == nil ? label.provisionalOn.map { lowered($0, by: sensitivity) } : nil)
+            let change = merged.on.map { logOdds(on) - logOdds($0) } ?? sensitivity
+            rule.provisionalOn = merged.provisionalOn ?? (rule.on < 1 ? label.provisionalOn.map { lowered($0, by: change) } : nil)
             if rule.off > rule.on {
                 if let off = said.off {
                     errors.append(
@@ -68,6 +68,7 @@ extension Settings {
 /// A threshold whose log odds are lower by `sensitivity`; 0 gives its own bits. Stays inside 0 to 1.
 private func lowered(_ threshold: Float, by sensitivity: Double) -> Float {
     guard sensitivity != 0, threshold < 1 else { return threshold }
-    let odds = log(Double(threshold) / (1 - Double(threshold))) - sensitivity
-    return min(max(Float(1 / (1 + exp(-odds))), 1e-6), 1 - 1e-6)
+    return min(max(Float(1 / (1 + exp(sensitivity - logOdds(threshold)))), 1e-6), 1 - 1e-6)
 }
+
+private func logOdds(_ threshold: Float) -> Double { log(Double(threshold) / (1 - Double(threshold))) }

@@ -128,12 +128,17 @@ struct RuleTests {
         #expect(rules[2] == LabelRule(on: 0.2, off: 0.2))
     }
 
-    @Test("the model's provisional threshold goes with the model's on")
+    @Test("the model's provisional threshold stays as far from on, in log odds, as the model has it")
     func provisional() throws {
         let labels: [Settings.ModelLabel] = [("Bark", 0.6, 0.2, 0.4)]
         func rule(_ yaml: String) throws -> LabelRule { try Settings(yaml: yaml).rules(labels: labels)[0] }
         #expect(try rule("{}").provisionalOn == 0.4)
-        #expect(try rule("events: {default: {on: 0.7}}").provisionalOn == nil)
+        func odds(_ score: Float) -> Float { score / (1 - score) }
+        for on in [Float(0.01), 0.3, 0.7, 0.99] {
+            let moved = try #require(try rule("events: {default: {on: \(on)}}").provisionalOn)
+            #expect(abs(odds(moved) / odds(on) * odds(0.6) / odds(0.4) - 1) < 1e-4, "\(on) \(moved)")
+        }
+        #expect(try rule("events: {default: {on: 1}}").provisionalOn == nil)
         #expect(try rule("events: {default: {on: 0.7}, labels: {Bark: {provisional_on: 0.5}}}").provisionalOn == 0.5)
         #expect(try rule("events: {labels: {Bark: {off: 0.1}}}").provisionalOn == 0.4)
     }
@@ -145,7 +150,8 @@ struct RuleTests {
         let moved = try rules("events: {default: {sensitivity: 1}, labels: {Siren: {on: 0.7}}}")
         let on = Float(1 / (1 + exp(1.0)))
         #expect(moved[0] == LabelRule(on: on, off: 0.25 * (on / 0.5), provisionalOn: on))
-        #expect(moved[1] == LabelRule(on: 0.7, off: 0.3))
+        #expect(moved[1] == (try rules("events: {labels: {Siren: {on: 0.7}}}")[1]))
+        #expect((moved[1].on, moved[1].off) == (0.7, 0.3))
         #expect(try rules("events: {default: {sensitivity: 0}}") == rules("{}"))
         #expect(try rules("events: {default: {sensitivity: 2}, labels: {Bark: {sensitivity: 0}}}")[0] == rules("{}")[0])
         for extreme in [-10.0, 10] {
