@@ -7,7 +7,8 @@ python3 Training/export.py --config Training/configs/depth24.json OUTDIR [--aver
 --probe is the share of the labels' logits that comes from a linear probe on the teacher's embedding as the features predict it; it
 costs nothing to run, as both are linear in the features, and generalises better than a head that saw each label's few clips only.
 The weights go into the run's exported.pth in F32 too, for evaluate_robustness.py to compare.
-calibrate.py then adds thresholds, and write_card.py the figures.
+calibrate.py then adds thresholds, and write_card.py the figures. --card names a Markdown file for a model of other clips than aumd's: its
+sections "Data and licence" and "Known weaknesses" stand in the model card in place of ours.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ def main() -> None:
     parser.add_argument("outdir", type=Path, metavar="OUTDIR")
     parser.add_argument("--config", type=Path, required=True, help="what the run was trained with")
     parser.add_argument("--name", default="aumd")
+    parser.add_argument("--license", default="cc-by-nc-4.0", help="of the weights; cc-by-nc-4.0 unless told")
+    parser.add_argument("--card", type=Path, metavar="FILE", help="what the card says of data, licence and weaknesses")
     parser.add_argument("--average", type=Path, metavar="MODEL", help="a model folder whose weights are mixed in")
     parser.add_argument("--share", type=float, default=0.3, help="of that model's weights; 0.3 unless told")
     parser.add_argument("--probe", type=float, default=PROBE_SHARE, metavar="SHARE", help=f"of the label logits; {PROBE_SHARE:g} unless told")
@@ -58,11 +61,12 @@ def main() -> None:
     torch.save({"averaged": weights}, run / "exported.pth")
     tensors = {n: t.half() for n, t in weights.items()}
     config = modelfolder.describe(
-        tensors, labels, name=arguments.name, license="cc-by-nc-4.0", dual_mode=True,
+        tensors, labels, name=arguments.name, license=arguments.license, dual_mode=True,
         parents=ontology.ancestors([label.name for label in labels]), training=history, patch_grids=2, streaming=STREAMING,
     )
+    prose = card.prose(arguments.card.read_text(encoding="utf-8")) if arguments.card else card.PROSE
     parameters = sum(t.numel() for t in tensors.values())
-    modelfolder.write(arguments.outdir, config, tensors, card.write(config, parameters, {}))
+    modelfolder.write(arguments.outdir, config, tensors, card.write(config, parameters, {}, prose))
     print(f"Wrote {arguments.outdir}; now calibrate.py chooses its thresholds")
 
 

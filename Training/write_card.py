@@ -3,7 +3,8 @@
 
 python3 Training/write_card.py MODEL [--clips F] [--streams F] [--robustness F] [--esc50 F]
 
-Each F is what evaluate.py, evaluate_streams.py and the others wrote with --json; a part without one is left out.
+Each F is what evaluate.py, evaluate_streams.py and the others wrote with --json; a part without one is left out. What README.md in
+the folder says of data, licence and weaknesses stays.
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ def main() -> None:
         parameters = sum(file.get_tensor(name).numel() for name in file.keys())
     paths = {part: getattr(arguments, part) for part in card.PARTS}
     figures = {part: json.loads(path.read_text()) for part, path in paths.items() if path}
-    text = card.write(config, parameters, figures)
-    (arguments.model / "README.md").write_text(text, encoding="utf-8")
+    path = arguments.model / "README.md"
+    told = card.prose(path.read_text(encoding="utf-8")) if path.exists() else {}
+    path.write_text(card.write(config, parameters, figures, told), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from aumd_training import card, modelfolder  # noqa: E402
 
 RUNS = [{"n_layer": 2, "steps": 10, "seconds": 3600}, {"n_layer": 3, "steps": 5, "seconds": 5400, "joined": 8}]
 CONFIG = {
-    "name": "aumd-test", "variant": "fo-bi", "n_layer": 3, "d_model": 48, "d_state": 8, "num_classes": 2, "training": RUNS,
+    "name": "aumd-test", "license": "mit", "variant": "fo-bi", "n_layer": 3, "d_model": 48, "d_state": 8, "num_classes": 2, "training": RUNS,
 }
 SCORES = {"ap": 0.5, "auc": 0.75, "d_prime": 0.95, "ap_recordings": 0.25, "auc_recordings": 0.5, "labels": {"Dog": 0.7, "Door": 0.3}}
 
@@ -44,6 +44,15 @@ def test_measured() -> None:
     assert text.index("| Door | 0.300") < text.index("| Dog | 0.700")
     assert "| telephone | 0.500 | 0.250 |" in text and "| aumd | 81.0 % | 79.0 % | 80.0 % |" in text
     assert "Not yet measured" not in text
+
+
+def test_what_a_card_says_of_data_and_weaknesses_is_kept() -> None:
+    text = card.write(CONFIG, 1_500_000, {})
+    assert card.prose(text) == card.PROSE and "license: mit" in text and "ESC-50" in text
+    own = {"Data and licence": "My kitchen.\n\nMIT.\n"}
+    told = card.write(CONFIG, 1_500_000, {}, own)
+    assert card.prose(told) == own and "ESC-50" not in told and "Known weaknesses" not in told
+    assert card.prose("no sections") == {}
 
 
 def test_the_trade_off_takes_the_best_point_of_validation_that_keeps_each_rate() -> None:
