@@ -9,10 +9,10 @@ struct Aumd: AsyncParsableCommand {
         abstract: "Listens to a microphone and says, while it happens, which sounds are present.",
         discussion: """
             Examples:
-              aumd listen                              the default microphone, with a live view
-              aumd listen --demo                       a bundled scene, where there is no microphone
-              aumd listen --device hw:CARD=USB | jq    events as JSON lines
-              aumd tag --top 3 *.flac                  what is heard in files
+              aumd listen                             a live view of the microphone
+              aumd listen --demo                      of a bundled scene
+              aumd listen --device hw:CARD=USB | jq   events as JSON lines
+              aumd tag --top 3 *.flac                 what is heard in files
             """,
         version: Version.text,
         subcommands: [Listen.self, TagFiles.self, Devices.self, ShowModel.self, Check.self, Bench.self])

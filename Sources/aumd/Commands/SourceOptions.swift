@@ -7,7 +7,7 @@ import Settings
 struct SourceOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "A sound file, or with --raw-… one of raw PCM; a named pipe of raw PCM or WAV; or - for the same on the standard input.",
+            "A sound file; a named pipe, or - for the standard input, with WAV or raw PCM; a file of raw PCM where a --raw-… option is given.",
             valueName: "file|-"), completion: .file())
     var source: String?
     @Flag(help: "Take a file or the standard input at the pace of real time.")

@@ -53,7 +53,7 @@ struct TagFiles: ParsableCommand {
     var format: Format?
     @Option(help: ArgumentHelp("Tags told of each file, a number or all (offline).", valueName: "n"))
     var top = Top.count(5)
-    @Option(help: ArgumentHelp("Configuration file, as for listen: model, thresholds, stream.", valueName: "file"), completion: .file())
+    @Option(help: ArgumentHelp("Configuration file for model, channel, thresholds and stream; \(SettingsOptions.systemFile) where there is one. AUMD_… variables hold too.", valueName: "file"), completion: .file())
     var config: String?
     @Option(help: ArgumentHelp("One channel of the files, counted from 0, or all mixed.", valueName: "n|all"))
     var channel: String?
