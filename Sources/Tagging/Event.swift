@@ -25,14 +25,16 @@ public struct Event: Sendable, Equatable {
     public internal(set) var peak: Float
     /// Which track the event rests on by now.
     public internal(set) var status: Status
-    /// Where the score came up through its `off` threshold, interpolated between the centres of two columns. Who knows
-    /// better, from more than scores, may move it.
+    /// Where the score came up through its `off` threshold, interpolated between the centres of two columns. The caller may
+    /// refine it, as by spectral flux.
     public var onset: Int64
-    /// Half a column (0.08 s) when confirmed: scores are one a column, so a crossing is known no better. A whole column
-    /// (0.16 s) while provisional, because a causal score may need a second column of a sound.
+    /// Seconds: how far the crossing may be off, scores being what they are. Half a column (0.08 s) when confirmed, since there is
+    /// a score a column; a whole one (0.16 s) while provisional, because a causal score may need a second column of a sound.
     public internal(set) var onsetError: Double
-    /// nil while the sound goes on. Provisional until the event is closed. Who knows where the stream ended may move it.
+    /// nil while the sound goes on. Provisional until the event is closed. The caller may move it to where the stream ended.
     public var offset: Int64?
+    /// As `onsetError`, of `offset`.
+    public internal(set) var offsetError: Double
     /// The onset as told when the event opened, for ids that must not change with a corrected onset.
     public internal(set) var openedOnset: Int64
     /// 0 when opened, then one more at each action.

@@ -22,14 +22,14 @@ public struct Label: Sendable, Equatable {
 public struct LabelRule: Sendable, Equatable {
     /// A score at or above this starts an event. 0.5: the model holds the sound for more likely than not.
     public var on: Float
-    /// A provisional score that is at or above this, or will be a column on if its log odds go on rising as over the last two,
-    /// opens an event in place of one at `on`; nil: `on`, as it is. Without right context scores rise later: a lower threshold
-    /// tells sooner, and more of what it tells is retracted.
+    /// Opens a provisional event in place of `on`: reached by the score, or by what it will be one column later if its log odds go
+    /// on rising as over the last two columns. nil: `on`, reached by the score itself. Without right context scores rise later: a
+    /// lower threshold tells sooner, and more of what it tells is retracted.
     public var provisionalOn: Float?
     /// The event lasts while scores stay at or above this (hysteresis), `off <= on`. 0.3: a dip inside a sound, such
     /// as a pause between words, keeps it in one piece.
     public var off: Float
-    /// Seconds that the score has to stay up before an event opens, counted in whole columns. Up to one column
+    /// Seconds that the score has to stay up before an event opens, rounded up to whole columns. Up to one column
     /// (0.16 s) costs no delay, each further column delays the provisional opening by 0.16 s. 0: a click counts.
     public var minimumDuration: Double
     /// Events of the label that would follow each other by fewer seconds are one: an event has ended when its score stayed

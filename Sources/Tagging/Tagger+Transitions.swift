@@ -8,10 +8,13 @@ extension Tagger {
         }
         if let open {
             attach(transition.slot, to: open)
+        } else if transition.onset < coolUntil(transition.label) {
+            // An event of the label has ended in the same step.
+            provisionalTrack.withdraw(transition.slot)
         } else if hasRoom {
             attach(transition.slot, to: self.open(transition, .provisional, into: &actions))
         } else {
-            countSuppressed()
+            suppressed += 1
         }
     }
 
@@ -27,11 +30,7 @@ extension Tagger {
     }
 
     mutating func provisionalEnded(_ transition: Track.Transition, into actions: inout [Action]) {
-        let wasTold = placeOfProvisional[transition.slot] >= 0
-        guard let place = detach(transition.slot), live[place].event.offset == nil else {
-            if !wasTold { settleCooldowns() }
-            return
-        }
+        guard let place = detach(transition.slot), live[place].event.offset == nil else { return }
         live[place].event.offset = max(
             transition.offset, live[place].event.onset + Int64(configuration.columnLength / 2))
         if live[place].confirmedSlot < 0 { live[place].event.peak = transition.peak }
@@ -95,12 +94,7 @@ extension Tagger {
         guard later > 0 else { return }
         for slot in placeOfProvisional.indices where placeOfProvisional[slot] == Self.later {
             placeOfProvisional[slot] = -1
-            let segment = provisionalTrack.segments[slot]
-            provisionalBegan(
-                Track.Transition(
-                    kind: .began, slot: slot, label: segment.label, onset: segment.onset, offset: segment.offset,
-                    score: segment.score, peak: segment.peak),
-                into: &actions)
+            provisionalBegan(Track.Transition(.began, slot, provisionalTrack.segments[slot]), into: &actions)
         }
     }
 
@@ -141,26 +135,18 @@ extension Tagger {
                 live[place].event.offset = other == nil ? nil : transition.onset + Int64(configuration.columnLength / 2)
             }
         } else if let other {
-            absorbQuietly(other, into: place, &actions)
+            // As `absorb`, but this event is about to be told anyway.
+            _ = moveSegments(from: other, to: place)
+            retract(other, .absorbed, into: &actions)
         }
         rename(place, transition)
         live[place].event.status = .confirmed
-        live[place].event.onsetError = onsetError(.confirmed)
+        live[place].event.onsetError = resolution(.confirmed)
         update(place, reason, into: &actions)
     }
 
     private mutating func hold(_ place: Int, _ slot: Int) {
         placeOfConfirmed[slot] = place
         live[place].confirmedSlot = slot
-    }
-
-    /// As `absorb`, where the other event is about to be told anyway.
-    private mutating func absorbQuietly(_ place: Int, into other: Int, _ actions: inout [Action]) {
-        for slot in placeOfProvisional.indices where placeOfProvisional[slot] == place {
-            placeOfProvisional[slot] = other
-            live[other].provisionalCount += 1
-        }
-        live[place].provisionalCount = 0
-        retract(place, .absorbed, into: &actions)
     }
 }

@@ -30,7 +30,7 @@ public struct Tagger: Sendable {
     /// The labels and rules it was made with.
     public let configuration: TaggerConfiguration
     /// Provisional events that were not told because too many were undecided (the confirmed track stands still).
-    public private(set) var suppressed = 0
+    public internal(set) var suppressed = 0
 
     struct Live: Sendable {
         var event: Event
@@ -98,6 +98,7 @@ public struct Tagger: Sendable {
             case .dropped: provisionalDropped(transition, into: &actions)
             }
         }
+        settleCooldowns()
     }
 
     /// Takes the deciding scores of a column, in order. Parameters as for `provisional`, but that columns do not overlap.
@@ -114,6 +115,7 @@ public struct Tagger: Sendable {
             }
         }
         decidePending(into: &actions)
+        settleCooldowns()
     }
 
     /// Ends a run of columns: at a gap that reset the hidden state, or at the end of the stream.
@@ -138,13 +140,12 @@ public struct Tagger: Sendable {
             let isPast = confirmedTrack.end >= live[place].event.offset ?? provisionalTrack.end
             retract(place, isPast ? .notConfirmed : .interrupted, into: &actions)
         }
+        settleCooldowns()
     }
 
     // MARK: Telling
 
     var hasRoom: Bool { order.count < capacity - ontology.count }
-
-    mutating func countSuppressed() { suppressed += 1 }
 
     mutating func open(
         _ transition: Track.Transition, _ status: Event.Status, into actions: inout [Action]
@@ -152,8 +153,8 @@ public struct Tagger: Sendable {
         let event = Event(
             number: number, label: transition.label, parents: configuration.labels[transition.label].parents,
             group: configuration.rules[transition.label].group, score: transition.score, peak: transition.peak,
-            status: status, onset: transition.onset, onsetError: onsetError(status), offset: nil,
-            openedOnset: transition.onset, revision: 0)
+            status: status, onset: transition.onset, onsetError: resolution(status), offset: nil,
+            offsetError: resolution(.provisional), openedOnset: transition.onset, revision: 0)
         number += 1
         let place: Int
         if let free = freePlaces.popLast() {
@@ -177,6 +178,7 @@ public struct Tagger: Sendable {
         _ place: Int, _ transition: Track.Transition, _ reason: Action.Reason?, into actions: inout [Action]
     ) {
         live[place].event.offset = transition.offset
+        live[place].event.offsetError = resolution(.confirmed)
         live[place].event.peak = transition.peak
         live[place].event.revision += 1
         actions.append(Action(phase: .close, event: live[place].event, reason: reason))
@@ -198,21 +200,24 @@ public struct Tagger: Sendable {
         }
         if let index = order.firstIndex(of: place) { order.remove(at: index) }
         freePlaces.append(place)
-        settleCooldowns()
     }
 
-    /// Lets the provisional track wait for the cooldowns of what stands alone: of events that the confirmed track closed, and
-    /// of those that have ended and may still be. A sound that was taken back keeps no other from being told.
-    mutating func settleCooldowns() {
-        for label in 0..<ontology.count where provisionalTrack.limits[label].cooldown > 0 {
-            var until = confirmedTrack.states[label].coolUntil
-            for place in order {
-                let event = live[place].event
-                guard let offset = event.offset, event.label == label || ontology.shareGroup(event.label, label) else { continue }
-                until = max(until, offset + provisionalTrack.limits[label].cooldown)
-            }
-            provisionalTrack.states[label].coolUntil = until
+    /// Lets the provisional track wait for what stands alone, after all that a step changes, since events end, change their label
+    /// and go. A sound that was taken back keeps no other from being told.
+    private mutating func settleCooldowns() {
+        for label in 0..<ontology.count { provisionalTrack.states[label].coolUntil = coolUntil(label) }
+    }
+
+    /// No provisional event of a label begins before: the end, and the cooldown, of those that the confirmed track closed, and of
+    /// those that have ended and may still be.
+    func coolUntil(_ label: Int) -> Int64 {
+        var until = confirmedTrack.states[label].coolUntil
+        for place in order {
+            let event = live[place].event
+            guard let offset = event.offset, event.label == label || ontology.shareGroup(event.label, label) else { continue }
+            until = max(until, offset + provisionalTrack.limits[label].cooldown)
         }
+        return until
     }
 
     mutating func rename(_ place: Int, _ transition: Track.Transition) {
@@ -224,7 +229,8 @@ public struct Tagger: Sendable {
         live[place].event.peak = transition.peak
     }
 
-    func onsetError(_ status: Event.Status) -> Double {
+    /// Seconds to which a track's scores tell when they crossed a threshold.
+    func resolution(_ status: Event.Status) -> Double {
         let column = Double(configuration.columnLength) / Double(configuration.sampleRate)
         return status == .confirmed ? column / 2 : column
     }
@@ -267,18 +273,21 @@ public struct Tagger: Sendable {
 
     /// Retracts an undecided event in favour of another, which stands for its provisional segments from then on.
     mutating func absorb(_ place: Int, into other: Int, _ actions: inout [Action]) {
-        var moved = 0
-        for slot in placeOfProvisional.indices where placeOfProvisional[slot] == place {
-            placeOfProvisional[slot] = other
-            moved += 1
-        }
-        live[place].provisionalCount = 0
-        live[other].provisionalCount += moved
+        let moved = moveSegments(from: place, to: other)
         retract(place, .absorbed, into: &actions)
         if moved > 0, live[other].event.offset != nil, openPlace(of: live[other].event.label) == nil {
             live[other].event.offset = nil
             update(other, .resumed, into: &actions)
         }
+    }
+
+    /// Lets an event stand for the provisional segments of another. Returns how many they are.
+    mutating func moveSegments(from place: Int, to other: Int) -> Int {
+        let moved = live[place].provisionalCount
+        for slot in placeOfProvisional.indices where placeOfProvisional[slot] == place { placeOfProvisional[slot] = other }
+        live[place].provisionalCount = 0
+        live[other].provisionalCount += moved
+        return moved
     }
 
     /// The event of a label, or of its group, that has no offset yet.

