@@ -96,7 +96,7 @@ public struct HiddenState: Sendable, Equatable {
 
     /// Writes the state to a file (safetensors, one F32 tensor `hidden_state`, the model's identifier as metadata).
     ///
-    /// - Throws: ``ModelError/unreadable(path:reason:)`` where it cannot be written.
+    /// - Throws: ``ModelError/unwritable(path:reason:)``.
     public func save(to path: String) throws(ModelError) {
         // As text of JSON: a name may hold quotes.
         let name = (try? JSONEncoder().encode(model)).map { String(decoding: $0, as: UTF8.self) } ?? "\"\""
@@ -112,7 +112,7 @@ public struct HiddenState: Sendable, Equatable {
         do {
             try data.write(to: URL(filePath: path), options: .atomic)
         } catch {
-            throw .unreadable(path: path, reason: "it cannot be written (\(error))")
+            throw .unwritable(path: path, reason: "\(error)")
         }
     }
 

@@ -2,7 +2,8 @@
 public final class Model: Sendable {
     public let configuration: Configuration
     /// Name and digest of both files, such as `aumd-small@1f3c9a0e`: what events say which model heard them. config.json counts
-    /// as the weights do: it sets the arithmetic, the labels and their thresholds.
+    /// as the weights do: it sets the arithmetic, the labels and their thresholds. `+int8` follows where weights are kept otherwise
+    /// than as float32.
     public let identifier: String
     public let kernels: Kernels
     public let storage: WeightStorage
@@ -32,7 +33,7 @@ public final class Model: Sendable {
     ) throws(ModelError) {
         self.configuration = configuration
         self.kernels = kernels
-        identifier = "\(configuration.name)@\(digest.prefix(8))"
+        identifier = "\(configuration.name)@\(digest.prefix(8))" + (storage == .float32 ? "" : "+\(storage.rawValue)")
         self.storage = storage
         weights = try Weights(source, configuration, storage: storage)
     }

@@ -4,6 +4,8 @@ public enum ModelError: Error, Equatable, CustomStringConvertible {
     case missing(path: String)
     /// The system refused to read a file; `reason` is strerror(3)'s.
     case unreadable(path: String, reason: String)
+    /// The system refused to write a file.
+    case unwritable(path: String, reason: String)
     /// `config.json` is not JSON, lacks a key, or a key has an impossible value.
     case configuration(path: String, key: String, reason: String)
     /// The file is not in the safetensors format, or is cut short.
@@ -28,9 +30,11 @@ public enum ModelError: Error, Equatable, CustomStringConvertible {
         case .missing(let path):
             "There is no model at \(path): a model folder holds config.json and model.safetensors."
         case .unreadable(let path, let reason):
-            "\(path) cannot be read: \(reason)."
+            "\(path) cannot be read: \(reason); look at the file and its permissions."
+        case .unwritable(let path, let reason):
+            "\(path) cannot be written: \(reason); choose another path or free space."
         case .configuration(let path, let key, let reason):
-            "\(path): \(key): \(reason)."
+            "\(path): \(key): \(reason); correct it or fetch the model again."
         case .notSafeTensors(let path, let reason):
             "\(path) is not a usable safetensors file: \(reason); fetch or convert the model again."
         case .tensorMissing(let path, let name):

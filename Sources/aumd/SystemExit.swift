@@ -2,16 +2,13 @@ import AudioMamba
 
 /// Exit codes of sysexits(3).
 enum SystemExit: Int32 {
-    case success = 0
     case usage = 64
     case dataError = 65
     case noInput = 66
     case unavailable = 69
-    case software = 70
     case osError = 71
     case cannotCreate = 73
     case ioError = 74
-    case temporaryFailure = 75
     case noPermission = 77
     case configuration = 78
 }
@@ -36,7 +33,7 @@ struct Failure: Error, CustomStringConvertible {
         exit =
             switch error {
             case .missing: .noInput
-            case .unreadable: .ioError
+            case .unreadable, .unwritable: .ioError
             case .configuration, .notSafeTensors, .tensorMissing, .tensorShape, .tensorType, .tensorNotFinite, .notHiddenState,
                 .foreignState:
                 .dataError

@@ -254,6 +254,7 @@ struct BadModelTests {
         let identifiers = try paths.map { try Model(directory: $0).identifier }
         #expect(identifiers[0] == identifiers[1])
         #expect(Set(identifiers).count == 5)
+        #expect(try Model(directory: paths[0], storage: .int8).identifier == identifiers[0] + "+int8")
         #expect(identifiers.allSatisfy { $0.wholeMatch(of: /tiny@[0-9a-f]{8}/) != nil })
     }
 
@@ -277,7 +278,7 @@ struct BadModelTests {
                 return "accepted"
             } catch { return error.description }
         }
-        #expect(refusal() == "\(state) cannot be read: No such file or directory.")
+        #expect(refusal() == "\(state) cannot be read: No such file or directory; look at the file and its permissions.")
         try HiddenState(of: model).save(to: state)
         #expect(refusal() == "accepted")
         let whole = try Data(contentsOf: URL(filePath: state))
