@@ -8,7 +8,8 @@ extension Settings {
     /// The rule of each of a model's labels: what was said about the label, over what was said about all, over the
     /// model's own thresholds, over `LabelRule`'s defaults.
     ///
-    /// A sensitivity s moves the thresholds that the model chose: log odds of `on` - s, `off` in the same proportion.
+    /// A sensitivity s moves the thresholds that the model chose: log odds of `on` - s, `off` in the same proportion. Said of a
+    /// label, it brings these back where all labels were given others.
     ///
     /// Where the user chose `on` alone, an inherited `off` gives way and falls to it, and the model's provisional threshold moves
     /// with it: as far above or below, in log odds, as it is from the model's own `on`.
@@ -31,7 +32,9 @@ extension Settings {
         var rules: [LabelRule] = []
         for label in labels {
             let said = events.labels[label.name] ?? Rule()
-            let merged = said.merging(over: events.standard)
+            var merged = said.merging(over: events.standard)
+            // A sensitivity is of the model's thresholds: the label has them, whatever holds for all.
+            if said.sensitivity != nil { (merged.on, merged.off, merged.provisionalOn) = (said.on, said.off, said.provisionalOn) }
             var rule = LabelRule()
             let sensitivity = merged.sensitivity ?? 0
             let (on, off) = (label.on ?? rule.on, label.off ?? rule.off)
@@ -44,7 +47,7 @@ extension Settings {
                 if let off = said.off {
                     errors.append(
                         .impossibleValue(
-                            said.origin, key: "events.labels.\"\(label.name)\".off", value: "\(off)",
+                            said.origin, key: "events.labels.\(SettingsReader.quoted(label.name)).off", value: "\(off)",
                             allowed: "at most the \"on\" that holds for the label, \(rule.on)"))
                 }
                 rule.off = rule.on

@@ -9,7 +9,7 @@ struct SettingsReader {
     /// Keys that hold more keys, and the keys whose own keys are names that the user chooses.
     private static let sections = ["source", "stream", "events", "output"]
     private static let collections = ["events.default", "events.labels", "events.groups"]
-    private static let validKeys = Key<Settings>.all.map(\.path) + sections + collections
+    private static let validKeys = Key<Settings>.all.map(\.path) + Key<Settings.Rule>.all.map { "events.default.\($0.path)" } + sections + collections
 
     private struct Entry {
         /// From the root, as errors show it.
@@ -210,7 +210,7 @@ struct SettingsReader {
     }
 
     /// A part of a path, in quotes where it is not a plain word.
-    private static func quoted(_ name: String) -> String {
+    static func quoted(_ name: String) -> String {
         let isWord = !name.isEmpty && name.utf8.allSatisfy {
             $0 == UInt8(ascii: "_") || Character(Unicode.Scalar($0)).isLetter || Character(Unicode.Scalar($0)).isNumber
         }

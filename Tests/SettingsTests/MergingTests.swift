@@ -154,6 +154,8 @@ struct RuleTests {
         #expect((moved[1].on, moved[1].off) == (0.7, 0.3))
         #expect(try rules("events: {default: {sensitivity: 0}}") == rules("{}"))
         #expect(try rules("events: {default: {sensitivity: 2}, labels: {Bark: {sensitivity: 0}}}")[0] == rules("{}")[0])
+        #expect(try rules("events: {default: {on: 0.9}, labels: {Siren: {sensitivity: 1}}}")[1] == rules("events: {default: {sensitivity: 1}}")[1])
+        #expect(try rules("events: {default: {on: 0.9}, labels: {Siren: {sensitivity: 1}}}")[0].on == 0.9)
         for extreme in [-10.0, 10] {
             let rule = try rules("events: {default: {sensitivity: \(extreme)}}")[1]
             #expect(0 < rule.off && rule.off <= rule.on && rule.on < 1)
@@ -164,7 +166,7 @@ struct RuleTests {
     func highOff() throws {
         let settings = try Settings(yaml: "events:\n  labels:\n    Bark: {off: 0.45}\n", path: "f")
         let error = #expect(throws: InvalidSettings.self) { try settings.rules(labels: labels) }
-        #expect("\(error!)" == #"f:3:5: events.labels."Bark".off cannot be 0.45; give at most the "on" that holds for the label, 0.4."#)
+        #expect("\(error!)" == #"f:3:5: events.labels.Bark.off cannot be 0.45; give at most the "on" that holds for the label, 0.4."#)
     }
 
     @Test("every unknown label is told with its line and the nearest label")

@@ -29,7 +29,7 @@ final class TagOutput: Sendable {
         case .ndjson: write(.clip(clip))
         case .csv:
             for tag in clip.tags {
-                write("\(Self.csv(clip.file)),\(Self.csv(tag.label)),\(tag.mid),\(tag.score)\n")
+                write("\(Self.csv(clip.file)),\(Self.csv(tag.label)),\(Self.csv(tag.mid)),\(tag.score)\n")
             }
         case .audacity:
             for tag in clip.tags {
@@ -49,7 +49,7 @@ final class TagOutput: Sendable {
         guard event.phase == .close, let offset = event.offset else { return }
         switch format {
         case .csv:
-            write("\(Self.csv(file)),\(event.onset.text),\(offset.text),\(Self.csv(event.label)),\(event.mid),\(event.peak)\n")
+            write("\(Self.csv(file)),\(event.onset.text),\(offset.text),\(Self.csv(event.label)),\(Self.csv(event.mid)),\(event.peak)\n")
         case .audacity: write("\(event.onset.text)\t\(offset.text)\t\(audacityLabel(file, event.label))\n")
         case .text, .ndjson:
             let label = "\(event.label.printable) \(Self.percent(event.peak))"
