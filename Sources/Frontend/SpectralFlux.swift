@@ -4,19 +4,19 @@ import Glibc
 /// 2005, "A Tutorial on Onset Detection in Music Signals", section II-C), bands weighted by how far the sound stands above
 /// what was there before it.
 ///
-/// Scores come one a column, so an onset told from them alone is known to a tenth of a second, and to more where a sound
-/// swells; the frames around it know it to one. Memory is fixed when it is made. A value.
+/// Scores come once or twice a column of 0.16 s, so they tell an onset to a tenth of a second, and worse where a sound swells; the
+/// frames around it, one each 10 ms, tell it to one frame. Memory is fixed when it is made. A value.
 public struct SpectralFlux: Sendable {
     /// Frames over which the rise is taken.
     static let lag = 3
-    /// Seconds after the crossing of scores whose mean spectrum is the sound's, and before it whose mean is the rest's.
+    /// Seconds after a crossing, whose mean spectrum is the sound's; and seconds before it, whose mean is the rest's.
     static let sound = 0.5, background = 2.0
     /// Seconds before and after a crossing in which the sound may have begun.
     static let before = 1.5, after = 0.6
-    /// Spread of where sounds begin around the crossing, on either side, in seconds, on the corpus' validation soundscapes.
-    /// Rises are weighted accordingly, by Gaussians.
+    /// Standard deviations in seconds, before the crossing and after it, of where sounds begin on the validation soundscapes
+    /// (`Training/make_streams.py`). Rises are weighted accordingly, by Gaussians.
     static let earlier = 0.4, later = 0.3
-    /// A rise below this multiple of the mean is not one. Chosen there too, for event F1.
+    /// A rise below this multiple of the mean is not one. Chosen on the same soundscapes, for event F1.
     static let prominence: Float = 4
 
     private let parameters: FilterBankParameters

@@ -49,7 +49,7 @@ public enum JournalMessage: String, Sendable, CaseIterable {
         }
     }
 
-    /// Priority of syslog(3). An event's own is `alarm` where its label is one the user listed as such.
+    /// Priority of syslog(3); `isAlarm` makes a warning of an event that opens or is confirmed.
     func priority(isAlarm: Bool) -> JournalPriority {
         switch self {
         case .eventOpened, .eventConfirmed: isAlarm ? .warning : .info

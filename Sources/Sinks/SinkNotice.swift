@@ -6,7 +6,7 @@ public enum SinkNotice: Sendable, Equatable, CustomStringConvertible {
     case failing(name: String, errno: Int32)
     /// Writing works again.
     case recovered(name: String, lost: UInt64)
-    /// The file could not be opened anew; the old one is written further.
+    /// The file could not be opened anew; writing continues to the old one.
     case reopenFailed(name: String, errno: Int32)
     /// No journal takes entries.
     case journalAway
@@ -17,11 +17,11 @@ public enum SinkNotice: Sendable, Equatable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .failing(let name, let code):
-            "Records cannot be written to \(name) (\(errorText(code))) and are lost until that is mended."
+            "Records cannot be written to \(name) (\(errorText(code))) and are lost until this is fixed; free space, or correct the output."
         case .recovered(let name, let lost):
             "Records are written to \(name) again; \(lost) were lost."
         case .reopenFailed(let name, let code):
-            "\(name) could not be reopened (\(errorText(code))); the old file is written further."
+            "\(name) could not be reopened (\(errorText(code))); writing continues to the old file."
         case .journalAway:
             "No journal listens on this machine; what is meant for it goes to the standard error."
         case .readerDropped(let name, let lost):
@@ -51,7 +51,7 @@ public enum SinkError: Error, Sendable, Equatable, CustomStringConvertible {
         case .open(let path, ENXIO):
             "Nobody reads the named pipe \(path); start its reader first."
         case .open(let path, let code):
-            "\(path) cannot be opened for writing: \(errorText(code)); choose another file or mend its permissions."
+            "\(path) cannot be opened for writing: \(errorText(code)); choose another file or fix its permissions."
         case .socketPathLength(let path):
             "The socket path \(path) is longer than 107 bytes; choose a shorter one."
         case .socketInUse(let path):
@@ -59,7 +59,7 @@ public enum SinkError: Error, Sendable, Equatable, CustomStringConvertible {
         case .socketPathTaken(let path):
             "\(path) exists and is not a socket; remove it or choose another path."
         case .socket(let path, let call, let code):
-            "No socket can be made at \(path): \(call) says \(errorText(code)); choose another path or mend its permissions."
+            "No socket can be made at \(path): \(call) says \(errorText(code)); choose another path or fix its permissions."
         case .thread(let code):
             "A writer thread cannot be started: \(errorText(code)); raise the limit of processes."
         }

@@ -109,12 +109,14 @@ private final class SocketServer: @unchecked Sendable {
                 if events & POLLOUT != 0 { flush(index) }
             }
             records.removeAll(keepingCapacity: true)
+            // Before the records are taken: what was lost before has its place after all of them.
+            let lost = queue.dropped.others
             let isOpen = queue.take(into: &records)
             for record in records {
                 standing.take(record)
                 send(record)
             }
-            forgetWhatMayHaveEnded()
+            forgetWhatMayHaveEnded(lost)
             cutOffSlowClients()
             removeGoneClients()
             guard isOpen else { break }
@@ -163,8 +165,7 @@ private final class SocketServer: @unchecked Sendable {
     }
 
     /// After records were lost, the ends of events may be among them.
-    private func forgetWhatMayHaveEnded() {
-        let lost = queue.dropped.others
+    private func forgetWhatMayHaveEnded(_ lost: UInt64) {
         if lost > known { standing.forgetEvents() }
         known = lost
     }

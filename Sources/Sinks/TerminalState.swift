@@ -43,6 +43,7 @@ public struct TerminalState: Sendable {
     private(set) var lostSamples: UInt64 = 0
     private(set) var lateWindows: UInt64 = 0
     private var sawProvisional = false
+    private var scoresHaveLevel = false
     private var lastScores: RecordTime?
 
     /// Nothing heard yet.
@@ -67,7 +68,7 @@ public struct TerminalState: Sendable {
             xruns = status.xruns
             lostSamples = status.lostSamples
             lateWindows = status.lateWindows
-            if levelDBFS == nil || status.state != .capturing { setLevel(status.levelDBFS) }
+            if !scoresHaveLevel || status.state != .capturing { setLevel(status.levelDBFS) }
             if status.state != .capturing { levels.removeAll() }
         case .scores(let scores): apply(scores)
         case .clip: break
@@ -84,7 +85,9 @@ public struct TerminalState: Sendable {
         let seconds = min(max(elapsed, 0), 1)
         time = scores.time
         lastScores = scores.time
-        setLevel(scores.levelDBFS, after: seconds)
+        // Scores that are late bring none: then the status has it.
+        if let level = scores.levelDBFS { setLevel(level, after: seconds) }
+        scoresHaveLevel = scores.levelDBFS != nil
         for index in levels.indices {
             levels[index].score *= Float(pow(0.8, seconds / 0.16))
             levels[index].rank *= Float(pow(0.97, seconds / 0.16))

@@ -82,9 +82,10 @@ final class WindowPass: @unchecked Sendable {
         work.add(data: 1)
     }
 
-    /// The scores of the pass in flight (confirmed columns, C), once it has ended.
+    /// Passes the scores (confirmed columns, C) of the pass in flight on, once it has ended.
     ///
-    /// - Parameter wait: wait for its end; otherwise nil where it has not ended yet.
+    /// - Parameter wait: wait for its end.
+    /// - Returns: false where none is in flight or it has not ended yet.
     func collect(wait: Bool, _ body: (UnsafeBufferPointer<Float>) -> Void) -> Bool {
         guard isInFlight else { return false }
         guard done.wait(timeout: wait ? .distantFuture : .now()) == .success else { return false }
