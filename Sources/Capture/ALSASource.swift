@@ -198,6 +198,8 @@ public final class ALSASource: Source, @unchecked Sendable {
         }
     }
 
+    public var isLive: Bool { true }
+
     public func time(ofSample position: Int64) -> StreamInstant? {
         timeline.withLock { $0?.utc(of: position) }
     }

@@ -1,33 +1,45 @@
 /// When the samples of a live pipe were made, told from when they came: they wait in buffers on their way, so the earliest of
-/// many arrivals is the truest. A pure state machine: no clock and no pipe, everything comes in by value.
+/// many arrivals is the truest. A pure state machine: no clock and no pipe, everything comes in by value; times in nanoseconds.
 ///
 /// A file that comes through a pipe, faster than it lasts, is found out by that, and its samples count from the first one's arrival.
 package struct ArrivalClock: Sendable {
     private let rate: Double
-    /// When the first sample was made, in nanoseconds; and as the first arrival alone had it.
+    /// When the first sample was made; and as the first arrival alone had it.
     package private(set) var origin: Int64
     private let first: Int64
     /// Whether samples come as they are made.
     package private(set) var isLive = true
-    /// Whether the beginning is over: what was buffered before the pipe was opened has come, or it is no live sound. No time
-    /// should be told before.
+    /// Whether the beginning is over: what was buffered before the pipe was opened, or while nothing came, has come, or it is no live
+    /// sound. No time should be told before.
     package private(set) var isSettled = false
-    /// The span that arrivals are being compared in: its end, and the least by which one of its first half came after its time, and
-    /// one of its second. It begins with an arrival, so that what comes all at once after a pause is not judged by the first of it.
-    private var span: (end: Int64, early: Int64, late: Int64)?
+    private let begun: Int64
+    /// After a pause: when it ended, and the first delay from then on and the least.
+    private var resumption: (begun: Int64, first: Int64?, least: Int64)?
+    /// The stretch in which arrivals are compared: its end, and the least delay in its first half, and in its second. It begins with
+    /// an arrival, so that what comes all at once after a pause is not judged by the first of it.
+    private var window: (end: Int64, firstHalf: Int64, secondHalf: Int64)?
+    /// How far the origin still has to go back; and where the last arrival ended.
+    private var pending: Int64 = 0
+    private var lastEnd: Int64 = 0
 
-    /// Nanoseconds over which the earliest arrival is looked for.
-    package static let length: Int64 = 10_000_000_000
-    /// The beginning lasts no longer, and not when nothing has come for `pause`.
-    package static let beginning: Int64 = 500_000_000, pause: Int64 = 100_000_000
-    /// What has come so much more than time has passed is no live sound, and so long it is looked for; some producers buffer five
-    /// seconds before they begin.
-    package static let lead: Int64 = 10_000_000_000, trial: Int64 = 60_000_000_000
-    /// Being off by less than this is left alone, and followed up to the second: no two clocks agree.
+    /// How long arrivals are compared.
+    package static let windowLength: Int64 = 10_000_000_000
+    /// The beginning lasts no longer, and not when nothing has come for `quiet`; the same after a pause, where what was held up may
+    /// come in several bursts.
+    package static let beginning: Int64 = 500_000_000, quiet: Int64 = 300_000_000
+    package static let beginningAfterPause: Int64 = 2_000_000_000, quietAfterPause: Int64 = 1_000_000_000
+    /// A stream that gets so far ahead of real time within its first `trial` is a file; a live one's producer may begin with three
+    /// segments of six seconds.
+    package static let lead: Int64 = 25_000_000_000, trial: Int64 = 60_000_000_000
+    /// A delay below this is left alone, and above it followed up to a second: no two clocks agree.
     package static let tolerance: Int64 = 50_000_000
-    /// Sound that is later than this for a whole span is missing, unless it is less and less late: then what was held up is being
+    /// Sound that is later than this for a whole window is missing, unless it is less and less late: then what was held up is being
     /// caught up with.
     package static let longestDelay: Int64 = 1_000_000_000
+    /// What comes so much faster than it lasts after a pause is being caught up with.
+    private static let catchUp: Int64 = 250_000_000
+    /// The origin goes back by no more than this share of the sound that passes, so that times go on growing.
+    private static let slowness: Int64 = 4
 
     /// - Parameters:
     ///   - rate: samples a second.
@@ -37,51 +49,84 @@ package struct ArrivalClock: Sendable {
         self.rate = Double(rate)
         origin = nanoseconds - Int64(Double(position) / Double(rate) * 1e9)
         first = origin
+        begun = nanoseconds
     }
 
     /// The sample before `position` of the timeline came at `nanoseconds`.
     ///
     /// - Parameter waited: it was waited for; what lay there already tells only that it is not later, and nothing where all of
-    ///   a span lay there, since then its reader was late.
+    ///   a window lay there, since then its reader was late.
     /// - Returns: how many samples are missing before it, 0 for none.
     package mutating func arrived(position: Int64, nanoseconds: Int64, waited: Bool) -> Int64 {
         guard isLive else { return 0 }
-        let age = nanoseconds - first
-        if age < Self.trial, first + length(of: position) - nanoseconds > Self.lead {
+        if nanoseconds - begun < Self.trial, first + length(of: position) - nanoseconds > Self.lead {
             end()
             return 0
         }
+        goBack(position)
         let delay = nanoseconds - time(of: position)
-        guard isSettled else {
-            origin += min(0, delay)
-            isSettled = age >= Self.beginning
-            return 0
-        }
-        guard waited || delay < 0 || span != nil else { return 0 }
-        var (end, early, late) = span ?? (nanoseconds + Self.length, .max, .max)
-        if nanoseconds < end - Self.length / 2 { early = min(early, delay) } else { late = min(late, delay) }
-        span = (end, early, late)
+        guard isSettled else { return settle(delay, nanoseconds) }
+        guard pending == 0, waited || delay < 0 || window != nil else { return 0 }
+        var (end, firstHalf, secondHalf) = window ?? (nanoseconds + Self.windowLength, .max, .max)
+        if nanoseconds < end - Self.windowLength / 2 { firstHalf = min(firstHalf, delay) } else { secondHalf = min(secondHalf, delay) }
+        window = (end, firstHalf, secondHalf)
         guard nanoseconds >= end else { return 0 }
-        span = nil
-        let least = min(early, late)
-        if abs(least) < Self.tolerance || least > 0 && early - late > Self.tolerance { return 0 }
-        if least > Self.longestDelay { return Int64(Double(least) * 1e-9 * rate) }
-        origin += least
+        window = nil
+        let least = min(firstHalf, secondHalf)
+        if abs(least) < Self.tolerance || least > 0 && firstHalf - secondHalf > Self.tolerance { return 0 }
+        if least > Self.longestDelay { return samples(least) }
+        if least < 0 { pending = least } else { origin += least }
         return 0
     }
 
-    /// Nothing has come for `pause`: what was buffered is here.
-    package mutating func settle() { isSettled = true }
+    private mutating func settle(_ delay: Int64, _ nanoseconds: Int64) -> Int64 {
+        guard let (begun, first, least) = resumption else {
+            origin += min(0, delay)
+            isSettled = nanoseconds - self.begun >= Self.beginning
+            return 0
+        }
+        resumption = (begun, first ?? delay, min(least, delay))
+        return nanoseconds - begun >= Self.beginningAfterPause ? settle() : 0
+    }
+
+    /// Nothing has come for a while: what was buffered is here.
+    ///
+    /// - Returns: how many samples are missing before what has come since a pause.
+    package mutating func settle() -> Int64 {
+        isSettled = true
+        guard let (_, first, least) = resumption else { return 0 }
+        resumption = nil
+        guard let first, first - least < Self.catchUp, least > Self.tolerance else { return 0 }
+        return samples(least)
+    }
+
+    /// Nothing came for long, and now something does: it begins anew, and as late as it comes now, sound is missing.
+    package mutating func resume(nanoseconds: Int64) {
+        window = nil
+        isSettled = false
+        resumption = (nanoseconds, nil, .max)
+    }
 
     /// It is no live sound: it comes faster than it lasts, or has ended within its beginning.
     package mutating func end() {
         isLive = false
         isSettled = true
         origin = first
+        pending = 0
     }
 
     /// When a sample of the timeline was made.
     package func time(of position: Int64) -> Int64 { origin + length(of: position) }
 
+    private mutating func goBack(_ position: Int64) {
+        let passed = length(of: position) - lastEnd
+        lastEnd += passed
+        let step = max(pending, -passed / Self.slowness)
+        origin += step
+        pending -= step
+    }
+
     private func length(of position: Int64) -> Int64 { Int64(Double(position) / rate * 1e9) }
+
+    private func samples(_ nanoseconds: Int64) -> Int64 { Int64(Double(nanoseconds) * 1e-9 * rate) }
 }

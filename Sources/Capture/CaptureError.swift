@@ -49,6 +49,10 @@ public enum CaptureError: Error, Sendable, Equatable, CustomStringConvertible {
         case notRaw
         /// A header, and no sample after it.
         case noSamples
+        /// A live pipe through which nothing comes.
+        case stalled
+        /// A named pipe whose writer has closed it before the first sample.
+        case writerGone
         /// It ended early. All samples that are there were delivered before.
         case truncated(announced: Int64, delivered: Int64)
         /// The library ended before the file did, as its length is not in the header and the estimate was too short, or as
@@ -88,6 +92,7 @@ public enum CaptureError: Error, Sendable, Equatable, CustomStringConvertible {
             case .notFound, .isDirectory, .notOpened: .noInput
             case .notPermitted: .noPermission
             case .empty, .notSound, .unsupported, .notRaw, .noSamples, .truncated, .readInPart, .channel: .dataError
+            case .stalled, .writerGone: .unavailable
             case .readFailed: .ioError
             }
         case .system: .osError
@@ -106,7 +111,7 @@ public enum CaptureError: Error, Sendable, Equatable, CustomStringConvertible {
         switch self {
         case .device(let name, let problem): "capture device '\(name)' \(problem.predicate)"
         case .file("-", let problem): "the standard input \(problem.predicate)"
-        case .file(let path, let problem): "sound file '\(path)' \(problem.predicate)"
+        case .file(let path, let problem): "\(StreamSource.isPipe(path) ? "pipe" : "sound file") '\(path)' \(problem.predicate)"
         case .system(let call, let code): "\(call) failed: \(systemMessage(code))"
         }
     }
@@ -120,7 +125,7 @@ extension CaptureError.DeviceProblem {
         case .busy: "is in use by another program; end that program or use a shared device such as 'default'"
         case .notPermitted: "may not be opened; add the user to the group 'audio'"
         case .serverGone: "needs a sound server that does not answer; is it running?"
-        case .stalled: "runs but delivers no samples"
+        case .stalled: "runs but delivers no samples; plug it in again, or choose another device"
         case .unsupported(let what): "offers no \(what) that can be used; try its 'plughw:' name"
         case .rate(let rate): "does not offer \(rate) Hz; try its 'plughw:' name or another rate"
         case .channel(let channel): "has no channel \(channel) (the first is 0)"
@@ -143,7 +148,7 @@ extension CaptureError.FileProblem {
     var predicate: String {
         switch self {
         case .notFound: "does not exist"
-        case .notPermitted: "may not be read"
+        case .notPermitted: "may not be read; give this user permission to read it"
         case .isDirectory: "is a directory; name the files in it"
         case .notOpened(let reason): "could not be opened: \(reason)"
         case .empty: "is empty"
@@ -151,6 +156,8 @@ extension CaptureError.FileProblem {
         case .unsupported(let kind): "is \(kind), which cannot be read here; convert it to PCM WAV first"
         case .notRaw: "says itself what its samples are; leave out --raw-format, --raw-rate and --raw-channels"
         case .noSamples: "holds no samples"
+        case .stalled: "delivers nothing; is what writes to it still running?"
+        case .writerGone: "was closed by its writer before the first sample; start that again"
         case .truncated(let announced, let delivered):
             "ends early: \(delivered) of \(announced) announced samples are there, and were used"
         case .readInPart(let bytes, let size):

@@ -25,8 +25,9 @@ struct CaptureLoop: ~Copyable {
     private var interruption: Gap.Cause? = .xrun
     private var hasOpened = false
     private var hasCaptured = false
-    /// Whether a `lost` has been told since the last samples.
+    /// Whether a `lost` has been told since the last samples; and whether the last told is that it cannot be opened.
     private var toldLost = false
+    private var toldOpening = false
     /// Why the device could not be opened, as last told.
     var toldReason: CaptureError?
 
@@ -54,7 +55,8 @@ struct CaptureLoop: ~Copyable {
                 interrupt(fault.cause)
                 let taken = shared.captured.load(ordering: .relaxed) - before
                 if taken >= rate { (failures, mayReopenAtOnce) = (0, true) }
-                if taken > 0 { toldReason = nil }
+                // Told again where it is the same once more.
+                if taken > 0 || !toldOpening { toldReason = nil }
                 if taken > 0, mayReopenAtOnce {
                     // Tells a server that is gone from a device that is. Once only: what gives a little and fails is not hurried.
                     mayReopenAtOnce = false
@@ -107,11 +109,12 @@ struct CaptureLoop: ~Copyable {
     // MARK: Telling
 
     private mutating func tellLost(_ problem: CapturedProblem) {
-        if toldLost { return }
+        if toldLost, !toldOpening { return }
         toldLost = shared.markers.push(
             Marker(
                 kind: .lost, cause: interruption ?? .unplugged, problem: problem,
                 position: shared.ring.writePosition))
+        toldOpening = false
         shared.arrived.signal()
     }
 
@@ -125,6 +128,7 @@ struct CaptureLoop: ~Copyable {
             position: shared.ring.writePosition)
         guard shared.markers.push(marker, reserve: CaptureLoop.reserve) else { return }
         toldLost = isLost
+        toldOpening = true
         toldReason = reason
         shared.arrived.signal()
     }

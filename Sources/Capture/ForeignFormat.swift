@@ -16,7 +16,8 @@ enum ForeignFormat {
 
     /// Whether these bytes, as many as are needed or all that there are, begin a foreign stream.
     static func begins(_ bytes: [UInt8]) -> Bool {
-        let magics = ["fLaC", "OggS", "caff", "FORM", "RIFX", "ID3", ".snd"]
+        // RIFF is AVI and others where it is not WAVE.
+        let magics = ["fLaC", "OggS", "caff", "FORM", "RIFX", "ID3", ".snd"] + (WAVHeader.isRF64(bytes) == nil ? ["RIFF"] : [])
         if magics.contains(where: { bytes.starts(with: $0.utf8) }) { return true }
         if bytes.dropFirst(4).starts(with: "ftyp".utf8) { return true }
         // Matroska and WebM.

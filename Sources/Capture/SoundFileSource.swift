@@ -7,7 +7,6 @@ public final class SoundFileSource: Source, @unchecked Sendable {
     public let path: String
     private let isPaced: Bool
     private let channel: ChannelChoice
-    private let givenStart: StreamInstant?
 
     /// Made by `start`; only read afterwards.
     private let opened = Mutex<Opened?>(nil)
@@ -23,17 +22,16 @@ public final class SoundFileSource: Source, @unchecked Sendable {
     // Of the reading thread only.
     private var file: SoundFile?
     private var pacer: Pacer?
+    private var hasStarted = false
     private let delivered = Atomic<Int64>(0)
     private let nonFinite = Atomic<Int64>(0)
 
     /// - Parameters:
     ///   - isPaced: whether samples come at the pace of real time, or as fast as they are read.
-    ///   - start: the time of the first sample; nil: when `start()` is called.
-    public init(path: String, isPaced: Bool = false, channel: ChannelChoice = .mix, start: StreamInstant? = nil) {
+    public init(path: String, isPaced: Bool = false, channel: ChannelChoice = .mix) {
         self.path = path
         self.isPaced = isPaced
         self.channel = channel
-        givenStart = start
     }
 
     public var rate: Int { opened.withLock { $0?.rate } ?? 0 }
@@ -43,7 +41,7 @@ public final class SoundFileSource: Source, @unchecked Sendable {
         if isStopped.load(ordering: .relaxed) { return }
         let pacer = try Pacer(rate: file.rate, isPaced: isPaced)
         self.pacer = pacer
-        opened.withLock { $0 = Opened(pacer: pacer, rate: file.rate, start: givenStart ?? .now()) }
+        opened.withLock { $0 = Opened(pacer: pacer, rate: file.rate, start: .now()) }
         self.file = file
     }
 
@@ -52,7 +50,7 @@ public final class SoundFileSource: Source, @unchecked Sendable {
     ) throws(CaptureError) -> Reading {
         guard let pacer, let file, !buffer.isEmpty, !isStopped.load(ordering: .relaxed) else { return .end }
         let position = delivered.load(ordering: .relaxed)
-        if position == 0, !hasStarted {
+        if !hasStarted {
             hasStarted = true
             return .state(.capturing)
         }
@@ -67,7 +65,8 @@ public final class SoundFileSource: Source, @unchecked Sendable {
         delivered.store(position + Int64(count), ordering: .relaxed)
         return .samples(count)
     }
-    private var hasStarted = false
+
+    public var isLive: Bool { isPaced }
 
     public func stop() {
         isStopped.store(true, ordering: .relaxed)

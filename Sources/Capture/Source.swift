@@ -26,7 +26,7 @@ public struct Gap: Sendable, Equatable {
         case xrun
         /// The machine or the device slept (ESTRPIPE).
         case suspend
-        /// The device delivered nothing for a while and was restarted.
+        /// The device delivered nothing for a while and was restarted; or nothing came through a live pipe.
         case stall
         /// The device was removed and came back.
         case unplugged
@@ -35,7 +35,7 @@ public struct Gap: Sendable, Equatable {
         /// The analysis was late and the ring's oldest samples were overwritten.
         case overflow
         /// The driver told of no loss, but for a second the device's sample count stayed behind the clock; or a live pipe's did for
-        /// ten. The gap stands where this was found out, as long after the loss, or twice for a pipe.
+        /// ten. The gap is placed where this was found out: about 1 s after the loss, up to 20 s for a pipe.
         case slip
     }
 
@@ -52,7 +52,7 @@ public enum SourceState: Sendable, Equatable {
     /// The device is not there yet, and is tried again for ever. Told before anything was captured, for every new reason.
     case waiting(CaptureError)
     /// The device no longer delivers samples, or never did although it opened. It is tried again for ever, and every new reason is
-    /// told; the gap is told when it is back.
+    /// told; the gap is told when it is back. Or nothing comes through a live pipe.
     case lost(Gap.Cause, CaptureError)
     /// Every sample has been exactly zero for this many seconds: muted, not connected, or broken.
     /// Samples keep coming; `capturing` is told when one differs from zero.
@@ -88,6 +88,9 @@ public protocol Source: AnyObject, Sendable {
     func read(
         into buffer: UnsafeMutableBufferPointer<Float>, timeoutMilliseconds: Int
     ) throws(CaptureError) -> Reading
+
+    /// Whether samples come as they are made, so that whoever does not take them in time loses some. False until that is known.
+    var isLive: Bool { get }
 
     /// Ends the source and wakes a blocked `read`, which then returns `.end`.
     func stop()

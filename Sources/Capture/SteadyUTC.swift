@@ -1,5 +1,5 @@
-/// UTC of a stream's positions, whose times are known by CLOCK_BOOTTIME. For growing positions it never goes back and never
-/// stands still, whatever happens to the system clock.
+/// UTC of a stream's positions, whose times are known by CLOCK_BOOTTIME. For growing positions it never goes back, whatever
+/// happens to the system clock.
 package struct SteadyUTC: Sendable {
     /// UTC minus CLOCK_BOOTTIME, in nanoseconds, as last used and when that was.
     private var offset: (value: Int64, at: Int64)?

@@ -16,6 +16,8 @@ public struct RawFormat: Sendable, Equatable {
 }
 
 /// A pipe, the standard input or a named one: WAV, recognised by its header, or raw PCM, little endian. Or a file of the latter.
+///
+/// Raw PCM of a named pipe does not end with its writer: another may open the pipe.
 public final class StreamSource: Source, @unchecked Sendable {
     /// What errors call it; "-" is the standard input.
     public let name: String
@@ -23,7 +25,8 @@ public final class StreamSource: Source, @unchecked Sendable {
     private let isRaw: Bool
     private let isPaced: Bool
     private let channel: ChannelChoice
-    private let givenStart: StreamInstant?
+    private let path: String?
+    private let stallTime: Int
 
     private let stopping: Wakeup
     private let isStopped = Atomic<Bool>(false)
@@ -39,6 +42,8 @@ public final class StreamSource: Source, @unchecked Sendable {
     }
 
     // Of the reading thread only.
+    /// The named pipe's own end for writing, or -1: while it is held, readers see no end when a writer has gone (fifo(7)).
+    private var ownEnd: Int32 = -1
     private var pacer: Pacer?
     /// What has a length is a file, and what is paced has its own time.
     private var mayBeLive = false
@@ -49,6 +54,9 @@ public final class StreamSource: Source, @unchecked Sendable {
     private let pipe: PipeReader
     /// Of what may be live nothing is delivered before its times are known.
     private var isGathering = false
+    /// Nothing has come for `stallTime`. By CLOCK_MONOTONIC, when the last bytes came.
+    private var isStalled = false
+    private var lastArrival: Int64 = 0
     private let delivered = Atomic<Int64>(0)
     /// Samples of gaps so far.
     private var missing: Int64 = 0
@@ -58,32 +66,44 @@ public final class StreamSource: Source, @unchecked Sendable {
 
     private static let blockSize = 4096
     /// Bytes.
-    private static let mostGathered = 4 << 20
+    private static let mostGathered = 8 << 20
 
     /// - Parameters:
     ///   - descriptor: is not closed.
     ///   - raw: what the bytes are if they do not begin as WAV.
     ///   - isRaw: whether one that begins as WAV, or as any other sound file, is refused.
     ///   - isPaced: whether samples come at the pace of real time, or as fast as they are there.
-    ///   - start: the time of the first sample; nil: when it arrives.
+    ///   - path: of a named pipe that another writer may open.
+    ///   - stallTime: milliseconds without samples after which a live pipe counts as stalled; producers make blocks of several seconds.
+    /// - Throws: ``CaptureError/system(call:errno:)`` where the process has no file descriptor left.
     public init(
         descriptor: Int32 = STDIN_FILENO, name: String = "-", raw: RawFormat = RawFormat(), isRaw: Bool = false,
-        isPaced: Bool = false, channel: ChannelChoice = .mix, start: StreamInstant? = nil
+        isPaced: Bool = false, channel: ChannelChoice = .mix, path: String? = nil, stallTime: Int = 10_000
     ) throws(CaptureError) {
         self.name = name
         self.raw = raw
         self.isRaw = isRaw
         self.isPaced = isPaced
         self.channel = channel
-        givenStart = start
+        self.path = path
+        self.stallTime = stallTime
         stopping = try makeWakeup()
         pipe = PipeReader(descriptor, name: name, stopping: stopping)
     }
 
-    /// Whether a path is a named pipe (fifo(7)).
-    public static func isNamedPipe(_ path: String) -> Bool {
+    deinit { dropOwnEnd() }
+
+    /// Whether a path is a pipe (fifo(7)).
+    public static func isPipe(_ path: String) -> Bool {
         var status = stat()
         return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFIFO
+    }
+
+    /// Whether a path is a pipe that others can open, too; not so `/dev/fd/63`, as a shell writes a process for.
+    public static func isNamedPipe(_ path: String) -> Bool {
+        guard isPipe(path), let resolved = realpath(path, nil) else { return false }
+        free(resolved)
+        return true
     }
 
     /// Whether a descriptor is of a file, which can wait for its reader for ever.
@@ -109,6 +129,7 @@ public final class StreamSource: Source, @unchecked Sendable {
 
     /// Waits for the first bytes, as only they tell the rate; `stop` ends the wait.
     public func start() throws(CaptureError) {
+        if let path { ownEnd = Glibc.open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC) }
         let magic = try pipe.beginning()
         if isStopped.load(ordering: .relaxed) { return hasEnded = true }
         if magic.isEmpty { throw .file(name, .empty) }
@@ -118,6 +139,8 @@ public final class StreamSource: Source, @unchecked Sendable {
         var format = raw
         if let isRF64 {
             pipe.drop(magic.count)
+            // The next writer's header may say another rate.
+            dropOwnEnd()
             guard let header = try wavHeader(isRF64: isRF64) else { return hasEnded = true }
             self.header = header
             pipe.promised = header.dataBytes
@@ -127,14 +150,14 @@ public final class StreamSource: Source, @unchecked Sendable {
             throw .file(name, .channel(channel, of: format.channels))
         }
         converter = MonoConverter(format: format.format, channels: format.channels, choice: channel)
-        mayBeLive = pipe.promised == nil && !isPaced && givenStart == nil && !StreamSource.isFile(pipe.descriptor)
+        mayBeLive = pipe.promised == nil && !isPaced && !StreamSource.isFile(pipe.descriptor)
         isGathering = mayBeLive
         // As much may come before it is known to be no live sound; of many channels less will do.
         let gathered = mayBeLive ? (Int(ArrivalClock.lead / 1_000_000_000) + 1) * format.rate * converter.stride : 0
         pipe.reserve(max(min(gathered, StreamSource.mostGathered), StreamSource.blockSize * converter.stride))
         let pacer = try Pacer(rate: format.rate, isPaced: isPaced)
         self.pacer = pacer
-        opened.withLock { $0 = Opened(pacer: pacer, rate: format.rate, start: givenStart) }
+        opened.withLock { $0 = Opened(pacer: pacer, rate: format.rate) }
     }
 
     public func read(
@@ -153,7 +176,11 @@ public final class StreamSource: Source, @unchecked Sendable {
         if untold > 0 {
             missing += untold
             defer { untold = 0 }
-            return .gap(Gap(samples: untold, cause: .slip))
+            return .gap(Gap(samples: untold, cause: isStalled ? .stall : .slip))
+        }
+        if isStalled, pipe.held >= stride {
+            isStalled = false
+            return .state(.capturing)
         }
         if pipe.held < stride {
             if pipe.promised == 0 {
@@ -161,11 +188,12 @@ public final class StreamSource: Source, @unchecked Sendable {
                 return end()
             }
             switch try pipe.receive(limit: StreamSource.blockSize * stride, timeout: timeoutMilliseconds) {
-            case .timeout: return .timeout
+            case .timeout: return hasStalled() ? .state(.lost(.stall, .file(name, .stalled))) : .timeout
             case .stopped: return end()
             case .closed:
                 let position = delivered.load(ordering: .relaxed)
                 _ = end()
+                if path != nil, position == 0 { throw .file(name, .writerGone) }
                 if position == 0 { throw .file(name, .noSamples) }
                 if let promised = pipe.promised, promised > 0 {
                     let announced = position + (promised + Int64(pipe.held)) / Int64(stride)
@@ -173,8 +201,12 @@ public final class StreamSource: Source, @unchecked Sendable {
                 }
                 return .end
             case .received(let waited):
+                if isStalled {
+                    opened.withLock { $0?.clock?.resume(nanoseconds: nanosecondsNow(CLOCK_BOOTTIME)) }
+                    isGathering = true
+                }
                 follow(waited)
-                if pipe.held < stride || untold > 0 { return .timeout }
+                if isGathering || pipe.held < stride || untold > 0 { return .timeout }
             }
         }
         let position = delivered.load(ordering: .relaxed)
@@ -188,25 +220,42 @@ public final class StreamSource: Source, @unchecked Sendable {
         return .samples(count)
     }
 
-    /// Takes what there is in the beginning, until the clock is settled: what lay in buffers on its way comes at once, a file faster
-    /// than it lasts, and either would be told of with the times of its coming.
+    /// Takes what there is in the beginning, or when something comes again, until the clock is settled: what lay in buffers on its
+    /// way comes at once, a file faster than it lasts, and either would be told of with the times of its coming.
     private func gather() throws(CaptureError) {
         // What `start` has read.
         if pipe.held > 0, opened.withLock({ $0?.clock == nil }) { follow(true) }
-        switch try pipe.receive(timeout: Int(ArrivalClock.pause / 1_000_000)) {
-        case .received(let waited): follow(waited)
-        case .timeout: opened.withLock { $0?.clock?.settle() }
+        let quiet = isStalled ? ArrivalClock.quietAfterPause : ArrivalClock.quiet
+        var isOver = false
+        switch try pipe.receive(timeout: Int(quiet / 1_000_000)) {
+        case .received(let waited):
+            follow(waited)
+            isOver = pipe.isFull
+        case .timeout:
+            isOver = opened.withLock { $0?.clock != nil }
         case .closed:
-            opened.withLock { $0?.clock?.end() }
-            isGathering = false
-        case .stopped: hasEnded = true
+            if !isStalled { opened.withLock { $0?.clock?.end() } }
+            isOver = true
+        case .stopped:
+            hasEnded = true
         }
-        if opened.withLock({ $0?.clock?.isSettled ?? false }) || pipe.isFull { isGathering = false }
+        if isOver { untold += opened.withLock { $0?.clock?.settle() ?? 0 } }
+        isGathering = !isOver && opened.withLock { !($0?.clock?.isSettled ?? false) }
+    }
+
+    /// Whether nothing has come for so long, which is told once. Half a sample that was left does not go with what comes next.
+    private func hasStalled() -> Bool {
+        let quiet = nanosecondsNow(CLOCK_MONOTONIC) - lastArrival
+        guard isLive, !isStalled, quiet >= Int64(stallTime) * 1_000_000 else { return false }
+        pipe.drop(pipe.held)
+        isStalled = true
+        return true
     }
 
     /// Takes in when the bytes came that are held now.
     private func follow(_ waited: Bool) {
         let position = delivered.load(ordering: .relaxed) + missing + Int64(pipe.held / converter.stride)
+        lastArrival = nanosecondsNow(CLOCK_MONOTONIC)
         untold = opened.withLock { opened in
             guard opened != nil else { return 0 }
             if opened!.start == nil { opened!.start = .now() }
@@ -221,9 +270,18 @@ public final class StreamSource: Source, @unchecked Sendable {
         }
     }
 
+    private func dropOwnEnd() {
+        if ownEnd >= 0 { close(ownEnd) }
+        ownEnd = -1
+    }
+
     private func end() -> Reading {
         hasEnded = true
         return .end
+    }
+
+    public var isLive: Bool {
+        isPaced || opened.withLock { $0?.clock.map { $0.isLive && $0.isSettled } ?? false }
     }
 
     public func stop() {
@@ -256,7 +314,7 @@ public final class StreamSource: Source, @unchecked Sendable {
         case .success(let header): return header
         case .failure(.ended):
             if isStopped.load(ordering: .relaxed) { return nil }
-            throw .file(name, .notSound("it ended inside the WAV header"))
+            throw .file(name, path != nil ? .writerGone : .notSound("it ended inside the WAV header"))
         case .failure(.invalid(let reason)): throw .file(name, .unsupported(reason))
         }
     }

@@ -59,10 +59,12 @@ public struct EventRecord: Sendable, Equatable {
     public var status: Event.Status
     /// Where the sound began.
     public var onset: RecordTime
-    /// Bound of the onset's error, seconds.
+    /// Seconds: what scores can tell of the onset, not what a model gets wrong.
     public var onsetError: Double
     /// nil while the sound goes on; provisional until the phase is `close`.
     public var offset: RecordTime?
+    /// As `onsetError`, where the offset is known.
+    public var offsetError: Double?
     /// Why, where the phase alone does not say it.
     public var reason: Action.Reason?
     /// Name of the model and the beginning of its hash: `aumd-small@1f3c…`.
@@ -92,6 +94,7 @@ public struct EventRecord: Sendable, Equatable {
         onset = time(event.onset)
         onsetError = event.onsetError
         offset = event.offset.map(time)
+        offsetError = event.offset.map { _ in event.offsetError }
         reason = action.reason
         self.model = model
     }
@@ -154,7 +157,7 @@ public struct StatusRecord: Sendable, Equatable {
         case capturing
         /// The device delivers nothing but zeros.
         case silent
-        /// The device delivers nothing.
+        /// The device, or a live pipe, delivers nothing.
         case stalled
         /// The device is away or cannot be opened; it is tried again.
         case deviceLost = "device_lost"
@@ -168,7 +171,8 @@ public struct StatusRecord: Sendable, Equatable {
     public var time: RecordTime
     /// What the source is doing.
     public var state: State
-    /// Level of the last interval, dB of full scale, a full-scale sine's RMS being -3.01; nil before any audio.
+    /// RMS level of the newest step in dB of full scale, a full-scale sine's being -3.01; nil before any sound and while the
+    /// device is away.
     public var levelDBFS: Float?
     /// Overruns of the device since the start.
     public var xruns: UInt64
@@ -176,7 +180,7 @@ public struct StatusRecord: Sendable, Equatable {
     public var lostSamples: UInt64
     /// Samples that were no numbers, or beyond all sound, and were heard as 0, since the start.
     public var brokenSamples: UInt64
-    /// Window passes that were not done when the next was due.
+    /// Window passes that had not ended when the next column came.
     public var lateWindows: UInt64
     /// The latest the capture thread came to a full period since the start, milliseconds; nil where there is no device.
     public var worstWakeUp: Double?
@@ -238,7 +242,7 @@ public struct ScoresRecord: Sendable, Equatable {
     public var time: RecordTime
     /// Which track of scores they are of.
     public var status: Event.Status
-    /// Level of the column, as in `StatusRecord`.
+    /// As in `StatusRecord`; nil for scores that come late.
     public var levelDBFS: Float?
     /// By falling score.
     public var tags: [Tag]

@@ -64,6 +64,10 @@ public struct RecordEncoder {
         json.value(event.onsetError)
         json.key("offset")
         if let offset = event.offset { json.value(offset) } else { json.null() }
+        if let error = event.offsetError {
+            json.key("offset_error")
+            json.value(error)
+        }
         if let duration = event.duration {
             json.key("duration")
             json.value(duration)

@@ -87,7 +87,7 @@ public final class RecordQueue: Sendable {
     ///
     /// - Parameters:
     ///   - kinds: Other records are passed over without a number.
-    ///   - capacity: Records held at most. 1024: the events of minutes, the scores of 80 s.
+    ///   - capacity: Records held at most. 1024: the events of minutes; of scores, which may take half, 27 s (three records a column).
     ///   - patience: Milliseconds that `send` waits while the ring is full; nil: for ever.
     public init(kinds: RecordKinds, capacity: Int = 1024, patience: Int? = 0) {
         precondition(capacity >= 2)
@@ -107,7 +107,7 @@ public final class RecordQueue: Sendable {
             let sequence = state.next
             state.next += 1
             let isScores = record.kind == .scores
-            guard state.count < (isScores && patience == 0 ? capacity / 2 : capacity) else {
+            guard state.count < (isScores && (patience == 0 || state.isHurried) ? capacity / 2 : capacity) else {
                 if isScores { state.lostScores += 1 } else { state.lostOthers += 1 }
                 return false
             }
@@ -136,8 +136,11 @@ public final class RecordQueue: Sendable {
 
     /// Ends all patience, now and later.
     public func hurry() {
-        state.withLock { $0.isHurried = true }
-        room.signal()
+        let isNew = state.withLock { state in
+            defer { state.isHurried = true }
+            return !state.isHurried
+        }
+        if isNew { room.signal() }
     }
 
     /// No more records are accepted; the reader takes what is left and then ends.

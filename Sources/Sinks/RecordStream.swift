@@ -14,6 +14,11 @@ public struct RecordStream: Sendable {
         queues.contains { $0.kinds.contains(RecordKinds(kind)) }
     }
 
+    /// Ends all patience with readers, now and later.
+    public func hurry() {
+        for queue in queues { queue.hurry() }
+    }
+
     /// Offers a record to every queue; waits where one has patience, and its reader takes nothing.
     public func send(_ record: Record) {
         for queue in queues { queue.send(record) }

@@ -24,7 +24,7 @@ public enum Sentence {
         case (.update, .confirmed):
             return "\(event.source): \(event.label) is confirmed (score \(score))"
         case (.update, .moreSpecific):
-            return "\(event.source): \(event.label) it is (score \(score), \(event.status.rawValue))"
+            return "\(event.source): more precisely \(event.label) (score \(score), \(event.status.rawValue))"
         case (.update, _):
             return nil
         case (.close, let reason):
@@ -46,10 +46,10 @@ public enum Sentence {
             switch gap.cause {
             case .xrun: "the device's buffer ran over"
             case .suspend: "the machine slept"
-            case .stall: "the device stood still"
+            case .stall: "the source delivered nothing"
             case .deviceLost: "the device was away"
             case .overflow: "the analysis did not keep up"
-            case .slip: "the device lost them without saying so"
+            case .slip: "they were lost on their way without a word"
             }
         return "\(gap.source): \(seconds) s of sound are missing, \(cause)"
     }
@@ -61,7 +61,7 @@ public enum Sentence {
             case .starting: "starting"
             case .capturing: "listening to\(device.isEmpty ? " the source" : device)"
             case .silent: "the device\(device) delivers only zeros"
-            case .stalled: "the device\(device) delivers nothing"
+            case .stalled: "the \(device.isEmpty ? "source" : "device")\(device) delivers nothing"
             case .deviceLost: "the device\(device) is away and is tried again"
             case .stopping: "stopping"
             }
@@ -69,7 +69,7 @@ public enum Sentence {
     }
 
     /// A number with so many digits after the point, without locale; "-" for what is no number.
-    static func decimal(_ value: some BinaryFloatingPoint, _ digits: Int) -> String {
+    package static func decimal(_ value: some BinaryFloatingPoint, _ digits: Int) -> String {
         let value = Double(value)
         guard value.isFinite, abs(value) < 1e12 else { return "-" }
         var scale = 1.0

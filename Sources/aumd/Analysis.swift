@@ -15,8 +15,6 @@ final class Analysis {
         var chunk: Int?
         /// Columns to the right of the chunk; the model's own where nil.
         var lookahead: Int?
-        /// Wait for passes: for sources that can wait.
-        var waits = false
     }
 
     /// Called with the scores (C) of a column, provisional or confirmed, and the column's first sample.
@@ -54,6 +52,8 @@ final class Analysis {
     private var isLate = false
     /// The pass in flight belongs to a backlog that was given up.
     private var isDiscarding = false
+    /// Wait for passes: for sources that can wait.
+    var waits = false
 
     /// - Throws: ``ModelError/unsupported(mode:reason:)`` where neither direction can run as asked.
     init(model: Model, tagging: TaggerConfiguration, options: Options) throws(ModelError) {
@@ -97,7 +97,7 @@ final class Analysis {
     private func decide(_ logMel: UnsafeBufferPointer<Float>, start: Int64, into actions: inout [Action]) {
         steps += 1
         let endsColumn = steps % columnSteps == 0
-        if endsColumn { collect(wait: options.waits, into: &actions) }
+        if endsColumn { collect(wait: waits, into: &actions) }
         if let encoder {
             var logits = scores.mutableSpan
             encoder.step(logMel.span, logits: &logits)

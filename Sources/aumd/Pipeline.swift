@@ -58,6 +58,8 @@ final class Pipeline {
     /// Position, at the model's rate, of the next step of this run.
     private var nextStep: Int64 = 0
     private var isRunBegun = false
+    /// Position, at the model's rate, where the run that is being ended has no more sound.
+    private var runEnd: Int64?
     private var isReady = false
     private var state = StatusRecord.State.starting
     /// What is wrong in this state, in words.
@@ -90,10 +92,11 @@ final class Pipeline {
     func run() throws(Failure) {
         let buffer = UnsafeMutableBufferPointer<Float>.allocate(capacity: 8192)
         defer { buffer.deallocate() }
-        do throws(CaptureError) { try source.start() } catch { throw Failure(error) }
         tellStatus()
         var failure: CaptureError?
-        loop: while true {
+        do throws(CaptureError) { try source.start() } catch { failure = error }
+        loop: while failure == nil {
+            noteLiveness()
             let reading: Reading
             do throws(CaptureError) {
                 reading = try source.read(into: buffer, timeoutMilliseconds: 500)
@@ -119,6 +122,14 @@ final class Pipeline {
         message = nil
         tellStatus()
         if let failure { throw Failure(failure) }
+    }
+
+    /// What is live waits for nobody: not for passes, and not for readers of the records.
+    private func noteLiveness() {
+        let isLive = source.isLive
+        guard analysis.waits == isLive else { return }
+        analysis.waits = !isLive
+        if isLive { records.hurry() }
     }
 
     private func process(_ samples: UnsafeBufferPointer<Float>) throws(Failure) {
@@ -177,15 +188,12 @@ final class Pipeline {
 
     private func endRun() {
         guard isRunBegun else { return }
+        // The last column is filled up: no sound goes on in that.
+        runEnd = modelPosition(position)
         frontend?.finish { step($0) }
         analysis.interrupt(into: &actions)
-        // The last column was filled up: no sound goes on in that.
-        let end = modelPosition(position)
-        for index in actions.indices {
-            let event = actions[index].event
-            if let offset = event.offset, offset > end, end > event.onset { actions[index].event.offset = end }
-        }
         tellActions()
+        runEnd = nil
         isRunBegun = false
     }
 
@@ -223,7 +231,8 @@ extension Pipeline {
 
 extension Pipeline {
     private func tellActions() {
-        for action in actions {
+        for var action in actions {
+            if let runEnd, let offset = action.event.offset, action.event.onset < runEnd { action.event.offset = min(offset, runEnd) }
             switch action.phase {
             case .open, .update: open[action.event.number] = action.event.label
             case .close, .retract: open[action.event.number] = nil
@@ -262,7 +271,7 @@ extension Pipeline {
         case .capturing: state = .capturing
         case .waiting: state = .starting
         // By the error and not by the gap's cause: a device that stood still may be gone when it is opened again.
-        case .lost(_, .device(_, .stalled)): state = .stalled
+        case .lost(_, .device(_, .stalled)), .lost(_, .file(_, .stalled)): state = .stalled
         case .lost: state = .deviceLost
         case .silent: state = .silent
         }

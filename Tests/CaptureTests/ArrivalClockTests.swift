@@ -74,7 +74,7 @@ struct ArrivalClockTests {
         #expect(clock!.isLive)
     }
 
-    @Test("goes back by what was buffered before it came", arguments: [1.0, 5.0])
+    @Test("goes back by what was buffered before it came", arguments: [1.0, 5.0, 18.0])
     func burst(seconds: Double) {
         var arrivals = Arrivals()
         arrivals.come(until: seconds, at: seconds)
@@ -92,12 +92,12 @@ struct ArrivalClockTests {
             arrivals.come(until: 0.4, block: Int64(block), speed: speed)
             #expect(!arrivals.clock!.isSettled)
             var paused = arrivals
-            paused.clock!.settle()
+            #expect(paused.clock!.settle() == 0)
             #expect(paused.clock!.isSettled && paused.clock!.isLive)
-            arrivals.come(until: speed == 1 ? 0.6 : 11, block: Int64(block), speed: speed)
+            arrivals.come(until: speed == 1 ? 0.6 : 30, block: Int64(block), speed: speed)
             #expect(arrivals.clock!.isSettled && arrivals.clock!.isLive == (speed == 1))
             let origin = arrivals.clock!.origin
-            arrivals.come(until: 20, block: Int64(block), speed: speed)
+            arrivals.come(until: 60, block: Int64(block), speed: speed)
             #expect(arrivals.clock!.origin == origin)
         }
     }
@@ -130,6 +130,50 @@ struct ArrivalClockTests {
         #expect(abs(arrivals.error()) < 0.1)
         arrivals.come(until: Double(arrivals.position) / 16_000 + 60)
         #expect(arrivals.gaps.isEmpty)
+        #expect(abs(arrivals.error()) < 0.1)
+    }
+
+    @Test("goes on growing where sound turns out to have waited longer than it seemed", arguments: [0.5, 5.0, 20.0])
+    func backlog(seconds: Double) {
+        var arrivals = Arrivals()
+        arrivals.come(until: 1)
+        // What was buffered comes once the beginning is over.
+        var last = arrivals.clock!.time(of: arrivals.position - 1024)
+        for _ in 0..<Int(seconds * 16_000 / 1024) {
+            arrivals.position += 1024
+            _ = arrivals.clock!.arrived(position: arrivals.position, nanoseconds: 1_000_000_000, waited: false)
+        }
+        for step in 1..<2000 {
+            arrivals.position += 1024
+            _ = arrivals.clock!.arrived(position: arrivals.position, nanoseconds: 1_000_000_000 + Int64(step) * 64_000_000, waited: true)
+            let time = arrivals.clock!.time(of: arrivals.position)
+            #expect(time - last >= 64_000_000 * 3 / 4 - 1)
+            last = time
+        }
+        #expect(arrivals.clock!.isLive && abs(Double(last) * 1e-9 - (1 + 1999 * 0.064)) < 0.1)
+    }
+
+    @Test("has a gap at once where nothing came for long and what comes now is not what was held up", arguments: [0, 0.1])
+    func resumption(jitter: Double) {
+        var arrivals = Arrivals()
+        arrivals.come(until: 30, jitter: jitter)
+        arrivals.clock!.resume(nanoseconds: 50_000_000_000)
+        #expect(!arrivals.clock!.isSettled)
+        arrivals.come(until: 32.2, jitter: jitter, lost: 20)
+        #expect(arrivals.clock!.isSettled)
+        #expect(arrivals.gaps.count == 1 && abs(arrivals.gaps[0] - 20 * 16_000) < 1700, "\(arrivals.gaps)")
+        arrivals.come(until: 100, jitter: jitter, lost: 20)
+        #expect(arrivals.gaps.count == 1 && abs(arrivals.error(lost: 20)) < 0.15)
+    }
+
+    @Test("has none where nothing came for long and then all that was held up", arguments: [1.2, 2, 50, .infinity])
+    func resumptionOfAll(speed: Double) {
+        var arrivals = Arrivals()
+        arrivals.come(until: 33)
+        arrivals.clock!.resume(nanoseconds: 63_000_000_000)
+        arrivals.comeLate(from: 33, to: 63, speed: speed)
+        arrivals.come(until: Double(arrivals.position) / 16_000 + 60)
+        #expect(arrivals.gaps.isEmpty && arrivals.clock!.isSettled)
         #expect(abs(arrivals.error()) < 0.1)
     }
 

@@ -118,6 +118,14 @@ struct DeviceTests {
         #expect(statistics.stalls >= 1)
     }
 
+    @Test("that is back but delivers nothing is no longer told as away")
+    func numb() async {
+        let isStalled: @Sendable (SourceState) -> Bool = { if case .lost(_, .device(_, .stalled)) = $0 { true } else { false } }
+        let (recording, _, _) = await record("numb", seconds: 6) { $0.states.contains(where: isStalled) }
+        #expect(recording.states.first == .capturing && recording.states.last.map(isStalled) == true, "\(recording.states)")
+        #expect(recording.states.dropFirst().contains { if case .lost(_, .device(_, .absent)) = $0 { true } else { false } })
+    }
+
     @Test("that opens but never starts is tried again with back-off, and told once")
     func broken() async {
         let (recording, statistics, _) = await record("broken", seconds: 1.5)

@@ -205,16 +205,18 @@ struct FileTests {
     }
 
     @Test("paced takes as long as it lasts, and its times follow from its start")
-    func paced() async {
-        let start = StreamInstant(nanoseconds: 1_000)
-        let source = SoundFileSource(path: file("paced.wav", wav(ramp(8000))), isPaced: true, start: start)
+    func paced() async throws {
+        let source = SoundFileSource(path: file("paced.wav", wav(ramp(8000))), isPaced: true)
+        let before = StreamInstant.now()
         let took: Double = await onThread {
             let begin = now()
             #expect(isRamp(record(source).samples, 8000))
             return now() - begin
         }
         #expect(took >= 0.5 && took < 1.5)
-        #expect(source.time(ofSample: 16_000)?.nanoseconds == 1_000_001_000)
+        let start = try #require(source.time(ofSample: 0)).nanoseconds
+        #expect(abs(start - before.nanoseconds) < 200_000_000)
+        #expect(source.time(ofSample: 16_000)?.nanoseconds == start + 1_000_000_000)
     }
 
     @Test("that is stopped while it is opened does not begin", arguments: [false, true])
@@ -283,17 +285,19 @@ struct StreamTests {
         #expect(try await record(pipe: [UInt8](repeating: 0x47, count: 1000)).samples.count == 500)
     }
 
-    @Test("has times that do not move, whether it comes faster than it lasts or is live and was buffered", arguments: [false, true])
-    func times(isLive: Bool) async throws {
+    @Test("has times that do not move, whether it comes faster than it lasts or is live and was buffered",
+          arguments: [(isLive: false, header: []), (true, []), (true, Array(wav([], announced: 0xFFFF_FFFF).prefix(44)))] as [(Bool, [UInt8])])
+    func times(isLive: Bool, header: [UInt8]) async throws {
         var ends: (Int32, Int32) = (0, 0)
         withUnsafeMutableBytes(of: &ends) { _ = pipe($0.baseAddress!.assumingMemoryBound(to: Int32.self)) }
         let (output, input) = ends
         let source = try StreamSource(descriptor: output)
-        let begun = StreamInstant.now()
+        let begun = StreamInstant.now(), burst = header.isEmpty ? 20 : 50
         async let feeding: Void = onThread {
-            // Two seconds at once, and as much again as it is made, or three seconds at once.
-            for index in 0..<30 {
-                if isLive, index >= 20 { usleep(100_000) }
+            // Some seconds at once, more than a pipe holds after a header, and one as it is made, or all at once.
+            _ = header.withUnsafeBytes { Glibc.write(input, $0.baseAddress, $0.count) }
+            for index in 0..<burst + 10 {
+                if isLive, index >= burst { usleep(100_000) }
                 _ = ramp(1600).withUnsafeBytes { Glibc.write(input, $0.baseAddress, $0.count) }
             }
             close(input)
@@ -312,13 +316,65 @@ struct StreamTests {
         }
         close(output)
         await feeding
-        #expect(told.last?.position == 48_000)
+        #expect(told.last?.position == Int64(burst + 10) * 1600)
         for (position, first, last) in told {
             // The two clocks are not asked at the same instant.
             #expect(abs(first.nanoseconds - told[0].first.nanoseconds) < 1_000_000)
             #expect(abs(last.nanoseconds - first.nanoseconds - position * 62_500) < 1_000_000)
         }
-        #expect(abs(Double(told[0].first.nanoseconds - begun.nanoseconds) * 1e-9 + (isLive ? 2 : 0)) < 0.15)
+        #expect(abs(Double(told[0].first.nanoseconds - begun.nanoseconds) * 1e-9 + (isLive ? Double(burst) / 10 : 0)) < 0.15)
+    }
+
+    @Test("that is live and delivers nothing is stalled, and has a gap as long as that when it goes on")
+    func stalled() async throws {
+        var ends: (Int32, Int32) = (0, 0)
+        withUnsafeMutableBytes(of: &ends) { _ = pipe($0.baseAddress!.assumingMemoryBound(to: Int32.self)) }
+        let (output, input) = ends
+        let source = try StreamSource(descriptor: output, stallTime: 600)
+        async let feeding: Void = onThread {
+            for index in 0..<50 {
+                // Half a sample is left over.
+                if index == 15 { _ = Glibc.write(input, "x", 1); usleep(2_000_000) }
+                usleep(100_000)
+                _ = ramp(1600).withUnsafeBytes { Glibc.write(input, $0.baseAddress, $0.count) }
+            }
+            close(input)
+        }
+        let recording = await onThread { record(source) }
+        close(output)
+        await feeding
+        #expect(recording.hasEnded && recording.samples.count == 80_000)
+        let told = recording.parts.filter { if case .samples = $0 { false } else { true } }
+        #expect(told.count == 4 && told[0] == .state(.capturing) && told[3] == .state(.capturing), "\(told)")
+        #expect(told[1] == .state(.lost(.stall, .file("-", .stalled))))
+        guard case .gap(let gap) = told[2] else { return }
+        #expect(gap.cause == .stall && abs(Double(gap.samples) / 16_000 - 2) < 0.1, "\(gap)")
+    }
+
+    @Test("with a name, of raw samples, goes on with the next writer, also after one that wrote nothing; WAV ends with its own")
+    func writers() async throws {
+        for (header, count) in [([UInt8](), 3000), (Array(wav([], announced: 0xFFFF_FFFF).prefix(44)), 1000)] {
+            let path = "\(directory)/writers-\(count)"
+            mkfifo(path, 0o600)
+            let source = try StreamSource(descriptor: StreamSource.open(path), name: path, path: path)
+            async let feeding: Void = onThread {
+                for samples in [0, 1000, 1000, 1000] where samples == 0 || header.isEmpty || source.statistics.capturedSamples == 0 {
+                    let input = open(path, O_WRONLY | O_CLOEXEC)
+                    if samples > 0 { _ = (header + ramp(samples)).withUnsafeBytes { Glibc.write(input, $0.baseAddress, $0.count) } }
+                    close(input)
+                    usleep(700_000)
+                }
+                source.stop()
+            }
+            let recording = await onThread { record(source) }
+            await feeding
+            #expect(recording.samples.count == count && recording.error == nil && recording.hasEnded, "\(recording.samples.count)")
+        }
+        var ends: (Int32, Int32) = (0, 0)
+        withUnsafeMutableBytes(of: &ends) { _ = pipe($0.baseAddress!.assumingMemoryBound(to: Int32.self)) }
+        #expect(StreamSource.isPipe("/dev/fd/\(ends.0)") && !StreamSource.isNamedPipe("/dev/fd/\(ends.0)"))
+        close(ends.0)
+        close(ends.1)
     }
 
     @Test("of as many channels as a header may say is read: it is not what decides on memory")

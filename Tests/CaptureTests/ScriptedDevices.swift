@@ -16,6 +16,7 @@ enum ScriptedDevices {
         "server": #"formats "FLOAT_LE" script "12000:eio:700""#,
         "stalled": #"formats "FLOAT_LE" script "12000:stall:900""#,
         "slipping": #"formats "FLOAT_LE" script "16000:stall:150""#,
+        "numb": #"formats "FLOAT_LE" script "12000:gone:500,20000:stall:9000""#,
         "stuck": #"formats "FLOAT_LE" stuck 1"#,
         "broken": #"formats "FLOAT_LE" broken 1"#,
         "flaky": #"formats "FLOAT_LE" life 400"#,

@@ -133,9 +133,9 @@ private final class Journal {
             }
         case .gap(let gap):
             let causes: [GapRecord.Cause: String] = [
-                .xrun: "the device's buffer ran over", .suspend: "the machine slept", .stall: "the device stood still",
+                .xrun: "the device's buffer ran over", .suspend: "the machine slept", .stall: "the source delivered nothing",
                 .deviceLost: "the device was away", .overflow: "the analysis did not keep up",
-                .slip: "the device lost them without saying so",
+                .slip: "they were lost on their way without a word",
             ]
             fields += [
                 "MESSAGE=\(gap.source): 0.300 s of sound are missing, \(causes[gap.cause] ?? "")",
@@ -149,7 +149,7 @@ private final class Journal {
                 .starting: ("39e7a030e4ea480c9d3066d812b524fe", 6, "starting"),
                 .capturing: ("0152889fa20843baa36e6c4f702fef0d", 6, "listening to the source"),
                 .silent: ("f3b26f4d769c46a0abfee2de8672fcb0", 4, "the device delivers only zeros"),
-                .stalled: ("256d162244634604b374041c734b2dc3", 4, "the device delivers nothing"),
+                .stalled: ("256d162244634604b374041c734b2dc3", 4, "the source delivers nothing"),
                 .deviceLost: ("f1cff822e3c3406680d524f82823bc72", 3, "the device is away and is tried again"),
                 .stopping: ("a30a0f64840d45bca9bd86abe0c541c2", 6, "stopping"),
             ]

@@ -55,7 +55,6 @@ struct Listen: AsyncParsableCommand {
         options.analysis.window = settings.usesWindow
         options.analysis.chunk = settings.stream.chunk
         options.analysis.lookahead = settings.stream.lookahead
-        options.analysis.waits = source.canWait
         var supervision = Pipeline.Supervision.serviceManager()
         let ready = supervision.ready
         supervision.ready = { [source = source.source] in

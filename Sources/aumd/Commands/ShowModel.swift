@@ -42,10 +42,9 @@ struct ShowModel: ParsableCommand {
     /// Giga multiply-adds of the blocks: each column once recurrent, and once in each window pass that reads it.
     private func cost(_ model: Model) -> String {
         let c = model.configuration
-        let cost = Double(model.cost(streamColumns: c.chunk).multiplyAdds) / Double(c.chunk)
-        let perSecond = cost * Double(c.frontend.sampleRate) / Double(c.columnSamples)
-        let hundredths = Int((perSecond / 1e7).rounded())
-        return "\(hundredths / 100).\(hundredths % 100 < 10 ? "0" : "")\(hundredths % 100)"
+        let columns = min(c.chunk, c.clipColumns ?? .max)
+        let cost = Double(model.cost(streamColumns: columns).multiplyAdds) / Double(columns)
+        return Sentence.decimal(cost * Double(c.frontend.sampleRate) / Double(c.columnSamples) / 1e9, 2)
     }
 
     private func confirmed(_ c: Configuration) -> String {
@@ -61,8 +60,6 @@ struct ShowModel: ParsableCommand {
     private func seconds(_ columns: Int, _ c: Configuration) -> String { seconds(samples: columns * c.columnSamples, c) }
 
     private func seconds(samples: Int, _ c: Configuration) -> String {
-        let hundredths = 100 * samples / c.frontend.sampleRate
-        let rest = hundredths % 100
-        return "\(hundredths / 100).\(rest < 10 ? "0" : "")\(rest) s"
+        Sentence.decimal(Double(samples) / Double(c.frontend.sampleRate), 2) + " s"
     }
 }

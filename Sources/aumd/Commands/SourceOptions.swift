@@ -46,15 +46,13 @@ struct SourceOptions: ParsableArguments {
         }
     }
 
-    /// What a pipe carries may be live, as a camera's sound: a reader that takes nothing for so many milliseconds must not
-    /// keep the other outputs from what comes.
+    /// What a pipe carries may be live, as a camera's sound, which is known only once some has come. A reader that takes nothing for
+    /// so many milliseconds must not keep the other outputs from it.
     private static let pipePatience = 10_000
 
     /// A source and what the rest must know of it.
     struct Chosen: Sendable {
         var source: any Source
-        /// It can wait for the analysis: nothing need be dropped.
-        var canWait: Bool
         /// Milliseconds that it can wait for a reader of the output that takes nothing; nil: for ever.
         var patience: Int? = 0
         /// Name for records, where the source itself suggests one.
@@ -72,28 +70,29 @@ struct SourceOptions: ParsableArguments {
             guard let path = Resources.path("demo.ogg") else {
                 throw Failure(.noInput, "The demo scene is not beside this program; install it again.")
             }
-            return Chosen(source: SoundFileSource(path: path, isPaced: true), canWait: false, name: settings.source.name ?? "demo")
+            return Chosen(source: SoundFileSource(path: path, isPaced: true), name: settings.source.name ?? "demo")
         }
         let isRawFile = source.map { raw != nil && StreamSource.isFile($0) } ?? false
-        if let source, source == "-" || StreamSource.isNamedPipe(source) || isRawFile {
+        if let source, source == "-" || StreamSource.isPipe(source) || isRawFile {
             do throws(CaptureError) {
                 let descriptor = source == "-" ? STDIN_FILENO : try StreamSource.open(source)
                 return Chosen(
                     source: try StreamSource(
                         descriptor: descriptor, name: source, raw: raw ?? RawFormat(), isRaw: isRawFile, isPaced: pace,
-                        channel: channel),
-                    canWait: !pace, patience: pace ? 0 : StreamSource.isFile(descriptor) ? nil : Self.pipePatience, name: settings.source.name ?? (source == "-" ? "stdin" : source))
+                        channel: channel, path: StreamSource.isNamedPipe(source) ? source : nil),
+                    patience: pace ? 0 : StreamSource.isFile(descriptor) ? nil : Self.pipePatience,
+                    name: settings.source.name ?? (source == "-" ? "stdin" : source))
             } catch { throw Failure(error) }
         }
         if let source {
             return Chosen(
-                source: SoundFileSource(path: source, isPaced: pace, channel: channel), canWait: !pace,
-                patience: pace ? 0 : nil, name: settings.source.name ?? source)
+                source: SoundFileSource(path: source, isPaced: pace, channel: channel), patience: pace ? 0 : nil,
+                name: settings.source.name ?? source)
         }
         let request = CaptureRequest(
             device: settings.device, rate: settings.source.rate, channel: channel,
             periodTime: Int(settings.periodMilliseconds * 1000), bufferTime: Int(settings.bufferMilliseconds * 1000))
-        return Chosen(source: ALSASource(request), canWait: false, device: settings.device)
+        return Chosen(source: ALSASource(request), device: settings.device)
     }
 }
 

@@ -96,6 +96,8 @@ struct TagFiles: ParsableCommand {
     /// What is said for `listen` too, under the options.
     private func settings() throws(Failure) -> Settings {
         var settings = try SettingsOptions.withoutOptions(config)
+        // The system's file says which of the daemon's microphones to listen to, not which channel of files.
+        if config == nil, Environment.all["AUMD_CHANNEL"] == nil { settings.source.channel = nil }
         guard let channel else { return settings }
         do throws(SettingsError) { try settings.set("source.channel", to: channel, origin: "--channel") } catch {
             throw Failure(.usage, error.description)
@@ -198,7 +200,6 @@ struct TagFiles: ParsableCommand {
         options.analysis.window = settings.usesWindow
         options.analysis.chunk = settings.stream.chunk
         options.analysis.lookahead = settings.stream.lookahead
-        options.analysis.waits = true
         options.streamTime = true
         let pipeline = try Pipeline(
             source: source, model: model, tagging: tagging, options: options, records: RecordStream([records]))
