@@ -10,9 +10,9 @@ final class AlignedBuffer: @unchecked Sendable {
     let count: Int
     let pointer: UnsafeMutablePointer<Float>
     /// What the floats are a part of; nil where they are on their own.
-    private let memory: WeightMemory?
+    private let memory: WeightArena?
 
-    init(count: Int, in memory: WeightMemory? = nil) {
+    init(count: Int, in memory: WeightArena? = nil) {
         self.count = count
         self.memory = memory
         let bytes = count * MemoryLayout<Float>.stride
@@ -20,13 +20,13 @@ final class AlignedBuffer: @unchecked Sendable {
         pointer.initialize(repeating: 0, count: count)
     }
 
-    convenience init(_ values: [Float], padding: Int, in memory: WeightMemory? = nil) {
+    convenience init(_ values: [Float], padding: Int, in memory: WeightArena? = nil) {
         self.init(count: padding, in: memory)
         for (i, value) in values.enumerated() { pointer[i] = value }
     }
 
     /// Memory of any type with the same placement: a part of `memory`, or else the caller's to free.
-    static func allocate(bytes: Int, in memory: WeightMemory? = nil) -> UnsafeMutableRawPointer {
+    static func allocate(bytes: Int, in memory: WeightArena? = nil) -> UnsafeMutableRawPointer {
         if let memory { return memory.allocate(bytes: bytes) }
         let isLarge = bytes >= hugePage
         let raw = UnsafeMutableRawPointer.allocate(byteCount: max(bytes, 1), alignment: isLarge ? hugePage : 64)

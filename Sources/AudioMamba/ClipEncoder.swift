@@ -55,8 +55,8 @@ public final class ClipEncoder {
         return logits
     }
 
-    /// Columns at the beginning of a clip that its scores leave out, but for its last one, where no direction comes from the end:
-    /// a stream has heard too little in them.
+    /// Columns at the beginning of a clip that scores of the forward direction alone leave out, all but the last: the state has
+    /// heard too little in them.
     static let warmUp = 3
 
     /// Scores of a clip: the sigmoid of the class token's logits, or of the logarithm of the columns' mean odds, Σ exp(l) / T.

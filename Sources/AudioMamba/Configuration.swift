@@ -67,7 +67,7 @@ public struct Configuration: Sendable {
         }
     }
 
-    /// What the log-mel must be: samples and bins, frequencies in Hz.
+    /// What the log-mel must be: rate and frequencies in Hz, frame and hop in samples, FFT in points, mel in bins.
     public struct Frontend: Sendable, Equatable, Decodable {
         public var sampleRate: Int
         public var frameLength: Int
@@ -84,21 +84,35 @@ public struct Configuration: Sendable {
         }
     }
 
+    /// Name of the model, such as `aumd-tiny`.
     public var name: String
+    /// Of the weights, as an SPDX identifier.
     public var license: String?
+    /// What the backward direction has of its own.
     public var variant: Variant
+    /// D.
     public var modelWidth: Int
+    /// L.
     public var layerCount: Int
+    /// N.
     public var stateCount: Int
+    /// K.
     public var convolutionWidth: Int
+    /// E / D.
     public var expansion: Int
+    /// R.
     public var timeStepRank: Int
+    /// What RMSNorm adds to the mean square.
     public var normEpsilon: Float
+    /// Whether a column's tokens follow each other, or a band's.
     public var tokenOrder: TokenOrder
+    /// What tokens are told of their place.
     public var position: Position
+    /// Where scores are read out.
     public var pooling: Pooling
     /// Trained with the backward direction absent too, so that a provisional path exists.
     public var dualMode: Bool
+    /// Mel bins and frames of a patch.
     public var patchMel: Int
     public var patchFrames: Int
     /// Grids that the spectrogram is cut into patches on, 1 or 2: the second is shifted by half a column. Scores are means over
@@ -106,6 +120,7 @@ public struct Configuration: Sendable {
     public var patchGrids: Int
     /// Frames of the clips the model was trained on; nil where any length will do.
     public var clipFrames: Int?
+    /// What the log-mel must be.
     public var frontend: Frontend
     /// Log-mel normalisation: (x − mean) / (2 std).
     public var mean: Float
@@ -114,6 +129,7 @@ public struct Configuration: Sendable {
     public var chunk: Int
     /// Columns to the right of the chunk.
     public var lookahead: Int
+    /// C classes, in the order of the scores.
     public var labels: [Label]
 
     /// E.
@@ -150,12 +166,7 @@ public struct Configuration: Sendable {
 extension Configuration {
     /// Reads `config.json`.
     ///
-    /// - Throws: ``ModelError/missing(path:)``, ``ModelError/unreadable(path:reason:)`` or
-    ///   ``ModelError/configuration(path:key:reason:)`` for the first key that is absent, of the wrong type, or impossible.
-    public init(contentsOf path: String) throws(ModelError) {
-        try self.init(MappedFile(path: path))
-    }
-
+    /// - Throws: ``ModelError/configuration(path:key:reason:)`` for the first key that is absent, of the wrong type, or impossible.
     init(_ file: MappedFile) throws(ModelError) {
         try self.init(json: file.bytes.withUnsafeBytes { Data($0) }, origin: file.path)
     }

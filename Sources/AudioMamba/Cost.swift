@@ -5,15 +5,15 @@ public struct Cost: Sendable, Equatable {
     /// fp32 multiply-adds of matrices, convolution and scan; a lone multiplication counts as one.
     public var multiplyAdds = 0
     /// int8 multiply-adds of matrices with int8 weights.
-    public var dotProducts = 0
+    public var int8MultiplyAdds = 0
     /// exp of the scan's decays, softplus and SiLU.
     public var exponentials = 0
     /// Bytes of the blocks' weights, read once.
     public var weightBytes = 0
 
-    public init(multiplyAdds: Int = 0, dotProducts: Int = 0, exponentials: Int = 0, weightBytes: Int = 0) {
+    public init(multiplyAdds: Int = 0, int8MultiplyAdds: Int = 0, exponentials: Int = 0, weightBytes: Int = 0) {
         self.multiplyAdds = multiplyAdds
-        self.dotProducts = dotProducts
+        self.int8MultiplyAdds = int8MultiplyAdds
         self.exponentials = exponentials
         self.weightBytes = weightBytes
     }
@@ -21,14 +21,14 @@ public struct Cost: Sendable, Equatable {
     /// Both, one after the other.
     public static func + (a: Cost, b: Cost) -> Cost {
         Cost(
-            multiplyAdds: a.multiplyAdds + b.multiplyAdds, dotProducts: a.dotProducts + b.dotProducts,
+            multiplyAdds: a.multiplyAdds + b.multiplyAdds, int8MultiplyAdds: a.int8MultiplyAdds + b.int8MultiplyAdds,
             exponentials: a.exponentials + b.exponentials, weightBytes: a.weightBytes + b.weightBytes)
     }
 
     /// `count` times the same.
     public static func * (count: Int, cost: Cost) -> Cost {
         Cost(
-            multiplyAdds: count * cost.multiplyAdds, dotProducts: count * cost.dotProducts,
+            multiplyAdds: count * cost.multiplyAdds, int8MultiplyAdds: count * cost.int8MultiplyAdds,
             exponentials: count * cost.exponentials, weightBytes: count * cost.weightBytes)
     }
 }
@@ -48,7 +48,7 @@ extension Model {
         let isInteger = storage == .int8
         return Cost(
             multiplyAdds: tokens * c.layerCount * ((isInteger ? 0 : large) + selections * (R + K) * E + 4 * scans),
-            dotProducts: isInteger ? tokens * c.layerCount * large : 0,
+            int8MultiplyAdds: isInteger ? tokens * c.layerCount * large : 0,
             exponentials: tokens * c.layerCount * (scans + (1 + 2 * selections) * E),
             weightBytes: c.layerCount * (large * storage.size + selections * (R + K) * E * 4 + directions * E * N * 4))
     }
@@ -81,6 +81,6 @@ extension Model {
     /// and helpers of a pass keep a second core awake.
     public func threads(tokens: Int) -> Int {
         let cost = cost(tokens: tokens, bidirectional: true)
-        return cost.multiplyAdds + cost.dotProducts > 2_000_000_000 ? min(2, sysconf(Int32(_SC_NPROCESSORS_ONLN))) : 1
+        return cost.multiplyAdds + cost.int8MultiplyAdds > 2_000_000_000 ? min(2, sysconf(Int32(_SC_NPROCESSORS_ONLN))) : 1
     }
 }

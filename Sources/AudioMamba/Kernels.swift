@@ -12,6 +12,7 @@ public struct Kernels: Sendable, CustomStringConvertible {
         return list.prefix(count).compactMap { $0.map(Kernels.init(table:)) }
     }()
 
+    /// The fastest that this processor can run.
     public static var best: Kernels { available[0] }
     /// Plain loops and libm.
     public static var reference: Kernels { available[available.count - 1] }

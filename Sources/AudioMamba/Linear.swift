@@ -30,7 +30,7 @@ final class Linear: @unchecked Sendable {
     private let scale: AlignedBuffer?
     private let totals: UnsafeMutablePointer<Int32>?
     private let bias: AlignedBuffer?
-    private let memory: WeightMemory?
+    private let memory: WeightArena?
     let matrix: UnsafeMutablePointer<aumd_matrix>
 
     /// - Parameters:
@@ -39,9 +39,9 @@ final class Linear: @unchecked Sendable {
     ///   - memory: where the packed weights go; memory of their own unless told.
     init(
         _ weights: ArraySlice<Float>, outputs: Int, inputs: Int, gain: [Float]? = nil, bias: [Float]? = nil,
-        storage: WeightStorage = .float32, in memory: WeightMemory? = nil
+        storage: WeightStorage = .float32, in memory: WeightArena? = nil
     ) {
-        func allocate(_ kind: Int, in memory: WeightMemory?) -> UnsafeMutableRawPointer {
+        func allocate(_ kind: Int, in memory: WeightArena?) -> UnsafeMutableRawPointer {
             AlignedBuffer.allocate(bytes: aumd_matrix_size(outputs, inputs, Int32(kind)), in: memory)
         }
         precondition(weights.count == outputs * inputs && gain?.count ?? inputs == inputs)
@@ -88,7 +88,7 @@ final class Linear: @unchecked Sendable {
 
     convenience init(
         _ weights: [Float], outputs: Int, inputs: Int, gain: [Float]? = nil, bias: [Float]? = nil,
-        storage: WeightStorage = .float32, in memory: WeightMemory? = nil
+        storage: WeightStorage = .float32, in memory: WeightArena? = nil
     ) {
         self.init(
             weights[...], outputs: outputs, inputs: inputs, gain: gain, bias: bias, storage: storage, in: memory)

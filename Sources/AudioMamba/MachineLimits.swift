@@ -1,11 +1,12 @@
 import CKernels
 
-/// How fast one core of this machine is with one version of the kernels, measured now.
+/// How fast one core of this machine is with one version of the kernels, measured now: the roofs of the roofline model (Williams,
+/// Waterman and Patterson 2009).
 public struct MachineLimits: Sendable {
     /// fp32 multiply-adds a second.
     public var multiplyAdds: Double
     /// int8 multiply-adds a second, summed as integers.
-    public var dotProducts: Double
+    public var int8MultiplyAdds: Double
     /// exp a second, as the kernels compute it.
     public var exponentials: Double
     /// Bytes a second, read from a buffer of the size given.
@@ -19,7 +20,7 @@ public struct MachineLimits: Sendable {
         let buffer = AlignedBuffer(count: max(working / 4, 1 << 12))
         let repeats = max(1, (1 << 22) / buffer.count)
         multiplyAdds = Self.rate(1 << 23) { _ = table.limit_multiply_adds(1 << 23) }
-        dotProducts = Self.rate(1 << 23) { _ = table.limit_dot_products(1 << 23) }
+        int8MultiplyAdds = Self.rate(1 << 23) { _ = table.limit_int8_multiply_adds(1 << 23) }
         exponentials = Self.rate(1 << 21) { _ = table.limit_exponentials(1 << 21) }
         bytes = Self.rate(4 * buffer.count * repeats) {
             for _ in 0..<repeats { _ = table.limit_read(buffer.pointer, buffer.count) }
@@ -29,7 +30,7 @@ public struct MachineLimits: Sendable {
     /// Seconds that `cost` takes at least, where reading weights and arithmetic overlap perfectly.
     public func seconds(_ cost: Cost) -> Double {
         max(
-            Double(cost.multiplyAdds) / multiplyAdds + Double(cost.dotProducts) / dotProducts
+            Double(cost.multiplyAdds) / multiplyAdds + Double(cost.int8MultiplyAdds) / int8MultiplyAdds
                 + Double(cost.exponentials) / exponentials,
             Double(cost.weightBytes) / bytes)
     }

@@ -1,11 +1,14 @@
 /// A checkpoint, ready to run: shared by all streams, never written.
 public final class Model: Sendable {
+    /// What config.json says.
     public let configuration: Configuration
     /// Name and digest of both files, such as `aumd-small@1f3c9a0e`: what events say which model heard them. config.json counts
     /// as the weights do: it sets the arithmetic, the labels and their thresholds. `+int8` follows where weights are kept otherwise
     /// than as float32.
     public let identifier: String
+    /// What computes the blocks.
     public let kernels: Kernels
+    /// How the blocks' matrices are kept.
     public let storage: WeightStorage
     let weights: Weights
 

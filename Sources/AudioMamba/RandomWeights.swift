@@ -3,7 +3,9 @@ import Glibc
 /// Weights of a realistic scale for tests and benchmarks, drawn by a generator that Training/ implements too
 /// (aumd_training/splitmix.py), so that goldens hold inputs and outputs and no weights. Each tensor is a stream of its own: splitmix64 seeded with FNV-1a of its name.
 public struct RandomWeights: TensorSource, Sendable {
+    /// Of the generator; another seed gives other weights.
     public var seed: UInt64
+    /// L and K: the scale of some tensors depends on them.
     public var layerCount: Int
     public var convolutionWidth: Int
 

@@ -54,16 +54,16 @@ final class ThreadTeam: @unchecked Sendable {
             let loop = (ticket.load(ordering: .relaxed) >> Self.partBits) &+ 1
             ticket.store(loop << Self.partBits | UInt64(parts), ordering: .releasing)
             while takePart() {}
-            var patience = Self.patience
-            while finished.load(ordering: .acquiring) < parts { wait(&patience) }
+            var spins = Self.spinLimit
+            while finished.load(ordering: .acquiring) < parts { wait(&spins) }
             work = { _ in }
         }
     }
 
     private func help(_ number: Int) {
-        var patience = Self.patience
+        var spins = Self.spinLimit
         while pass.load(ordering: .relaxed) == number {
-            if takePart() { patience = Self.patience } else { wait(&patience) }
+            if takePart() { spins = Self.spinLimit } else { wait(&spins) }
         }
     }
 
@@ -89,11 +89,11 @@ final class ThreadTeam: @unchecked Sendable {
     private func perform(_ part: Int) { work(part) }
 
     /// Spins that a thread waits for before it lets others have the processor.
-    private static let patience = 1000
+    private static let spinLimit = 1000
 
-    private func wait(_ patience: inout Int) {
-        if patience > 0 {
-            patience -= 1
+    private func wait(_ spins: inout Int) {
+        if spins > 0 {
+            spins -= 1
             aumd_pause()
         } else {
             sched_yield()

@@ -23,7 +23,7 @@ struct DirectionWeights: Sendable {
     ///   - memory: where they go; memory of their own unless told.
     init(
         _ source: some TensorSource, _ c: Configuration, prefix: String, suffix: String, storage: WeightStorage,
-        in memory: WeightMemory? = nil
+        in memory: WeightArena? = nil
     ) throws(ModelError) {
         let (E, N, K, R) = (c.innerWidth, c.stateCount, c.convolutionWidth, c.timeStepRank)
         let row = padded(E)
@@ -53,13 +53,13 @@ struct DirectionWeights: Sendable {
     }
 
     static func decay(
-        _ source: some TensorSource, _ c: Configuration, name: String, in memory: WeightMemory? = nil
+        _ source: some TensorSource, _ c: Configuration, name: String, in memory: WeightArena? = nil
     ) throws(ModelError) -> AlignedBuffer {
         let (E, N) = (c.innerWidth, c.stateCount)
         let values = try source.tensor(name, shape: [E, N]).map { Float(-exp(Double($0)) * log2e) }
         guard values.allSatisfy(\.isFinite) else { throw .tensorNotFinite(path: source.origin, name: name) }
         let packed = AlignedBuffer(count: padded(E) * N, in: memory)
-        aumd_pack_channels(packed.pointer, values, E, N)
+        aumd_pack_matrix(packed.pointer, values, nil, E, N)
         return packed
     }
 }
@@ -94,7 +94,7 @@ struct LayerWeights: Sendable {
 
     /// What the recurrent step reads goes to `memory`, in its order.
     init(
-        _ source: some TensorSource, _ c: Configuration, layer: Int, storage: WeightStorage, in memory: WeightMemory
+        _ source: some TensorSource, _ c: Configuration, layer: Int, storage: WeightStorage, in memory: WeightArena
     ) throws(ModelError) {
         let (D, E) = (c.modelWidth, c.innerWidth)
         let prefix = "layers.\(layer).mixer."
@@ -142,7 +142,7 @@ struct Weights: Sendable {
         classToken = classRows == 1 ? try source.tensor("cls_token", shape: [1, 1, D]) : nil
         for layer in 0..<c.layerCount { try LayerWeights.check(source, c, layer: layer) }
         var layers: [LayerWeights] = []
-        let memory = WeightMemory(reserving: c.layerCount * LayerWeights.largest(c))
+        let memory = WeightArena(reserving: c.layerCount * LayerWeights.largest(c))
         for layer in 0..<c.layerCount {
             layers.append(try LayerWeights(source, c, layer: layer, storage: storage, in: memory))
         }

@@ -105,17 +105,17 @@ INLINE vf weights_at(const void *values, size_t at, const int storage) {
     return *(const vf_memory *)from;
 }
 
-/* Weights a tile asks for while it works, so that nobody waits for them: `step` bytes further at each input, and for each
+/* Weights that a tile prefetches while it works: `step` bytes further at each input, and for each
  * AUMD_LANES of its outputs from `apart` further on. */
 typedef struct {
     const char *from;
     size_t step, apart;
-} fetch;
+} prefetch;
 
 /* R tokens by V vectors of outputs from `lane` on; R, V and storage are constants where this is inlined. `panel` holds the
  * weights of the outputs from `first` on, a multiple of AUMD_LANES. */
 INLINE void linear_tile(float *y, size_t ldy, const float *x, size_t ldx, const float *scale, const aumd_matrix *w,
-                        const void *panel, size_t first, size_t lane, int accumulate, fetch next, const int R, const int V,
+                        const void *panel, size_t first, size_t lane, int accumulate, prefetch next, const int R, const int V,
                         const int storage) {
     vf sum[ROWS][VECS];
     size_t column[VECS];
@@ -155,9 +155,8 @@ INLINE void linear_tile(float *y, size_t ldy, const float *x, size_t ldx, const 
     }
 }
 
-/* Weights come from beyond the caches, and the processor's own prefetching ends at a page. So a tile asks for the weights of
- * the next outputs, at the pace at which it reads its own; where many tiles of tokens read the same weights, they share the
- * asking. */
+/* Weights come from beyond the caches, and the processor's own prefetching ends at a page. So a tile prefetches the weights of
+ * the next outputs, at the pace at which it reads its own; where many tiles of tokens read the same weights, they share that. */
 INLINE void linear_rows(float *y, size_t ldy, const float *x, size_t ldx, const float *scale, const aumd_matrix *w,
                         const void *panel, size_t first, size_t lane, size_t T, int accumulate, const int V,
                         const int storage) {
@@ -165,7 +164,7 @@ INLINE void linear_rows(float *y, size_t ldy, const float *x, size_t ldx, const 
     const size_t blocks = ((size_t)V * VL + AUMD_LANES - 1) / AUMD_LANES;
     const char *from = (const char *)panel + (lane - first) / AUMD_LANES * block;
     const size_t step = tiles > 1 ? (line + tiles - 1) / tiles : line;
-    fetch next = {from + blocks * block, step, step * w->in};
+    prefetch next = {from + blocks * block, step, step * w->in};
     size_t t = 0;
 #define TILES(rows)                                                                                                         \
     for (; t + (rows) <= T; t += (rows)) {                                                                                  \
@@ -212,6 +211,7 @@ INLINE void linear_stored(float *y, size_t ldy, const float *x, size_t ldx, cons
     }
 }
 
+/* Independent accumulators: enough to hide the latency of a multiply-add. */
 #define CHAINS 12
 
 #include "linear_int8.h"
@@ -279,25 +279,25 @@ static void softplus(float *x, size_t ld, size_t T, size_t width) {
         }
 }
 
-/* Bytes of the next matrix that a scan asks for: as many as the second-level cache holds beside the rest. */
+/* Bytes of the next matrix that a scan prefetches: as many as the second-level cache holds beside the rest. */
 #define AHEAD (512 << 10)
 
-/* Memory still to be asked for, and how many cache lines at each step. */
+/* Memory still to be prefetched, and how many cache lines at each step. */
 typedef struct {
     const char *from, *end;
     size_t lines;
-} ahead;
+} prefetch_range;
 
-INLINE ahead ahead_of(const aumd_matrix *w, size_t steps) {
-    if (!w) return (ahead){NULL, NULL, 0};
+INLINE prefetch_range prefetch_of(const aumd_matrix *w, size_t steps) {
+    if (!w) return (prefetch_range){NULL, NULL, 0};
     const size_t size = aumd_matrix_size(w->out, w->in, w->storage), bytes = size < AHEAD ? size : AHEAD;
-    return (ahead){w->values, (const char *)w->values + bytes, (bytes / 64 + steps - 1) / steps};
+    return (prefetch_range){w->values, (const char *)w->values + bytes, (bytes / 64 + steps - 1) / steps};
 }
 
 /* One vector of channels over all tokens; the N states stay in registers where N is a constant. */
 INLINE void scan_channels(float *y, const float *x, const float *dt, const float *z, size_t ld, const float *a2,
                           const float *bc, size_t ldbc, const float *d_skip, float *state, size_t T, const size_t N,
-                          int direction, int accumulate, float gain, ahead *next, vf *s) {
+                          int direction, int accumulate, float gain, prefetch_range *next, vf *s) {
     vf skip = LOAD(d_skip);
 #pragma clang loop unroll_count(16)
     for (size_t n = 0; n < N; n++) s[n] = LOAD(state + n * AUMD_LANES);
@@ -335,14 +335,14 @@ INLINE void scan_channels(float *y, const float *x, const float *dt, const float
 static void scan(float *y, const float *x, const float *dt, const float *z, size_t ld, const float *a2, const float *bc,
                  size_t ldbc, const float *d_skip, float *state, size_t T, size_t E, size_t N, int direction, int accumulate,
                  float gain, const aumd_matrix *next) {
-    ahead asked = ahead_of(next, T * ((E + VL - 1) / VL));
+    prefetch_range range = prefetch_of(next, T * ((E + VL - 1) / VL));
     for (size_t e = 0; e < E; e += VL) {
         size_t at = e / AUMD_LANES * N * AUMD_LANES + e % AUMD_LANES;
 #define SCAN(states)                                                                                         \
     do {                                                                                                     \
         vf s[states];                                                                                        \
         scan_channels(y + e, x + e, dt + e, z ? z + e : NULL, ld, a2 + at, bc, ldbc, d_skip + e, state + at, \
-                      T, states, direction, accumulate, gain, &asked, s);                                            \
+                      T, states, direction, accumulate, gain, &range, s);                                            \
     } while (0)
         if (N == 16) SCAN(16);
         else if (N == 8) SCAN(8);
@@ -401,4 +401,4 @@ static float limit_read(const float *x, size_t n) {
 }
 
 const aumd_kernels KERNELS = {KERNELS_NAME, linear, inverse_rms, conv_silu, softplus, scan, sigmoid,
-                              limit_multiply_adds, limit_dot_products, limit_exponentials, limit_read};
+                              limit_multiply_adds, limit_int8_multiply_adds, limit_exponentials, limit_read};

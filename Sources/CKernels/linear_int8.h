@@ -145,7 +145,7 @@ static void linear_int8(float *y, size_t ldy, const float *x, size_t ldx, const 
     }
 }
 
-static float limit_dot_products(size_t n) {
+static float limit_int8_multiply_adds(size_t n) {
     static const int8_t values[64] = {1, 2, 3, 4};
     dot_input one[4] = {1, 1, 1, 1};
     vi sum[CHAINS];

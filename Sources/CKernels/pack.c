@@ -39,10 +39,6 @@ void aumd_pack_int8(int8_t *to, float *scale, int32_t *totals, const float *w, c
     }
 }
 
-void aumd_pack_channels(float *packed, const float *a, size_t E, size_t N) {
-    aumd_pack_matrix(packed, a, NULL, E, N);
-}
-
 void aumd_patches(float *out, size_t ldo, const float *frames, size_t bands, size_t patch_mel, size_t patch_frames,
                   float mean, float scale) {
     for (size_t band = 0; band < bands; band++)

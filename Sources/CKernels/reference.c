@@ -109,7 +109,7 @@ static float limit_multiply_adds(size_t n) {
     return v;
 }
 
-static float limit_dot_products(size_t n) {
+static float limit_int8_multiply_adds(size_t n) {
     static const int8_t values[4] = {1, 2, 3, 4};
     int32_t v = 0;
     for (size_t i = 0; i < n; i++) v += values[i % 4] * values[(i + v) % 4];
@@ -130,5 +130,5 @@ static float limit_read(const float *x, size_t n) {
 
 const aumd_kernels aumd_kernels_reference = {
     "reference", linear, inverse_rms, conv_silu, softplus, scan, sigmoid,
-    limit_multiply_adds, limit_dot_products, limit_exponentials, limit_read,
+    limit_multiply_adds, limit_int8_multiply_adds, limit_exponentials, limit_read,
 };

@@ -103,8 +103,8 @@ struct KernelTests {
                 let x = random.floats(tokens * row), bc = random.floats(tokens * parameters), skip = random.floats(row)
                 let dt = random.floats(tokens * row).map { abs($0) }, z = random.floats(tokens * row)
                 var a2 = [Float](repeating: 0, count: row * N), start = a2
-                aumd_pack_channels(&a2, (0..<E * N).map { -1.44 * Float($0 % N + 1) }, E, N)
-                aumd_pack_channels(&start, random.floats(E * N), E, N)
+                aumd_pack_matrix(&a2, (0..<E * N).map { -1.44 * Float($0 % N + 1) }, nil, E, N)
+                aumd_pack_matrix(&start, random.floats(E * N), nil, E, N)
                 for direction in [Int32(AUMD_FORWARD), Int32(AUMD_BACKWARD)] {
                     for (accumulate, isGated) in [(Int32(0), false), (0, true), (1, false), (1, true)] {
                         let before = random.floats(tokens * row)

@@ -37,11 +37,11 @@ typedef struct aumd_matrix {
     int storage;
     /* float or uint16_t in the matrix layout, int8_t in the int8 layout. */
     const void *values;
-    /* AUMD_INT8: what an output's values are multiplied with, (out, padded). */
+    /* AUMD_INT8: what an output's values are multiplied with, (padded out). */
     const float *scale;
-    /* AUMD_INT8: an output's sum of values over each segment of inputs, (segments, out padded). */
+    /* AUMD_INT8: an output's sum of values over each segment of inputs, (segments, padded out). */
     const int32_t *totals;
-    /* (out, padded), or NULL. */
+    /* (padded out), or NULL. */
     const float *bias;
 } aumd_matrix;
 
@@ -73,7 +73,7 @@ typedef struct aumd_kernels {
      *   s = exp(dt A) s + dt x B,   y = (C . s) + d_skip x     added to y where accumulate is not 0,
      * then multiplied by gain SiLU(z) where z is not NULL.
      * y, x, dt, z (T, E); a2 = A log2(e), state in channel layout; bc rows hold B at 0 and C at N, ldbc apart.
-     * next: the matrix that is read after it, asked for meanwhile, as exponentials leave the memory idle; may be NULL. */
+     * next: the matrix that is read after it, prefetched meanwhile, as exponentials leave the memory idle; may be NULL. */
     void (*scan)(float *y, const float *x, const float *dt, const float *z, size_t ld, const float *a2, const float *bc,
                  size_t ldbc, const float *d_skip, float *state, size_t T, size_t E, size_t N, int direction,
                  int accumulate, float gain, const aumd_matrix *next);
@@ -84,7 +84,7 @@ typedef struct aumd_kernels {
     /* For benchmarks, at least n of each with nothing to wait for: fp32 multiply-adds, int8 ones, exponentials, values read.
      * The results say nothing. */
     float (*limit_multiply_adds)(size_t n);
-    float (*limit_dot_products)(size_t n);
+    float (*limit_int8_multiply_adds)(size_t n);
     float (*limit_exponentials)(size_t n);
     float (*limit_read)(const float *x, size_t n);
 } aumd_kernels;
@@ -113,9 +113,6 @@ void aumd_to_bf16(uint16_t *to, const float *from, size_t n);
 /* Rounds w (out, in), row-major, times gain as above, to int8, symmetric, with one scale an output: value = scale * int8.
  * `to` is in the int8 layout; scale and totals as in aumd_matrix. */
 void aumd_pack_int8(int8_t *to, float *scale, int32_t *totals, const float *w, const float *gain, size_t out, size_t in);
-
-/* Writes a (E, N), row-major, into the channel layout; packed holds ceil(E/16)*16*N floats. */
-void aumd_pack_channels(float *packed, const float *a, size_t E, size_t N);
 
 /* Patches of one column: out (bands, patch_mel*patch_frames), mel-major inside a patch, from frames
  * (patch_frames, bands*patch_mel), each value (x - mean) * scale. */

@@ -69,7 +69,7 @@ struct Bench: ParsableCommand {
         let report = Report(
             model: model.identifier, kernels: "\(model.kernels)", weights: model.storage.rawValue, runs: runs, threads: threads,
             limits: [
-                "multiply_adds": limits.multiplyAdds, "int8_multiply_adds": limits.dotProducts, "exponentials": limits.exponentials, "bytes": limits.bytes,
+                "multiply_adds": limits.multiplyAdds, "int8_multiply_adds": limits.int8MultiplyAdds, "exponentials": limits.exponentials, "bytes": limits.bytes,
             ],
             stages: all,
             memory: Memory(

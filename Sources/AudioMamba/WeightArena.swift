@@ -2,7 +2,7 @@
 ///
 /// A recurrent step of a large model is bound by reading its weights once. Here a matrix is followed by what is read next, so
 /// that a kernel's prefetching runs on into it, and all of them share huge pages: most matrices are smaller than one.
-final class WeightMemory: @unchecked Sendable {
+final class WeightArena: @unchecked Sendable {
     private let start: UnsafeMutableRawPointer
     private let reserved: Int
     private var used = 0
