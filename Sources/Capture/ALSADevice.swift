@@ -7,12 +7,14 @@ public struct CaptureRequest: Sendable, Equatable {
     public var device: String
     /// The rate it must have, in Hz; nil lets the device decide, see `ALSADevice.chooseRate`.
     public var rate: Int?
+    /// Which of its channels are listened to.
     public var channel: ChannelChoice
     /// Microseconds between two wake-ups of the capture thread.
     public var periodTime: Int
     /// Microseconds that the device's own buffer holds.
     public var bufferTime: Int
 
+    /// A request for what is usual, where nothing else is said.
     public init(
         device: String = "default", rate: Int? = nil, channel: ChannelChoice = .mix,
         periodTime: Int = 20_000, bufferTime: Int = 500_000
@@ -200,7 +202,7 @@ struct ALSADevice: ~Copyable, @unchecked Sendable {
     }
 
     /// Drops what is buffered, prepares and starts. Nil, or what failed.
-    func restart() -> CapturedProblem? {
+    func restart() -> DeviceFault? {
         _ = snd_pcm_drop(pcm)
         let prepared = snd_pcm_prepare(pcm)
         if prepared < 0 { return .failed(.snd_pcm_prepare, errno: -prepared) }

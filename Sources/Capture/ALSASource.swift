@@ -64,7 +64,7 @@ public final class ALSASource: Source, @unchecked Sendable {
         let opening = try FirstOpening(request)
         running.withLock { running in
             running.opening = opening
-            if running.isStopped { opening.leave() }
+            if running.isStopped { opening.cancel() }
         }
         var device: ALSADevice?
         var absence: CaptureError?
@@ -76,7 +76,7 @@ public final class ALSASource: Source, @unchecked Sendable {
             guard waitForDevice, error.isOfAbsence else { throw error }
             device = nil
             absence = error
-        case .unknown: return
+        case .cancelled: return
         }
         // The ring is made before an absent device's rate is known; 48 kHz is the usual one.
         let rate = device?.rate ?? request.rate ?? 48_000
@@ -86,7 +86,7 @@ public final class ALSASource: Source, @unchecked Sendable {
         } else {
             shared.rate.store(rate, ordering: .relaxed)
         }
-        var loop = CaptureLoop(shared: shared, request: request, stallTime: Int64(stallTime) * 1_000_000)
+        var loop = CaptureLoop(shared: shared, request: request, stallNanoseconds: Int64(stallTime) * 1_000_000)
         loop.toldReason = absence
         let thread = try CaptureThread(shared: shared, priority: priority, loop: loop, device: device)
         self.shared = shared
@@ -102,7 +102,7 @@ public final class ALSASource: Source, @unchecked Sendable {
     public func stop() {
         let thread: CaptureThread? = running.withLock { running in
             running.isStopped = true
-            running.opening?.leave()
+            running.opening?.cancel()
             running.shared?.arrived.signal()
             return running.thread.take()
         }
@@ -125,8 +125,7 @@ public final class ALSASource: Source, @unchecked Sendable {
             if !upcoming.isEmpty { continue }
             let left = (deadline - nanosecondsNow(CLOCK_MONOTONIC) + 999_999) / 1_000_000
             if left <= 0 { return .timeout }
-            var wait = pollfd(fd: shared.arrived.descriptor, events: Int16(POLLIN), revents: 0)
-            _ = poll(&wait, 1, Int32(clamping: left))
+            _ = shared.arrived.wait(milliseconds: Int32(clamping: left))
         }
     }
 
@@ -190,7 +189,7 @@ public final class ALSASource: Source, @unchecked Sendable {
         }
     }
 
-    private func error(_ problem: CapturedProblem, _ shared: CaptureShared) -> CaptureError {
+    private func error(_ problem: DeviceFault, _ shared: CaptureShared) -> CaptureError {
         switch problem {
         case .stalled: .device(request.device, .stalled)
         case .failed(let call, let code): .device(request.device, .init(call: "\(call)", errno: code))

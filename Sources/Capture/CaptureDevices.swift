@@ -13,9 +13,12 @@ public struct CaptureDevice: Sendable, Equatable {
     public var rates: [Int]
     /// The channel counts it offers; nil if it could not be asked.
     public var channels: ClosedRange<Int>?
+    /// Whether it can be opened now.
     public var state: State
 
+    /// Whether a device can be opened.
     public enum State: Sendable, Equatable {
+        /// It was opened for a moment, and can be.
         case free
         /// In use, by this process if it is known.
         case busy(Owner?)
@@ -23,17 +26,20 @@ public struct CaptureDevice: Sendable, Equatable {
         case unusable(CaptureError)
     }
 
+    /// Who has a device.
     public struct Owner: Sendable, Equatable {
+        /// Its process id.
         public var process: Int
         /// The program's name, if it can be read.
         public var program: String?
     }
 }
 
-/// Everything that sounds can be captured from: first the cards' own devices ("hw:"), then the named PCMs of the
-/// configuration that have a hint (`default`, those of a sound server; a PCM of an asoundrc is listed if it has a
-/// `hint` block, and can be captured from in any case). Each is opened for a moment to learn its rates,
-/// and left as it was; a device in use is not disturbed.
+/// Every device that can capture sound: first the cards' own ("hw:"), then the named PCMs that ALSA's hints list (`default`, those
+/// of a sound server, and those of an asoundrc: with a `hint` block, or all where `defaults.namehint.showall` is on, as on
+/// Debian). Each is opened for a moment to learn its rates, and left as it was; a device in use is not disturbed.
+///
+/// - Throws: ``CaptureError/system(call:errno:)`` where ALSA has no hints to give.
 public func captureDevices() throws(CaptureError) -> [CaptureDevice] {
     silenceALSAMessages()
     var devices = hardwareDevices()

@@ -10,6 +10,7 @@ public enum CaptureError: Error, Sendable, Equatable, CustomStringConvertible {
     /// A system call that normally cannot fail did.
     case system(call: String, errno: Int32)
 
+    /// What is wrong with a capture device.
     public enum DeviceProblem: Sendable, Equatable {
         /// No configuration defines a PCM of this name.
         case unknownName
@@ -34,12 +35,17 @@ public enum CaptureError: Error, Sendable, Equatable, CustomStringConvertible {
         case failed(call: String, errno: Int32, message: String)
     }
 
+    /// What is wrong with a sound file or pipe.
     public enum FileProblem: Sendable, Equatable {
+        /// There is none of that name.
         case notFound
+        /// The user may not read it.
         case notPermitted
+        /// It holds files.
         case isDirectory
         /// open(2) says why in words.
         case notOpened(String)
+        /// It has no bytes.
         case empty
         /// Not a sound file; the text is the library's reason.
         case notSound(String)
@@ -58,7 +64,9 @@ public enum CaptureError: Error, Sendable, Equatable, CustomStringConvertible {
         /// The library ended before the file did, as its length is not in the header and the estimate was too short, or as
         /// another stream follows the first. All samples up to there were delivered.
         case readInPart(bytes: Int64, of: Int64)
+        /// It has fewer channels.
         case channel(Int, of: Int)
+        /// read(2) or the library failed; the text says why.
         case readFailed(String)
     }
 
@@ -78,6 +86,7 @@ public enum CaptureError: Error, Sendable, Equatable, CustomStringConvertible {
         case osError
     }
 
+    /// What kind of failure it is.
     public var category: Category {
         switch self {
         case .device(_, let problem):
@@ -107,12 +116,13 @@ public enum CaptureError: Error, Sendable, Equatable, CustomStringConvertible {
         }
     }
 
+    /// What is wrong, where, and what to do, in one sentence.
     public var description: String {
         switch self {
         case .device(let name, let problem): "capture device '\(name)' \(problem.predicate)"
         case .file("-", let problem): "the standard input \(problem.predicate)"
         case .file(let path, let problem): "\(StreamSource.isPipe(path) ? "pipe" : "sound file") '\(path)' \(problem.predicate)"
-        case .system(let call, let code): "\(call) failed: \(systemMessage(code))"
+        case .system(let call, let code): "\(call) failed: \(errorText(code))"
         }
     }
 }
@@ -129,8 +139,8 @@ extension CaptureError.DeviceProblem {
         case .unsupported(let what): "offers no \(what) that can be used; try its 'plughw:' name"
         case .rate(let rate): "does not offer \(rate) Hz; try its 'plughw:' name or another rate"
         case .channel(let channel): "has no channel \(channel) (the first is 0)"
-        case .failed(let call, let code, ""): "failed in \(call): \(systemMessage(code))"
-        case .failed(let call, let code, let message): "failed in \(call): \(systemMessage(code)) (\(message))"
+        case .failed(let call, let code, ""): "failed in \(call): \(errorText(code))"
+        case .failed(let call, let code, let message): "failed in \(call): \(errorText(code)) (\(message))"
         }
     }
 }
@@ -141,7 +151,7 @@ extension CaptureError.FileProblem {
         self = switch code {
         case ENOENT, ENOTDIR: .notFound
         case EACCES, EPERM: .notPermitted
-        default: .notOpened(systemMessage(code))
+        default: .notOpened(errorText(code))
         }
     }
 
@@ -169,13 +179,8 @@ extension CaptureError.FileProblem {
     }
 }
 
-/// The C library's text for an errno value.
-func systemMessage(_ code: Int32) -> String {
-    withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { buffer in
-        guard strerror_r(code, buffer.baseAddress!, 256) == 0 else { return "error \(code)" }
-        return String(cString: buffer.baseAddress!)
-    }
-}
+/// strerror(3)'s text, which belongs to the thread since glibc 2.32.
+func errorText(_ code: Int32) -> String { String(cString: strerror(code)) }
 
 /// - Throws: ``CaptureError/system(call:errno:)`` where the process has no file descriptor left.
 func makeWakeup() throws(CaptureError) -> Wakeup {

@@ -12,11 +12,11 @@ struct CaptureLoop: ~Copyable {
     private var request: CaptureRequest
     /// Nanoseconds without samples after which a device counts as stalled, but never fewer than `periods` of its periods take; the
     /// first samples after an opening may take `firstSamples`, as a sound server can be slow to begin.
-    private let stallTime: Int64
+    private let stallNanoseconds: Int64
     private static let periods: Int64 = 3
     private static let firstSamples: Int64 = 3_000_000_000
     /// Restarts without a sample in between after which the device is opened anew.
-    private static let patience = 3
+    private static let maximumRestarts = 3
     /// Places in the marker queue that anchors leave free.
     private static let reserve = 64
 
@@ -31,10 +31,10 @@ struct CaptureLoop: ~Copyable {
     /// Why the device could not be opened, as last told.
     var toldReason: CaptureError?
 
-    init(shared: CaptureShared, request: CaptureRequest, stallTime: Int64) {
+    init(shared: CaptureShared, request: CaptureRequest, stallNanoseconds: Int64) {
         self.shared = shared
         self.request = request
-        self.stallTime = stallTime
+        self.stallNanoseconds = stallNanoseconds
     }
 
     /// Returns when `shared.stopping` is signalled.
@@ -98,8 +98,7 @@ struct CaptureLoop: ~Copyable {
     }
 
     private func waitForStop(milliseconds: Int32) -> Bool {
-        var stop = pollfd(fd: shared.stopping.descriptor, events: Int16(POLLIN), revents: 0)
-        return poll(&stop, 1, milliseconds) > 0
+        shared.stopping.wait(milliseconds: milliseconds)
     }
 
     private mutating func interrupt(_ cause: Gap.Cause) {
@@ -108,7 +107,7 @@ struct CaptureLoop: ~Copyable {
 
     // MARK: Telling
 
-    private mutating func tellLost(_ problem: CapturedProblem) {
+    private mutating func tellLost(_ problem: DeviceFault) {
         if toldLost, !toldOpening { return }
         toldLost = shared.markers.push(
             Marker(
@@ -137,7 +136,7 @@ struct CaptureLoop: ~Copyable {
 
     private struct Fault {
         var cause: Gap.Cause
-        var problem: CapturedProblem
+        var problem: DeviceFault
     }
 
     /// Captures until the device is lost (returns why) or the end is asked for (nil).
@@ -164,11 +163,11 @@ struct CaptureLoop: ~Copyable {
 
         if let problem = device.restart() { return Fault(cause: .unplugged, problem: problem) }
         let longest = max(
-            stallTime, CaptureLoop.periods * Int64(device.periodSize) * 1_000_000_000 / Int64(device.rate))
+            stallNanoseconds, CaptureLoop.periods * Int64(device.periodSize) * 1_000_000_000 / Int64(device.rate))
         var allowed = max(longest, CaptureLoop.firstSamples)
         var lastSamples = nanosecondsNow(CLOCK_MONOTONIC)
         var restarts = 0
-        let pace = Pace(rate: device.rate, captured: shared.captured.load(ordering: .relaxed), now: lastSamples)
+        let limiter = RateLimiter(rate: device.rate, captured: shared.captured.load(ordering: .relaxed), start: lastSamples)
 
         while true {
             let quiet = nanosecondsNow(CLOCK_MONOTONIC) - lastSamples
@@ -186,7 +185,7 @@ struct CaptureLoop: ~Copyable {
                 lastSamples = nanosecondsNow(CLOCK_MONOTONIC)
                 allowed = longest
                 restarts = 0
-                let early = pace.early(by: shared.captured.load(ordering: .relaxed), at: lastSamples)
+                let early = limiter.early(by: shared.captured.load(ordering: .relaxed), at: lastSamples)
                 if early > 0, waitForStop(milliseconds: early) { return nil }
                 continue
             case .none:
@@ -205,7 +204,7 @@ struct CaptureLoop: ~Copyable {
             }
 
             restarts += 1
-            if restarts > CaptureLoop.patience { return Fault(cause: .stall, problem: .stalled) }
+            if restarts > CaptureLoop.maximumRestarts { return Fault(cause: .stall, problem: .stalled) }
             if let problem = device.restart() { return Fault(cause: .unplugged, problem: problem) }
             lastSamples = nanosecondsNow(CLOCK_MONOTONIC)
         }
@@ -218,7 +217,7 @@ struct CaptureLoop: ~Copyable {
         /// The device stopped and can be restarted.
         case interrupted(Gap.Cause)
         /// The device has to be opened anew.
-        case failed(CapturedProblem)
+        case failed(DeviceFault)
     }
 
     /// One wake-up: announces where the device is, then moves everything that is waiting into the ring.
@@ -238,27 +237,32 @@ struct CaptureLoop: ~Copyable {
         }
         guard announce(device, measured.available, measured.nanoseconds) else {
             // No room to say that samples are missing: these go too, and belong to the gap that will be told.
-            return discard(device, measured.available, bytes)
+            return readAvailable(device, measured.available, bytes) { _ in }
         }
-        var taken = 0
-        // A device without a clock (null, file) always has more.
-        while taken <= measured.available {
-            let count = snd_pcm_readi(device.pcm, bytes.baseAddress, snd_pcm_uframes_t(device.periodSize))
-            if count == -Int(EAGAIN) || count == 0 { break }
-            if count < 0 {
-                if taken > 0 { shared.arrived.signal() }
-                return classify(.snd_pcm_readi, Int32(count))
-            }
+        defer { shared.arrived.signal() }
+        return readAvailable(device, measured.available, bytes) { count in
             let broken = device.converter.convert(bytes.baseAddress!, count: count, into: mono.baseAddress!)
             if broken > 0 { shared.nonFinite.add(Int64(broken), ordering: .relaxed) }
             shared.ring.write(UnsafeBufferPointer(rebasing: mono[0..<count]))
             shared.captured.add(Int64(count), ordering: .relaxed)
+        }
+    }
+
+    /// Reads a period at a time into `bytes` what the device has, and hands on how many samples are there.
+    private func readAvailable(
+        _ device: borrowing ALSADevice, _ available: Int, _ bytes: UnsafeMutableRawBufferPointer, _ body: (Int) -> Void
+    ) -> Step {
+        var taken = 0
+        // A device without a clock (null, file) always has more.
+        while taken <= available {
+            let count = snd_pcm_readi(device.pcm, bytes.baseAddress, snd_pcm_uframes_t(device.periodSize))
+            if count == -Int(EAGAIN) || count == 0 { break }
+            if count < 0 { return classify(.snd_pcm_readi, Int32(count)) }
+            body(count)
             taken += count
             if count < device.periodSize { break }
         }
-        if taken == 0 { return .none }
-        shared.arrived.signal()
-        return .taken
+        return taken > 0 ? .taken : .none
     }
 
     /// Pushes the anchor, or the `resume` after an interruption. False if a `resume` found no place.
@@ -282,19 +286,6 @@ struct CaptureLoop: ~Copyable {
         // An anchor without a place is no loss: the line through the others stands.
         _ = shared.markers.push(marker, reserve: CaptureLoop.reserve)
         return true
-    }
-
-    private func discard(
-        _ device: borrowing ALSADevice, _ available: Int, _ bytes: UnsafeMutableRawBufferPointer
-    ) -> Step {
-        var discarded = 0
-        while discarded <= available {
-            let count = snd_pcm_readi(device.pcm, bytes.baseAddress, snd_pcm_uframes_t(device.periodSize))
-            if count == -Int(EAGAIN) || count == 0 { break }
-            if count < 0 { return classify(.snd_pcm_readi, Int32(count)) }
-            discarded += count
-        }
-        return .taken
     }
 
     private func classify(_ call: LibraryCall, _ code: Int32) -> Step {

@@ -85,8 +85,7 @@ final class CaptureThread: @unchecked Sendable {
     /// must not keep the program from ending. In that case the thread and its stack are left behind.
     func stop(milliseconds: Int32 = 2000) {
         shared.stopping.signal()
-        var end = pollfd(fd: shared.ended.descriptor, events: Int16(POLLIN), revents: 0)
-        if poll(&end, 1, milliseconds) > 0 {
+        if shared.ended.wait(milliseconds: milliseconds) {
             pthread_join(thread, nil)
             munmap(mapping.baseAddress, mapping.count)
         } else {

@@ -5,13 +5,13 @@ import Threads
 /// be able to stop waiting. What nobody waits for any more is closed once it has opened.
 final class FirstOpening: Sendable {
     private let ended: Wakeup
-    private let outcome = Mutex<Outcome>(.unknown)
+    private let outcome = Mutex<Outcome>(.cancelled)
 
     enum Outcome: ~Copyable {
         case opened(ALSADevice)
         case failed(CaptureError)
         /// No longer waited for.
-        case unknown
+        case cancelled
     }
 
     init(_ request: CaptureRequest) throws(CaptureError) {
@@ -28,14 +28,14 @@ final class FirstOpening: Sendable {
         do throws(CaptureError) { return .opened(try ALSADevice(request)) } catch { return .failed(error) }
     }
 
-    /// Waits for it, or until `leave`; once.
+    /// Waits for it, or until `cancel`; once.
     func wait() -> Outcome {
         _ = ended.wait(milliseconds: -1)
-        var result = Outcome.unknown
+        var result = Outcome.cancelled
         outcome.withLock { swap(&$0, &result) }
         return result
     }
 
     /// Ends the wait. From any thread.
-    func leave() { ended.signal() }
+    func cancel() { ended.signal() }
 }

@@ -11,7 +11,7 @@ enum ForeignFormat {
         return count > 0 && count < repetitions ? max(shortest, next + FrameHeader.size) : shortest
     }
 
-    /// By chance, headers of frames are as often the same once in more than 2^32 streams, even of noise of a few steps.
+    /// So many headers in their places come by chance in less than one of 2^32 streams, even of noise of a few steps.
     private static let repetitions = 4
 
     /// Whether these bytes, as many as are needed or all that there are, begin a foreign stream.

@@ -16,7 +16,7 @@ struct Marker: BitwiseCopyable, Sendable {
 
     var kind: Kind
     var cause: Gap.Cause = .xrun
-    var problem: CapturedProblem = .stalled
+    var problem: DeviceFault = .stalled
     /// Ring position the marker belongs before.
     var position: Int64
     var available: Int64 = 0
@@ -25,7 +25,7 @@ struct Marker: BitwiseCopyable, Sendable {
 }
 
 /// A device problem as plain bits.
-enum CapturedProblem: BitwiseCopyable, Sendable {
+enum DeviceFault: BitwiseCopyable, Sendable {
     case stalled
     /// A libasound function failed with this positive errno value.
     case failed(LibraryCall, errno: Int32)

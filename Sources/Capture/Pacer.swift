@@ -19,7 +19,6 @@ final class Pacer: Sendable {
         stopping = try makeWakeup()
     }
 
-    var descriptor: Int32 { stopping.descriptor }
     // Relaxed: a flag on its own.
     var stopped: Bool { isStopped.load(ordering: .relaxed) }
 
@@ -42,8 +41,7 @@ final class Pacer: Sendable {
             if now >= deadline { return 0 }
             let missing = (position + portion - reached) * 1_000_000_000 / Int64(rate)
             let wait = (min(missing, deadline - now) + 999_999) / 1_000_000
-            var stop = pollfd(fd: stopping.descriptor, events: Int16(POLLIN), revents: 0)
-            _ = poll(&stop, 1, Int32(clamping: wait))
+            _ = stopping.wait(milliseconds: Int32(clamping: wait))
         }
         return 0
     }

@@ -79,7 +79,7 @@ final class PipeReader {
         let count = Glibc.read(descriptor, bytes.baseAddress! + held, wanted)
         if count < 0 {
             if errno == EAGAIN || errno == EINTR { return .timeout }
-            throw .file(name, .readFailed(systemMessage(errno)))
+            throw .file(name, .readFailed(errorText(errno)))
         }
         if count == 0 { hasClosed = true }
         if hasClosed { return .closed }

@@ -23,19 +23,19 @@ public enum ChannelChoice: Sendable, Equatable {
 }
 
 /// Interleaved samples of any format and channel count to mono floats. Allocates nothing.
-package struct MonoConverter: Sendable {
-    package let format: SampleFormat
-    package let channels: Int
-    package let choice: ChannelChoice
+struct MonoConverter: Sendable {
+    let format: SampleFormat
+    let channels: Int
+    let choice: ChannelChoice
 
-    package init(format: SampleFormat, channels: Int, choice: ChannelChoice) {
+    init(format: SampleFormat, channels: Int, choice: ChannelChoice) {
         self.format = format
         self.channels = channels
         self.choice = choice
     }
 
     /// Bytes of one sample of every channel.
-    package var stride: Int { format.width * channels }
+    var stride: Int { format.width * channels }
 
     /// Floats beyond ±2^32 are no sound in any scale, and their power would overflow in the frontend.
     private static let highest: Float = 0x1p32
@@ -43,7 +43,7 @@ package struct MonoConverter: Sendable {
     /// Converts `count` samples of every channel. Integers of b bits are divided by 2^(b-1); a value that is NaN,
     /// infinite or beyond ±2^32 becomes 0.
     /// - Returns: how many values were.
-    package func convert(
+    func convert(
         _ source: UnsafeRawPointer, count: Int, into mono: UnsafeMutablePointer<Float>
     ) -> Int {
         switch format {

@@ -1,13 +1,13 @@
 /// Finds stretches of nothing but zeros: a muted or dead microphone. A live one always has some noise.
-package struct SilenceDetector: Sendable {
+struct SilenceDetector: Sendable {
     private var zeros = 0
-    package private(set) var isSilent = false
+    private(set) var isSilent = false
 
-    package init() {}
+    init() {}
 
     /// Takes the next samples. True when there are now `limit` zeros in a row, false when such a stretch has ended,
     /// nil when nothing changed.
-    package mutating func observe(_ samples: UnsafeBufferPointer<Float>, limit: Int) -> Bool? {
+    mutating func observe(_ samples: UnsafeBufferPointer<Float>, limit: Int) -> Bool? {
         if let last = samples.lastIndex(where: { $0 != 0 }) {
             zeros = samples.count - 1 - last
             if isSilent {

@@ -93,7 +93,7 @@ final class SoundFile {
         guard descriptor >= 0 else { throw .file(path, .init(opening: errno)) }
         var status = stat()
         var problem: CaptureError.FileProblem?
-        if fstat(descriptor, &status) != 0 { problem = .readFailed(systemMessage(errno)) }
+        if fstat(descriptor, &status) != 0 { problem = .readFailed(errorText(errno)) }
         if status.st_mode & S_IFMT == S_IFDIR { problem = .isDirectory }
         if status.st_mode & S_IFMT == S_IFREG, status.st_size == 0 { problem = .empty }
         if let problem {

@@ -81,10 +81,14 @@ public protocol Source: AnyObject, Sendable {
     var rate: Int { get }
 
     /// Opens the source. Files and pipes are read as far as their header.
+    ///
+    /// - Throws: ``CaptureError`` where it cannot be opened or is not sound; a device that is only absent may be waited for instead.
     func start() throws(CaptureError)
 
     /// The next thing on the timeline. Blocks for at most `timeoutMilliseconds`; 0 never blocks.
-    /// Throws when the source can deliver no more; everything delivered before stays good.
+    ///
+    /// - Throws: ``CaptureError/file(_:_:)`` where a file or pipe can deliver no more; everything delivered before stays good. A
+    ///   device throws nothing: it is waited for.
     func read(
         into buffer: UnsafeMutableBufferPointer<Float>, timeoutMilliseconds: Int
     ) throws(CaptureError) -> Reading
@@ -99,6 +103,7 @@ public protocol Source: AnyObject, Sendable {
     /// never go back, whatever happens to the system clock.
     func time(ofSample position: Int64) -> StreamInstant?
 
+    /// What has happened so far.
     var statistics: CaptureStatistics { get }
 }
 
@@ -127,6 +132,7 @@ public struct CaptureStatistics: Sendable, Equatable {
 
     /// Something the system may refuse.
     public enum Privilege: Sendable, Equatable {
+        /// The system allowed it.
         case granted
         /// Refused with this errno value.
         case refused(errno: Int32)
@@ -137,11 +143,11 @@ public struct CaptureStatistics: Sendable, Equatable {
         var sentences: [String] = []
         if case .refused(let code) = realtimeScheduling {
             sentences.append(
-                "The capture thread has no real-time priority: SCHED_FIFO was refused (\(systemMessage(code))); raise the limit rtprio.")
+                "The capture thread has no real-time priority: SCHED_FIFO was refused (\(errorText(code))); raise the limit rtprio.")
         }
         if case .refused(let code) = lockedMemory {
             sentences.append(
-                "The capture thread's memory is not locked: mlock was refused (\(systemMessage(code))); raise the limit memlock.")
+                "The capture thread's memory is not locked: mlock was refused (\(errorText(code))); raise the limit memlock.")
         }
         return sentences
     }

@@ -1,16 +1,16 @@
 /// UTC of a stream's positions, whose times are known by CLOCK_BOOTTIME. For growing positions it never goes back, whatever
 /// happens to the system clock.
-package struct SteadyUTC: Sendable {
+struct SteadyUTC: Sendable {
     /// UTC minus CLOCK_BOOTTIME, in nanoseconds, as last used and when that was.
     private var offset: (value: Int64, at: Int64)?
     /// The last answer, which later ones for later positions do not go behind.
     private var told: (position: Int64, instant: StreamInstant)?
 
-    package init() {}
+    init() {}
 
     /// Takes in what UTC is ahead of CLOCK_BOOTTIME. A clock set forward is followed at once; one set back is approached at a
     /// sixteenth of the time that passes.
-    package mutating func setOffset(_ target: Int64, at nanoseconds: Int64) {
+    mutating func setOffset(_ target: Int64, at nanoseconds: Int64) {
         guard let last = offset else {
             offset = (target, nanoseconds)
             return
@@ -20,7 +20,7 @@ package struct SteadyUTC: Sendable {
     }
 
     /// UTC of a position whose time is `nanoseconds`; nil before the first offset.
-    package mutating func instant(of position: Int64, at nanoseconds: Int64) -> StreamInstant? {
+    mutating func instant(of position: Int64, at nanoseconds: Int64) -> StreamInstant? {
         guard let offset else { return nil }
         var instant = StreamInstant(nanoseconds: nanoseconds + offset.value)
         if let last = told {

@@ -4,8 +4,11 @@ import Threads
 
 /// What samples without a header are.
 public struct RawFormat: Sendable, Equatable {
+    /// How a sample of one channel is stored.
     public var format: SampleFormat
+    /// Hz.
     public var rate: Int
+    /// Channels, interleaved.
     public var channels: Int
 
     public init(format: SampleFormat = .s16, rate: Int = 16_000, channels: Int = 1) {
@@ -119,6 +122,8 @@ public final class StreamSource: Source, @unchecked Sendable {
     }
 
     /// A descriptor of a named pipe or file, which is the caller's. Does not wait for a writer; the source does.
+    ///
+    /// - Throws: ``CaptureError/file(_:_:)``.
     public static func open(_ path: String) throws(CaptureError) -> Int32 {
         let descriptor = Glibc.open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
         guard descriptor >= 0 else { throw .file(path, .init(opening: errno)) }
@@ -128,6 +133,8 @@ public final class StreamSource: Source, @unchecked Sendable {
     public var rate: Int { opened.withLock { $0?.rate } ?? 0 }
 
     /// Waits for the first bytes, as only they tell the rate; `stop` ends the wait.
+    ///
+    /// - Throws: ``CaptureError/file(_:_:)`` for what is empty, or neither PCM nor WAV.
     public func start() throws(CaptureError) {
         if let path { ownEnd = Glibc.open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC) }
         let magic = try pipe.beginning()

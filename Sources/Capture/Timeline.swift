@@ -16,7 +16,7 @@ package struct Timeline: Sendable {
     /// An anchor farther off than this is not followed, in nanoseconds.
     package static let tolerance: Double = 20e6
     /// How long anchors must be off before that is believed, in nanoseconds.
-    package static let patience: Int64 = 1_000_000_000
+    package static let slipTime: Int64 = 1_000_000_000
 
     package init(rate: Int) {
         self.rate = rate
@@ -45,18 +45,18 @@ package struct Timeline: Sendable {
         run.count += 1
         if abs(error) < abs(run.least) { run.least = error }
         astray = run
-        guard nanoseconds - run.since >= Self.patience, run.count >= 8 else { return nil }
+        guard nanoseconds - run.since >= Self.slipTime, run.count >= 8 else { return nil }
         astray = nil
         if run.least < 0 {
             // More samples than time: the line was late, as a server's first, delayed block makes it.
             loop!.shift(nanoseconds: run.least)
             return nil
         }
-        return widen(run.least / loop!.period, cause: .slip)
+        return addMissing(run.least / loop!.period, cause: .slip)
     }
 
     /// Takes in that `samples` are missing; returns those of them that are not told yet as a gap, nil if there are none.
-    private mutating func widen(_ samples: Double, cause: Gap.Cause) -> Gap? {
+    private mutating func addMissing(_ samples: Double, cause: Gap.Cause) -> Gap? {
         let before = gapSamples
         missing += max(0, samples)
         return gapSamples > before ? Gap(samples: gapSamples - before, cause: cause) : nil
@@ -70,7 +70,7 @@ package struct Timeline: Sendable {
             _ = anchor(position: position, nanoseconds: nanoseconds)
             return nil
         }
-        return widen(loop.position(at: nanoseconds) - (Double(position) + missing), cause: cause)
+        return addMissing(loop.position(at: nanoseconds) - (Double(position) + missing), cause: cause)
     }
 
     /// Takes in what UTC is ahead of the anchors' clock.

@@ -1,13 +1,13 @@
 /// The start of a WAV stream that cannot be sought in: RIFF, RF64 or BW64, chunks up to the samples.
 /// After "Multimedia Programming Interface and Data Specifications 1.0" (IBM, Microsoft, 1991) and EBU Tech 3306.
-package struct WAVHeader: Sendable, Equatable {
-    package var format: SampleFormat
-    package var rate: Int
-    package var channels: Int
+struct WAVHeader: Sendable, Equatable {
+    var format: SampleFormat
+    var rate: Int
+    var channels: Int
     /// Bytes of samples; nil when the writer could not know.
-    package var dataBytes: Int64?
+    var dataBytes: Int64?
 
-    package enum Problem: Error, Equatable {
+    enum Problem: Error, Equatable {
         /// The stream ended inside the header.
         case ended
         /// No WAV, or of a kind that is not read; the text says why.
@@ -30,7 +30,7 @@ package struct WAVHeader: Sendable, Equatable {
 
     /// Reads from after the 12 bytes "RIFF size WAVE".
     /// - Parameter next: delivers exactly that many bytes, or throws.
-    package static func parse<Failure: Error>(
+    static func parse<Failure: Error>(
         isRF64: Bool, next: (Int) throws(Failure) -> [UInt8]?
     ) throws(Failure) -> Result<WAVHeader, Problem> {
         var header: WAVHeader?
