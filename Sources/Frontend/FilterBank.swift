@@ -2,6 +2,7 @@ import Glibc
 
 /// What the log-mel is made of: samples and bins, frequencies in Hz.
 public struct FilterBankParameters: Sendable, Equatable {
+    /// Hz.
     public var sampleRate = 16000
     /// Samples of an analysis frame (25 ms).
     public var frameLength = 400
@@ -9,12 +10,15 @@ public struct FilterBankParameters: Sendable, Equatable {
     public var hopLength = 160
     /// Points of the FFT; a frame is zero-padded to it.
     public var fftSize = 512
+    /// Mel bins.
     public var melCount = 128
+    /// Hz: the lowest filter's beginning and the highest one's end.
     public var lowFrequency: Float = 20
     public var highFrequency: Float = 8000
     /// Coefficient of x[n] − a x[n−1], applied inside the frame.
     public var preemphasis: Float = 0.97
 
+    /// As the published checkpoints have them (design.md, "The model").
     public init() {}
 }
 

@@ -5,6 +5,7 @@
 public final class Frontend {
     /// Frames of a column.
     public let columnFrames: Int
+    /// What the log-mel is made of.
     public let parameters: FilterBankParameters
     /// Frames that come out at a time.
     public let stepFrames: Int
@@ -51,8 +52,8 @@ public final class Frontend {
         resampler.process(input) { fill($0, onStep) }
     }
 
-    /// Ends the stream: zero samples complete the column that has begun, if any. The first begins with the first sample that comes,
-    /// even where the resampler makes none of so few.
+    /// Ends the stream: zero samples complete the column that has begun, if any. One has begun once a sample has come, even where the
+    /// resampler makes none of so few.
     public func finish(onStep: (UnsafeBufferPointer<Float>) -> Void) {
         resampler?.finish { fill($0, onStep) }
         let overlap = parameters.frameLength - parameters.hopLength

@@ -11,7 +11,7 @@ package enum WriteOutcome: Equatable, Sendable {
 
 /// Writes every byte to a descriptor, waiting where it takes none for now: somebody may have made it non-blocking.
 /// The program has to ignore SIGPIPE, so that a reader's end is an error here and not a signal.
-package func writeWhole(_ bytes: [UInt8], to descriptor: Int32) -> WriteOutcome {
+package func writeAll(_ bytes: [UInt8], to descriptor: Int32) -> WriteOutcome {
     var count = 0
     while count < bytes.count {
         let result = bytes.withUnsafeBytes { write(descriptor, $0.baseAddress! + count, $0.count - count) }

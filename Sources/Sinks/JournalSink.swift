@@ -69,7 +69,7 @@ public struct JournalSink: RecordSink {
         if !isAway { onNotice(.journalAway) }
         isAway = true
         let line = Array("\(hasPriorities ? "<\(priority.rawValue)>" : "")\(sentence.printable)\n".utf8)
-        _ = line.withUnsafeBytes { Glibc.write(fallback, $0.baseAddress, $0.count) }
+        _ = writeAll(line, to: fallback)
         return true
     }
 

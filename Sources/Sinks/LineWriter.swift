@@ -74,7 +74,7 @@ struct LineWriter {
     }
 
     private mutating func put(_ bytes: [UInt8]) -> WriteOutcome {
-        let outcome = writeWhole(bytes, to: descriptor)
+        let outcome = writeAll(bytes, to: descriptor)
         guard outcome == .readerGone, outlivesReader else { return outcome }
         // The next reader must not begin with the rest of the last one's line.
         rest.removeAll(keepingCapacity: true)

@@ -23,6 +23,7 @@ public enum Notifier {
         return send("RELOADING=1\nMONOTONIC_USEC=\(now.tv_sec * 1_000_000 + now.tv_nsec / 1000)")
     }
 
+    /// The daemon is ending.
     @discardableResult
     public static func stopping() -> Bool { send("STOPPING=1") }
 

@@ -61,15 +61,10 @@ public enum SinkError: Error, Sendable, Equatable, CustomStringConvertible {
         case .socket(let path, let call, let code):
             "No socket can be made at \(path): \(call) says \(errorText(code)); choose another path or fix its permissions."
         case .thread(let code):
-            "A writer thread cannot be started: \(errorText(code)); raise the limit of processes."
+            "A thread cannot be started: \(errorText(code)); raise the limit of processes."
         }
     }
 }
 
-/// strerror(3) for a person to read, without its static buffer.
-func errorText(_ code: Int32) -> String {
-    var buffer = [CChar](repeating: 0, count: 128)
-    // Glibc's GNU variant may return a pointer of its own and leave the buffer alone.
-    guard strerror_r(code, &buffer, buffer.count) == 0 else { return "error \(code)" }
-    return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-}
+/// strerror(3)'s text, which belongs to the thread since glibc 2.32.
+func errorText(_ code: Int32) -> String { String(cString: strerror(code)) }

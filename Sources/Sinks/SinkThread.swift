@@ -9,7 +9,7 @@ public protocol RecordSink {
     /// - Parameter dropped: Records that the queue before this sink has lost.
     mutating func write(_ record: NumberedRecord, dropped: UInt64) -> Bool
     /// Called after each batch of records and every `SinkThread.interval` milliseconds: to flush, retry or repaint.
-    mutating func pause()
+    mutating func flush()
     /// Called on request, for log rotation.
     mutating func reopen()
     /// Called once at the end, when everything has been written.
@@ -20,7 +20,7 @@ public protocol RecordSink {
 
 extension RecordSink {
     /// Nothing by default.
-    public mutating func pause() {}
+    public mutating func flush() {}
     /// Nothing by default.
     public mutating func reopen() {}
     /// Nothing by default.
@@ -67,7 +67,7 @@ public final class SinkThread: Sendable {
                         break loop
                     }
                 }
-                sink.pause()
+                sink.flush()
             }
             sink.finish()
             // Relaxed: the wake-up is a system call and orders it.
@@ -91,7 +91,7 @@ public final class SinkThread: Sendable {
     /// Starts the thread.
     ///
     /// - Parameters:
-    ///   - interval: Milliseconds between two calls of the sink's `pause` where nothing happens; -1: none.
+    ///   - interval: Milliseconds between two calls of the sink's `flush` where nothing happens; -1: none.
     ///   - onReaderGone: Called on the sink's thread, at most once.
     /// - Throws: `SinkError.thread`.
     public init(

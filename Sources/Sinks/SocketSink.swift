@@ -3,8 +3,8 @@ import Threads
 
 /// Newline-delimited JSON to every client of a Unix stream socket, from one thread with poll(2).
 ///
-/// A client gets whole lines: what stands when it connects, and all that is told from then on. Each has a buffer of its own; what a slow client does not take
-/// fills it. From half full on the client loses scores, when full everything, always whole lines: it sees a hole in
+/// A client gets whole lines: what stands when it connects, and all that is told from then on. Each has a buffer of its own; what a
+/// slow client does not take fills it. From half full on the client loses scores, when full everything, always whole lines: it sees a hole in
 /// `seq`, and its own count in `dropped` of the next status record. A client that loses events and has taken nothing
 /// for ten seconds is cut off. What clients send is read and ignored.
 public final class SocketSink: Sendable {
@@ -20,15 +20,16 @@ public final class SocketSink: Sendable {
     /// - Parameters:
     ///   - mode: Permissions of the socket file; a client needs write permission to connect.
     ///   - bufferSize: Bytes held for each client, about 600 events by default.
-    ///   - patience: Seconds that a client which loses events may take nothing before it is cut off.
+    ///   - sendTimeout: Seconds that a client which loses events may take nothing before it is cut off.
     ///   - onNotice: Called on the sink's thread.
+    /// - Throws: ``SinkError`` for a path that is too long, taken or in use, or cannot be made.
     public init(
-        path: String, mode: UInt32 = 0o660, queue: RecordQueue, bufferSize: Int = 256 * 1024, patience: Int = 10,
+        path: String, mode: UInt32 = 0o660, queue: RecordQueue, bufferSize: Int = 256 * 1024, sendTimeout: Int = 10,
         onNotice: @escaping @Sendable (SinkNotice) -> Void
     ) throws(SinkError) {
         self.queue = queue
         let listener = try SocketListener(path: path, mode: mode)
-        let server = SocketServer(listener, queue, bufferSize, patience, onNotice)
+        let server = SocketServer(listener, queue, bufferSize, sendTimeout, onNotice)
         let ended = self.ended
         let code = startThread("socket") {
             server.run()
@@ -69,7 +70,7 @@ private final class SocketServer: @unchecked Sendable {
     private let path: String
     private let queue: RecordQueue
     private let bufferSize: Int
-    private let patience: Int
+    private let sendTimeout: Int
     private let onNotice: @Sendable (SinkNotice) -> Void
     private var clients: [Client] = []
     private var standing = Standing()
@@ -78,14 +79,14 @@ private final class SocketServer: @unchecked Sendable {
     private var encoder = RecordEncoder()
 
     init(
-        _ listener: consuming SocketListener, _ queue: RecordQueue, _ bufferSize: Int, _ patience: Int,
+        _ listener: consuming SocketListener, _ queue: RecordQueue, _ bufferSize: Int, _ sendTimeout: Int,
         _ onNotice: @escaping @Sendable (SinkNotice) -> Void
     ) {
         path = listener.path
         self.listener = consume listener
         self.queue = queue
         self.bufferSize = bufferSize
-        self.patience = patience
+        self.sendTimeout = sendTimeout
         self.onNotice = onNotice
     }
 
@@ -213,7 +214,7 @@ private final class SocketServer: @unchecked Sendable {
     private func cutOffSlowClients() {
         let now = Self.seconds()
         for index in clients.indices where clients[index].isLosingEvents && !clients[index].isGone {
-            if now - clients[index].lastProgress >= patience {
+            if now - clients[index].lastProgress >= sendTimeout {
                 clients[index].isGone = true
                 onNotice(.readerDropped(name: path, lost: clients[index].lost))
             }

@@ -11,7 +11,6 @@ public struct TerminalSink: RecordSink {
     private let descriptor: Int32
     private let color: Bool
     private let unicode: Bool
-    private let fixedSize: (width: Int, height: Int)?
     private var state = TerminalState()
     private var painted: [String] = []
     private var isShown = false
@@ -25,17 +24,15 @@ public struct TerminalSink: RecordSink {
     ///   - descriptor: The terminal; its size is asked for each picture.
     ///   - color: See `prefersColor`.
     ///   - unicode: See `showsUnicode`.
-    ///   - size: Fixed width and height, for something that is not a terminal.
     ///   - notice: What other outputs have to say, which lines of their own would tear the picture for.
     public init(
         descriptor: Int32 = STDOUT_FILENO, color: Bool = prefersColor(), unicode: Bool = showsUnicode(),
-        size: (width: Int, height: Int)? = nil, notice: TerminalNotice = TerminalNotice()
+        notice: TerminalNotice = TerminalNotice()
     ) {
         self.notice = notice
         self.descriptor = descriptor
         self.color = color
         self.unicode = unicode
-        fixedSize = size
     }
 
     /// False where NO_COLOR is set and not empty (no-color.org) or TERM says that there is none.
@@ -67,7 +64,7 @@ public struct TerminalSink: RecordSink {
     }
 
     /// Repaints where something changed, at most ten times a second.
-    public mutating func pause() {
+    public mutating func flush() {
         var now = timespec()
         clock_gettime(CLOCK_MONOTONIC, &now)
         let milliseconds = Int64(now.tv_sec) * 1000 + Int64(now.tv_nsec) / 1_000_000
@@ -86,7 +83,7 @@ public struct TerminalSink: RecordSink {
 
     private mutating func paint() {
         guard !isGone else { return }
-        let size = fixedSize ?? Self.size(descriptor)
+        let size = Self.size(descriptor)
         state.notice = notice.text
         if Suspension.hasResumed() { (isShown, painted) = (false, []) }
         let view = TerminalView(
@@ -108,7 +105,7 @@ public struct TerminalSink: RecordSink {
     }
 
     private mutating func put(_ text: String) {
-        if writeWhole(Array(text.utf8), to: descriptor) != .done { isGone = true }
+        if writeAll(Array(text.utf8), to: descriptor) != .done { isGone = true }
     }
 
     /// Of the process's time zone, at this moment.

@@ -4,12 +4,12 @@ import Tagging
 /// What the live view shows, gathered from records. A value without clock or terminal.
 public struct TerminalState: Sendable {
     /// A label among the highest scores.
-    struct Level: Sendable {
+    struct LabelScore: Sendable {
         var label: String
         /// The latest score, or what is left of it: falls by a fifth in 0.16 s, so that a short sound can be read.
         var score: Float
         /// Highest score of the last seconds, falling slowly: what the rows are sorted by, so that they do not dance.
-        var rank: Float
+        var peakHold: Float
     }
 
     /// An event of the list, newest first.
@@ -37,7 +37,7 @@ public struct TerminalState: Sendable {
     private(set) var levelDBFS: Float?
     /// Highest level of the last seconds, falling 12 dB a second.
     private(set) var peakDBFS: Float = -120
-    private(set) var levels: [Level] = []
+    private(set) var topScores: [LabelScore] = []
     private(set) var lines: [Line] = []
     private(set) var xruns: UInt64 = 0
     private(set) var lostSamples: UInt64 = 0
@@ -69,7 +69,7 @@ public struct TerminalState: Sendable {
             lostSamples = status.lostSamples
             lateWindows = status.lateWindows
             if !scoresHaveLevel || status.state != .capturing { setLevel(status.levelDBFS) }
-            if status.state != .capturing { levels.removeAll() }
+            if status.state != .capturing { topScores.removeAll() }
         case .scores(let scores): apply(scores)
         case .clip: break
         }
@@ -88,21 +88,21 @@ public struct TerminalState: Sendable {
         // Scores that are late bring none: then the status has it.
         if let level = scores.levelDBFS { setLevel(level, after: seconds) }
         scoresHaveLevel = scores.levelDBFS != nil
-        for index in levels.indices {
-            levels[index].score *= Float(pow(0.8, seconds / 0.16))
-            levels[index].rank *= Float(pow(0.97, seconds / 0.16))
+        for index in topScores.indices {
+            topScores[index].score *= Float(pow(0.8, seconds / 0.16))
+            topScores[index].peakHold *= Float(pow(0.97, seconds / 0.16))
         }
         for tag in scores.tags where tag.score.isFinite {
-            if let index = levels.firstIndex(where: { $0.label == tag.label }) {
-                levels[index].score = max(levels[index].score, tag.score)
-                levels[index].rank = max(levels[index].rank, tag.score)
+            if let index = topScores.firstIndex(where: { $0.label == tag.label }) {
+                topScores[index].score = max(topScores[index].score, tag.score)
+                topScores[index].peakHold = max(topScores[index].peakHold, tag.score)
             } else {
-                levels.append(Level(label: tag.label, score: tag.score, rank: tag.score))
+                topScores.append(LabelScore(label: tag.label, score: tag.score, peakHold: tag.score))
             }
         }
-        levels.removeAll { $0.rank < 0.02 }
-        levels.sort { $0.rank != $1.rank ? $0.rank > $1.rank : $0.label < $1.label }
-        if levels.count > 32 { levels.removeLast(levels.count - 32) }
+        topScores.removeAll { $0.peakHold < 0.02 }
+        topScores.sort { $0.peakHold != $1.peakHold ? $0.peakHold > $1.peakHold : $0.label < $1.label }
+        if topScores.count > 32 { topScores.removeLast(topScores.count - 32) }
     }
 
     private mutating func apply(_ event: EventRecord) {

@@ -60,20 +60,15 @@ public struct TerminalView: Sendable {
         let room = min(height - 1, 40) - rows.count - 3
         guard room >= 2 else {
             // What is heard now goes before the past, the counts and the air between.
-            rows += state.levels.prefix(max(0, room + 3)).indices.map { label(state, $0) }
+            rows += state.topScores.prefix(max(0, room + 3)).indices.map { label(state, $0) }
             return rows.prefix(max(1, height - 1)).map(render)
         }
         let labelCount = min(8, room / 2)
         let eventCount = room - labelCount
-        if labelCount > 0 {
-            rows.append([])
-            for index in 0..<labelCount { rows.append(index < state.levels.count ? label(state, index) : []) }
-        }
-        if eventCount > 0 {
-            rows.append([])
-            let count = min(eventCount, 12)
-            for index in 0..<count { rows.append(index < state.lines.count ? event(state.lines[index]) : []) }
-        }
+        rows.append([])
+        for index in 0..<labelCount { rows.append(index < state.topScores.count ? label(state, index) : []) }
+        rows.append([])
+        for index in 0..<min(eventCount, 12) { rows.append(index < state.lines.count ? event(state.lines[index]) : []) }
         rows.append(footer(state))
         return rows.prefix(max(1, height - 1)).map(render)
     }
@@ -131,7 +126,7 @@ public struct TerminalView: Sendable {
     }
 
     private func label(_ state: TerminalState, _ index: Int) -> [Run] {
-        let level = state.levels[index]
+        let level = state.topScores[index]
         let mark = state.openMark(level.label)
         let nameWidth = min(32, max(12, width * 2 / 5))
         let score = " " + Sentence.decimal(level.score, 2)

@@ -22,7 +22,7 @@ final class Analysis {
     /// Passes that had not ended when the next column came.
     private(set) var lateWindows: UInt64 = 0
     /// A whole column of this run has come.
-    var hasHeard: Bool { seen > 0 }
+    var hasHeard: Bool { columnsSeen > 0 }
     /// Confirmed scores are those of window passes, and late; otherwise of the column that has just come.
     var runsWindow: Bool { pass != nil }
 
@@ -42,10 +42,10 @@ final class Analysis {
     private var history: ColumnHistory
     /// Steps of this run.
     private var steps = 0
-    /// Columns of this run: seen whole, confirmed (passes in flight included), told as confirmed.
-    private var seen: Int { steps / columnSteps }
-    private var begun = 0
-    private var told = 0
+    /// Columns of this run that have come whole; that a pass confirms or has confirmed; whose confirmed scores have been taken.
+    private var columnsSeen: Int { steps / columnSteps }
+    private var columnsScheduled = 0
+    private var columnsConfirmed = 0
     /// Position of the first sample of column 0 of this run.
     private var origin: Int64 = 0
     /// The pass in flight was counted as late.
@@ -70,12 +70,13 @@ final class Analysis {
         pass = needsWindow || (options.window && c.isBidirectional) ? try WindowPass(model: model, window: chunk + wanted) : nil
         lookahead = pass?.lookahead(wanted) ?? 0
         tagger = Tagger(tagging)
-        let held = 256 + 2 * (pass?.capacity ?? 0)
-        let told = 32 + 2 * (pass?.capacity ?? 0)
+        // Room for a pass that is 41 s late; an onset is looked for when it is told, 5 s and two passes later at most.
+        let historyColumns = 256 + 2 * (pass?.capacity ?? 0)
+        let onsetColumns = 32 + 2 * (pass?.capacity ?? 0)
         onsets = Onsets(
-            model: model, tagging: tagging, seconds: Double(told * c.columnSamples) / Double(c.frontend.sampleRate), capacity: tagger.capacity)
+            model: model, tagging: tagging, seconds: Double(onsetColumns * c.columnSamples) / Double(c.frontend.sampleRate), capacity: tagger.capacity)
         scores = [Float](repeating: 0, count: c.labels.count)
-        history = ColumnHistory(capacity: held, columnSize: c.columnSize, columnSteps: c.patchGrids)
+        history = ColumnHistory(capacity: historyColumns, columnSize: c.columnSize, columnSteps: c.patchGrids)
     }
 
     deinit { pass?.cancel() }
@@ -89,12 +90,12 @@ final class Analysis {
         if steps == 0 { origin = start }
         let first = actions.count
         onsets.append(logMel, start: start)
-        decide(logMel, start: start, into: &actions)
+        encode(logMel, start: start, into: &actions)
         onsets.correct(&actions, from: first)
         if steps == 0 { onsets.reset() }  // The backlog was given up.
     }
 
-    private func decide(_ logMel: UnsafeBufferPointer<Float>, start: Int64, into actions: inout [Action]) {
+    private func encode(_ logMel: UnsafeBufferPointer<Float>, start: Int64, into actions: inout [Action]) {
         steps += 1
         let endsColumn = steps % columnSteps == 0
         if endsColumn { collect(wait: waits, into: &actions) }
@@ -107,10 +108,10 @@ final class Analysis {
         guard let pass else { return }
         history.append(step: logMel)
         guard endsColumn else { return }
-        if seen - told == history.capacity - pass.capacity {
+        if columnsSeen - columnsConfirmed == history.capacity - pass.capacity {
             giveUpBacklog(into: &actions)
-        } else if !pass.isInFlight, seen - begun >= chunk + lookahead {
-            begin(confirming: min(seen - begun - lookahead, max(chunk, pass.capacity - lookahead)))
+        } else if !pass.isInFlight, columnsSeen - columnsScheduled >= chunk + lookahead {
+            begin(confirming: min(columnsSeen - columnsScheduled - lookahead, max(chunk, pass.capacity - lookahead)))
         }
     }
 
@@ -133,8 +134,8 @@ final class Analysis {
         let first = actions.count
         if let pass {
             collect(wait: true, into: &actions)
-            while begun < seen {
-                let rest = seen - begun
+            while columnsScheduled < columnsSeen {
+                let rest = columnsSeen - columnsScheduled
                 begin(confirming: rest <= pass.capacity - pass.leftContext(confirming: rest) ? rest : min(chunk, rest))
                 collect(wait: true, into: &actions)
             }
@@ -144,18 +145,22 @@ final class Analysis {
         onsets.correct(&actions, from: first)
         onsets.reset()
         encoder?.state.reset()
+        beginRun()
+    }
+
+    private func beginRun() {
         history.removeAll()
         steps = 0
-        begun = 0
-        told = 0
+        columnsScheduled = 0
+        columnsConfirmed = 0
     }
 
     private func begin(confirming count: Int) {
         guard let pass else { return }
-        let first = max(0, begun - pass.leftContext(confirming: count))
+        let first = max(0, columnsScheduled - pass.leftContext(confirming: count))
         isLate = false
-        pass.begin(history, first..<min(seen, begun + count + lookahead), confirming: count)
-        begun += count
+        pass.begin(history, first..<min(columnsSeen, columnsScheduled + count + lookahead), confirming: count)
+        columnsScheduled += count
     }
 
     private func collect(wait: Bool, into actions: inout [Action]) {
@@ -165,10 +170,10 @@ final class Analysis {
             for vector in 0..<(scores.count / pass.labelCount) {
                 let column = UnsafeBufferPointer(
                     rebasing: scores[vector * pass.labelCount..<(vector + 1) * pass.labelCount])
-                let start = origin + Int64(told) * columnSamples
+                let start = origin + Int64(columnsConfirmed) * columnSamples
                 tagger.confirmed(start: start, scores: column.span, into: &actions)
                 onScores?(.confirmed, start, column)
-                told += 1
+                columnsConfirmed += 1
             }
         }
         if !collected {
@@ -187,10 +192,7 @@ final class Analysis {
         isDiscarding = pass.isInFlight
         if !isDiscarding { pass.reset() }
         tagger.interrupt(into: &actions)
-        history.removeAll()
-        steps = 0
-        begun = 0
-        told = 0
+        beginRun()
     }
 }
 
@@ -220,7 +222,7 @@ struct ColumnHistory {
 
     /// Copies the columns of a range that is still held, counted from the last `removeAll`, to the front of `target`.
     func copy(_ range: Range<Int>, into target: inout [Float]) {
-        // Of a column that has begun, the ring's oldest has been overwritten.
+        // Of a column that has columnsScheduled, the ring's oldest has been overwritten.
         precondition(range.upperBound <= steps / columnSteps && range.lowerBound * columnSteps >= steps - capacity * columnSteps)
         target.withUnsafeMutableBufferPointer { target in
             values.withUnsafeBufferPointer { values in

@@ -1,7 +1,7 @@
 import Glibc
 
-/// The limit of open files (RLIMIT_NOFILE), asked for before anything is opened: of what lies below, some ends the process where it
-/// gets no descriptor, and some says of a file what is true of all.
+/// The limit of open files (RLIMIT_NOFILE), tried before anything is opened: without a descriptor, some libraries end the process,
+/// and others blame the one file.
 enum Descriptors {
     /// What every output and source opens together, the libraries below them included; clients of a socket come on top.
     private static let needed = 40

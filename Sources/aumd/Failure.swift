@@ -1,4 +1,7 @@
 import AudioMamba
+import Capture
+import Glibc
+import Settings
 
 /// Exit codes of sysexits(3).
 enum SystemExit: Int32 {
@@ -39,5 +42,32 @@ struct Failure: Error, CustomStringConvertible {
                 .dataError
             case .unsupported: .unavailable
             }
+    }
+
+    init(_ error: CaptureError) {
+        sentences = [error.description]
+        exit =
+            switch error.category {
+            case .noInput: .noInput
+            case .dataError: .dataError
+            case .unavailable: .unavailable
+            case .noPermission: .noPermission
+            case .ioError: .ioError
+            case .osError: .osError
+            }
+    }
+
+    init(_ error: InvalidSettings) {
+        let isUnread = error.errors.contains { if case .unreadable = $0 { true } else { false } }
+        self.init(isUnread ? .noInput : .configuration, error.errors.map(\.description))
+    }
+
+    init(mangled arguments: [String]) {
+        self.init(.usage, arguments.map { "'\($0)' is not UTF-8 text; rename the file, or reach it by a link." })
+    }
+
+    /// - Parameter errno: of write(2) to the standard output.
+    init(unwritable errno: Int32) {
+        self.init(.ioError, "The standard output cannot be written: \(String(cString: strerror(errno))).")
     }
 }

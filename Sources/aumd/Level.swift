@@ -38,6 +38,7 @@ struct ComfortNoise {
     /// Fills `samples` with noise of root mean square `level`.
     mutating func fill(_ samples: UnsafeMutableBufferPointer<Float>, level: Float) {
         for index in samples.indices {
+            // Knuth's MMIX generator.
             state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
             // Uniform on -1…1 has a root mean square of 1/sqrt(3).
             samples[index] = Float(Int32(truncatingIfNeeded: state >> 32)) * 0x1p-31 * level * 1.732_050_8

@@ -109,7 +109,7 @@ final class Pipeline {
             case .samples(let count):
                 try process(UnsafeBufferPointer(rebasing: buffer[..<count]))
                 position += Int64(count)
-            case .gap(let gap): try pass(gap, buffer)
+            case .gap(let gap): try bridge(gap, buffer)
             case .state(let new): change(to: new)
             case .timeout:
                 endRunOfLostDevice()
@@ -162,7 +162,7 @@ final class Pipeline {
     }
 
     /// A gap: what is missing is filled with noise, or begins a new run; the timeline stays right either way.
-    private func pass(_ gap: Gap, _ buffer: UnsafeMutableBufferPointer<Float>) throws(Failure) {
+    private func bridge(_ gap: Gap, _ buffer: UnsafeMutableBufferPointer<Float>) throws(Failure) {
         let isFilled = isRunBegun && Double(gap.samples) <= Self.longestFilledGap * Double(source.rate)
         tell(gap, isReset: !isFilled)
         guard isFilled else {
@@ -300,21 +300,6 @@ extension Pipeline {
             realtime: statistics.realtimeScheduling.map { $0 == .granted }, device: options.device, message: message)
         records.send(.status(status))
         supervision.status(status, open.values.map { labels[$0].name }.sorted())
-    }
-}
-
-extension Failure {
-    init(_ error: CaptureError) {
-        sentences = [error.description]
-        exit =
-            switch error.category {
-            case .noInput: .noInput
-            case .dataError: .dataError
-            case .unavailable: .unavailable
-            case .noPermission: .noPermission
-            case .ioError: .ioError
-            case .osError: .osError
-            }
     }
 }
 

@@ -200,7 +200,7 @@ import Testing
         let queue = RecordQueue(kinds: .events, capacity: 100_000)
         let notices = Notices()
         let sink = try SocketSink(
-            path: folder.file("s"), queue: queue, bufferSize: 10_000, patience: 0, onNotice: notices.add)
+            path: folder.file("s"), queue: queue, bufferSize: 10_000, sendTimeout: 0, onNotice: notices.add)
         let client = connect(folder.file("s"))
         settle(client, queue)
         #expect(

@@ -297,7 +297,7 @@ private func pseudoTerminal() -> [Int32] {
             let isOpen = sink.write(NumberedRecord(sequence: UInt64(round), record: record), dropped: 0)
             #expect(isOpen)
             state.apply(record)
-            if round == 11 { sink.finish() } else { sink.pause() }
+            if round == 11 { sink.finish() } else { sink.flush() }
             usleep(110_000)
             if round == 11 {
                 let expected = TerminalView(width: Int(size.ws_col), height: Int(size.ws_row), color: false).frame(state)
@@ -318,7 +318,7 @@ private func pseudoTerminal() -> [Int32] {
         let ends = pseudoTerminal()
         var sink = TerminalSink(descriptor: ends[1], color: false, unicode: true)
         close(ends[0])
-        sink.pause()
+        sink.flush()
         let isOpen = sink.write(NumberedRecord(sequence: 0, record: status()), dropped: 0)
         #expect(!isOpen)
         close(ends[1])

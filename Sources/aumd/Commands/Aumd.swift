@@ -69,12 +69,6 @@ extension Aumd {
     }
 }
 
-extension Failure {
-    init(mangled arguments: [String]) {
-        self.init(.usage, arguments.map { "'\($0)' is not UTF-8 text; rename the file, or reach it by a link." })
-    }
-}
-
 enum Version {
     static let text = "0.1.0"
 }
@@ -83,15 +77,8 @@ enum Version {
 ///
 /// - Throws: ``Failure`` where it cannot be written.
 func say(_ text: String) throws(Failure) {
-    guard case .failed(let code, _) = writeWhole(Array("\(text)\n".utf8), to: STDOUT_FILENO) else { return }
+    guard case .failed(let code, _) = writeAll(Array("\(text)\n".utf8), to: STDOUT_FILENO) else { return }
     throw Failure(unwritable: code)
-}
-
-extension Failure {
-    /// - Parameter errno: of write(2) to the standard output.
-    init(unwritable errno: Int32) {
-        self.init(.ioError, "The standard output cannot be written: \(String(cString: strerror(errno))).")
-    }
 }
 
 /// Says one sentence, an error's, to the person at the terminal or the reader of the log.
@@ -105,8 +92,7 @@ func report(_ failure: Failure) {
 
 /// Writes to the standard error, which may be closed.
 func writeError(_ text: String) {
-    let bytes = Array(text.utf8)
-    _ = bytes.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    _ = writeAll(Array(text.utf8), to: STDERR_FILENO)
 }
 
 extension SystemExit {

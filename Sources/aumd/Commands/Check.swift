@@ -60,10 +60,3 @@ extension Model {
         } catch { throw Failure(error) }
     }
 }
-
-extension Failure {
-    init(_ error: InvalidSettings) {
-        let isUnread = error.errors.contains { if case .unreadable = $0 { true } else { false } }
-        self.init(isUnread ? .noInput : .configuration, error.errors.map(\.description))
-    }
-}

@@ -72,6 +72,12 @@ extension SettingsOptions {
     }
 }
 
+extension Analysis.Options {
+    init(_ settings: Settings) {
+        self.init(window: settings.usesWindow, chunk: settings.stream.chunk, lookahead: settings.stream.lookahead)
+    }
+}
+
 enum Environment {
     /// All variables (environ(7)).
     static var all: [String: String] {

@@ -182,7 +182,7 @@ struct TagFiles: ParsableCommand {
 
     private func reportBroken(_ source: SoundFileSource) {
         let count = source.statistics.nonFiniteSamples
-        if count > 0 { report("sound file '\(source.path)' holds \(count) values that are no numbers or beyond all sound; they count as 0") }
+        if count > 0 { report("sound file '\(source.path)' holds \(count) samples that are NaN, infinite or out of range; they count as 0") }
     }
 
     private func tagStream(
@@ -197,9 +197,7 @@ struct TagFiles: ParsableCommand {
         defer { thread.stop(milliseconds: -1) }
         var options = Pipeline.Options(name: file)
         options.filterBank = model.filterBank
-        options.analysis.window = settings.usesWindow
-        options.analysis.chunk = settings.stream.chunk
-        options.analysis.lookahead = settings.stream.lookahead
+        options.analysis = Analysis.Options(settings)
         options.streamTime = true
         let pipeline = try Pipeline(
             source: source, model: model, tagging: tagging, options: options, records: RecordStream([records]))

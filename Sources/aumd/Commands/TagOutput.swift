@@ -67,7 +67,7 @@ final class TagOutput: Sendable {
 
     private func write(_ bytes: [UInt8]) {
         if hasEnded { return }
-        switch writeWhole(bytes, to: STDOUT_FILENO) {
+        switch writeAll(bytes, to: STDOUT_FILENO) {
         case .done: return
         case .readerGone: break
         case .failed(let code, _):
