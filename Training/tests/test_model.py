@@ -54,13 +54,32 @@ def test_one_window_over_a_clip_is_offline(model: AudioMamba) -> None:
         assert torch.allclose(model.confirmed(x, 8, 16), model(x), atol=1e-5)
 
 
-def test_windows_continue_the_forward_state(model: AudioMamba) -> None:
-    """The first window of 4 + 6 columns sees a clip that is cut there; later ones cover the rest."""
-    x = logmel(20)
-    with torch.no_grad():
-        confirmed = model.confirmed(x, 4, 6)
-        assert torch.allclose(confirmed[:, :4], model(x[:, : 10 * 16])[:, :4], atol=1e-5)
-        assert confirmed.shape == (1, 20, 5)
+def windowed(x: torch.Tensor, weights: dict[str, torch.Tensor], chunk: int, lookahead: int) -> torch.Tensor:
+    """A stream's windows as the reference has them: before its own tokens each layer hears all that it was given for columns
+    confirmed before. They are of the past, so that the backward direction does not come to them."""
+    total, out = len(x) // 16, []
+    heard = [x.new_zeros(0, SIZES.d_model)] * SIZES.n_layer
+    for first in range(0, total - lookahead, chunk):
+        last = first + chunk + lookahead
+        count = chunk if last < total else total - first
+        h, _ = reference.embed(x[first * 16 : last * 16], weights, REFERENCE)
+        for i in range(SIZES.n_layer):
+            u = reference.rms_norm(h, weights[f"layers.{i}.norm.weight"], SIZES.norm_eps)
+            h = h + reference.mixer(torch.cat([heard[i], u]), weights, f"layers.{i}.mixer.", REFERENCE, True)[-len(u) :]
+            heard[i] = torch.cat([heard[i], u[: count * 8]])
+        columns = reference.rms_norm(h, weights["norm_f.weight"], SIZES.norm_eps).reshape(-1, 8, SIZES.d_model).mean(1)
+        out.append((columns @ weights["head.weight"].T + weights["head.bias"])[:count])
+    return torch.cat(out)
+
+
+@pytest.mark.parametrize(("columns", "chunk", "lookahead"), [(20, 4, 6), (20, 1, 2), (19, 5, 0)])
+def test_windows_continue_the_forward_state(model: AudioMamba, columns: int, chunk: int, lookahead: int) -> None:
+    x = logmel(columns)
+    weights = {name: tensor.double() for name, tensor in model.state_dict().items()}
+    want = windowed(x[0].double(), weights, chunk, lookahead)
+    got = model.confirmed(x, chunk, lookahead)[0]
+    assert got.shape == want.shape == (columns, 5)
+    assert (got.double() - want).abs().max() < 1e-4
 
 
 def test_forward_only_is_causal(model: AudioMamba) -> None:
