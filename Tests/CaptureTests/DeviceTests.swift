@@ -400,10 +400,12 @@ struct NegotiationTests {
 
 @Suite("The list of devices")
 struct DeviceListTests {
-    @Test("has the PCMs that the configuration shows, with their rates and channels")
+    @Test("has the PCMs that the configuration shows, with their rates and channels, and no others")
     func listed() throws {
         let name = ScriptedDevices.name("listed")
-        let device = try #require(try captureDevices().first { $0.name == name })
+        let scripted = try captureDevices().filter { $0.name.hasPrefix("test_") }
+        #expect(scripted.map(\.name) == [name])
+        let device = try #require(scripted.first)
         #expect(device.description == "A microphone")
         #expect(device.rates == [16_000, 48_000])
         #expect(device.channels == 2...2)
