@@ -363,6 +363,43 @@ struct ListenTests {
         #expect(result.output == "True\n", "\(result.errors)")
     }
 
+    @Test("In a pipe, and with no format said, every record is a line of the schema aumd/1")
+    func schema() throws {
+        let result = try Program.shell("\"$AUMD\" listen --config \(config) --source \(file) --scores | cat")
+        try folder.write(result.output, to: "lines")
+        let validated = try Command(
+            "python3",
+            ["-c", "import json, jsonschema, sys; schema = jsonschema.Draft202012Validator(json.load(open(sys.argv[1])))\n"
+                + "for line in open(sys.argv[2]): schema.validate(json.loads(line))",
+                "Sources/Sinks/aumd-1.schema.json", folder.path + "/lines"])
+        #expect(validated.status == 0, "\(validated.errors)")
+        let lines = try Line.all(result.output)
+        let kinds = Dictionary(grouping: lines) { $0["type"] ?? "" }
+        #expect(Set(kinds.keys) == ["status", "scores", "event"])
+        #expect(kinds["scores"]!.count > 100 && kinds["scores"]!.allSatisfy { $0.tags.count == 5 })
+    }
+
+    @Test("The live view has colours unless NO_COLOR says otherwise", arguments: [(nil, true), ("", true), ("1", false)])
+    func colours(value: String?, hasThem: Bool) throws {
+        let result = try Program.shell(
+            """
+            \(value.map { "NO_COLOR='\($0)'; export NO_COLOR" } ?? "unset NO_COLOR")
+            python3 - <<'END'
+            import os, pty, re, select, signal
+            process, terminal = pty.fork()
+            if process == 0:
+                os.environ["TERM"] = "xterm"
+                os.execv(os.environ["AUMD"], ["aumd", "listen", "--source", "\(file)", "--pace"])
+            text = b""
+            while text.count(b"level") < 3 and select.select([terminal], [], [], 5)[0]: text += os.read(terminal, 65536)
+            os.kill(process, signal.SIGINT)
+            os.waitpid(process, 0)
+            print(text.count(b"level") >= 3, re.search(rb"\\x1b\\[[0-9;]*m", text) is not None)
+            END
+            """)
+        #expect(result.output == (hasThem ? "True True\n" : "True False\n"), "\(result.errors)")
+    }
+
     @Test("SIGHUP reopens the file of a daemon, though the terminal that it was started from is closed")
     func daemonOfClosedTerminal() throws {
         let result = try Program.shell(
