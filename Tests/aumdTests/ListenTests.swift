@@ -447,8 +447,12 @@ struct ListenTests {
         // A named pipe in place of a file would be waited for.
         #expect(try Command("sh", ["-c", "mkdir $0 && mkfifo $0/config.json", folder.path + "/pipe"]).status == 0)
         try Data("surce: {}\n".utf8).write(to: folder.url.appending(path: "bad.yaml"))
+        try folder.write("{}", to: "damaged/config.json")
+        try folder.write("busy", to: "state")
+        try folder.makeScriptedDevice("state \"\(folder.path)/state\"")
         let cases: [([String], Int32, String)] = [
             (["listen", "--device", "no_such_pcm"], 66, "no_such_pcm"),
+            (["listen", "--device", "mic"], 69, "mic"),
             (["listen", "--source", "/nonexistent.wav"], 66, "/nonexistent.wav"),
             (["listen", "--model", "/nonexistent", "--source", file], 66, "/nonexistent"),
             (["listen", "--config", folder.path + "/bad.yaml", "--source", file], 78, "source"),
@@ -460,9 +464,12 @@ struct ListenTests {
             (["tag", "-"], 64, "--source -"),
             (["model", folder.path], 66, "config.json"),
             (["model", folder.path + "/pipe"], 74, "config.json"),
+            (["model", folder.path + "/damaged"], 65, "damaged/config.json"),
+            (["listen", "--model", folder.path + "/damaged", "--source", file], 65, "damaged/config.json"),
+            (["tag", "--model", folder.path + "/damaged", file], 65, "damaged/config.json"),
         ]
         for (arguments, code, word) in cases {
-            let result = try Command("timeout", ["20", Program.path] + arguments)
+            let result = try Command("timeout", ["20", Program.path] + arguments, environment: folder.alsa)
             #expect(result.status == code, "\(arguments): \(result.errors)")
             #expect(result.errors.split(separator: "\n").count == 1, "\(arguments): \(result.errors)")
             #expect(result.errors.contains(word), "\(result.errors)")
@@ -473,6 +480,23 @@ struct ListenTests {
         try folder.write("events: {labels: {Barc: {on: 0.5}}}\nsorce: {}\n", to: "two.yaml")
         let two = try Program.run("check", folder.path + "/two.yaml")
         #expect(two.status == 78 && two.errors.contains("Bark") && two.errors.contains("source"), "\(two.errors)")
+    }
+
+    @Test("The devices are listed with what there is to say of them")
+    func devices() throws {
+        try folder.makeScriptedDevice("rates \"16000,48000\" channels 2 hint { description \"A microphone\" show on }")
+        let result = try Program.run("devices", environment: folder.alsa)
+        #expect(result.status == 0, "\(result.errors)")
+        #expect(result.output.contains("mic  A microphone\n    16000 48000 Hz, 2 channels\n"), "\(result.output)")
+    }
+
+    @Test("--version is three numbers; the help of each command that takes more than a flag holds an example")
+    func help() throws {
+        #expect(try Program.run("--version").output.wholeMatch(of: /[0-9]+\.[0-9]+\.[0-9]+\n/) != nil)
+        for command in ["listen", "tag", "model", "check", "bench"] {
+            let help = try Program.run(command, "--help"), example = try Regex("Examples?:\\n +aumd \(command) ")
+            #expect(help.status == 0 && help.output.contains(example), "\(help.output)")
+        }
     }
 
     @Test("A limit of open files that is too low is told before anything is opened; one that is just high enough will do")
