@@ -51,13 +51,15 @@ let package = Package(
             exclude: ["Resources/README.md"],
             resources: [.copy("Resources/model"), .copy("Resources/demo.ogg"), .copy("Resources/demo.json")]),
 
-        .testTarget(name: "CaptureTests", dependencies: ["Capture", "CSndFile"], exclude: ["ScriptedPCM"]),
-        .testTarget(name: "FrontendTests", dependencies: ["Frontend"], exclude: ["Golden"]),
+        // What the tests of several modules are made with.
+        .target(name: "TestSupport", path: "Tests/TestSupport"),
+        .testTarget(name: "CaptureTests", dependencies: ["Capture", "CSndFile", "TestSupport"], exclude: ["ScriptedPCM"]),
+        .testTarget(name: "FrontendTests", dependencies: ["Frontend", "TestSupport"], exclude: ["Golden"]),
         .testTarget(name: "AudioMambaTests", dependencies: ["AudioMamba", "CKernels"], exclude: ["Golden"]),
         .testTarget(name: "TaggingTests", dependencies: ["Tagging"]),
         .testTarget(name: "SinksTests", dependencies: ["Sinks", "Tagging"], exclude: ["Golden"]),
-        .testTarget(name: "SettingsTests", dependencies: ["Settings", "Tagging"]),
-        .testTarget(name: "aumdTests", dependencies: ["aumd", "CSndFile"], exclude: ["Allocations"]),
+        .testTarget(name: "SettingsTests", dependencies: ["Settings", "Tagging", "TestSupport"]),
+        .testTarget(name: "aumdTests", dependencies: ["aumd", "CSndFile", "TestSupport"], exclude: ["Allocations"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -1,4 +1,5 @@
 import Capture
+import TestSupport
 import Testing
 
 /// A pipe's producer that makes sound at 16 kHz from time 0 on, and what the clock says of it.
@@ -6,7 +7,9 @@ private struct Arrivals {
     var clock: ArrivalClock?
     var position: Int64 = 0
     var gaps: [Int64] = []
-    private var generator = SystemRandomNumberGenerator()
+    private var generator: SeededRandom
+
+    init(seed: UInt64 = 1) { generator = SeededRandom(seed: seed) }
 
     /// Samples come until so many were made, each block when its last one was made, at `speed`, and up to `jitter` seconds later.
     ///
@@ -47,9 +50,9 @@ private struct Arrivals {
 
 @Suite("The time of a pipe's sound")
 struct ArrivalClockTests {
-    @Test("is right however unevenly it comes, and nothing is missing")
-    func jitter() {
-        var arrivals = Arrivals()
+    @Test("is right however unevenly it comes, and nothing is missing", arguments: 1...8 as ClosedRange<UInt64>)
+    func jitter(seed: UInt64) {
+        var arrivals = Arrivals(seed: seed)
         arrivals.come(until: 100, jitter: 0.4)
         #expect(arrivals.gaps.isEmpty && arrivals.clock!.isLive)
         #expect(abs(arrivals.error()) < 0.1)

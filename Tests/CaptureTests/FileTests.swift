@@ -1,5 +1,6 @@
 import Capture
 import Glibc
+import TestSupport
 import Testing
 
 /// A WAV file's bytes. `announced` is the data chunk's size field, by default the true one; `before` are chunks before it.
@@ -48,7 +49,7 @@ private func record(_ source: any Source) -> Recording {
 
 private func record(file path: String) -> Recording { record(SoundFileSource(path: path)) }
 
-/// Feeds the bytes through a pipe in pieces of a random size.
+/// Feeds the bytes through a pipe in pieces of a random size, of which their count is the seed.
 private func record(
     pipe bytes: [UInt8], raw: RawFormat = RawFormat(), channel: ChannelChoice = .mix
 ) async throws -> Recording {
@@ -61,9 +62,9 @@ private func record(
         var brokenPipe = sigset_t()
         sigaddset(&brokenPipe, SIGPIPE)
         pthread_sigmask(SIG_BLOCK, &brokenPipe, nil)
-        var rest = bytes[...]
+        var random = SeededRandom(seed: UInt64(bytes.count)), rest = bytes[...]
         while !rest.isEmpty {
-            let piece = rest.prefix(Int.random(in: 1...9999))
+            let piece = rest.prefix(Int.random(in: 1...9999, using: &random))
             _ = piece.withUnsafeBytes { Glibc.write(input, $0.baseAddress, $0.count) }
             rest = rest.dropFirst(piece.count)
         }

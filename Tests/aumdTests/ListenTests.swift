@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("aumd listen")
@@ -121,7 +122,9 @@ struct ListenTests {
     func level(rate: Int, window: Bool) throws {
         let steady = folder.path + "/steady.wav"
         // One amplitude and any sign: every stretch of it has the same level.
-        try Sound.wav((0..<3 * rate).map { _ in Bool.random() ? 3277 : -3277 }, rate: rate).write(to: URL(filePath: steady))
+        var random = SeededRandom(seed: UInt64(rate))
+        let samples: [Int16] = (0..<3 * rate).map { _ in Bool.random(using: &random) ? 3277 : -3277 }
+        try Sound.wav(samples, rate: rate).write(to: URL(filePath: steady))
         let arguments = ["listen", "--source", steady, "--scores", "--format", "ndjson"] + (window ? [] : ["--no-window"])
         let lines = try Line.all(Command(Program.path, arguments).output)
         let levels = lines.filter { $0["type"] == "scores" && $0["status"] == (window ? "provisional" : "confirmed") }
