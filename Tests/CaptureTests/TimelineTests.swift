@@ -1,4 +1,5 @@
 import Capture
+import TestSupport
 import Testing
 
 @Suite("The timeline")
@@ -12,12 +13,11 @@ struct TimelineTests {
         resume: Gap.Cause? = nil
     ) -> [Gap] {
         var gaps: [Gap] = []
-        var random = UInt64(bitPattern: ring)  // the same in every run: what an anchor is late by decides the last sample
+        var random = SeededRandom(seed: UInt64(bitPattern: ring))  // the same in every run: what an anchor is late by decides the last sample
         var resume = resume
         for _ in 0..<Int(seconds * rate / 320) {
             clock += 320
-            random = random &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-            let time = Int64(Double(clock) / rate * 1e9) + Int64(random >> 33) % 10_000
+            let time = Int64(Double(clock) / rate * 1e9) + Int64.random(in: 0..<10_000, using: &random)
             ring += 320
             if let cause = resume {
                 if let gap = timeline.resume(position: ring, nanoseconds: time, cause: cause) { gaps.append(gap) }

@@ -145,11 +145,8 @@ struct FrontendTests {
     }
 
     private func noise(count: Int, seed: UInt64) -> [Float] {
-        var state = seed
-        return (0..<count).map { _ in
-            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-            return Float(Int32(truncatingIfNeeded: state >> 32)) * 0x1p-32
-        }
+        var random = SeededRandom(seed: seed)
+        return (0..<count).map { _ in Float.random(in: -0.5...0.5, using: &random) }
     }
 }
 

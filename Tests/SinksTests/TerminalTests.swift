@@ -1,6 +1,7 @@
 import Glibc
 import Sinks
 import Tagging
+import TestSupport
 import Testing
 
 /// A terminal's screen as far as the live view uses one: rows of characters and a cursor.
@@ -278,11 +279,8 @@ private func pseudoTerminal() -> [Int32] {
 
     @Test("Painting again and again on a terminal of changing size leaves the last picture, and the cursor comes back")
     func repaint() throws {
-        var random = UInt64(1)
-        func next(_ bound: Int) -> Int {
-            random = random &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-            return Int(random >> 33) % bound
-        }
+        var random = SeededRandom(seed: 1)
+        func next(_ bound: Int) -> Int { Int.random(in: 0..<bound, using: &random) }
         let ends = pseudoTerminal()
         let output = Collected()
         output.read(ends[0])

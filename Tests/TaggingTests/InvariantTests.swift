@@ -1,19 +1,14 @@
 import Tagging
+import TestSupport
 import Testing
 
 /// Random score sequences, from a seed so that a failure can be repeated.
 struct RandomScores {
-    private var state: UInt64
+    private var random: SeededRandom
 
-    init(seed: UInt64) { state = seed }
+    init(seed: UInt64) { random = SeededRandom(seed: seed) }
 
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var value = state
-        value = (value ^ value >> 30) &* 0xBF58_476D_1CE4_E5B9
-        value = (value ^ value >> 27) &* 0x94D0_49BB_1331_11EB
-        return value ^ value >> 31
-    }
+    mutating func next() -> UInt64 { random.next() }
 
     mutating func unit() -> Float { Float(next() >> 40) / Float(1 << 24) }
 

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// A model like the published ones: frequency-major, class token in the middle, bound to clips of 10.24 s.
@@ -46,12 +47,11 @@ struct ClipModelTests {
         }
         var header: [String: Any] = [:]
         var data = Data()
-        var state: UInt64 = 7
+        var random = SeededRandom(seed: 7)
         for (name, shape) in shapes {
             let start = data.count
             for _ in 0..<shape.reduce(1, *) {
-                state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-                withUnsafeBytes(of: Float(Int32(truncatingIfNeeded: state >> 32)) * 0x1p-32) { data.append(contentsOf: $0) }
+                withUnsafeBytes(of: Float.random(in: -0.5...0.5, using: &random)) { data.append(contentsOf: $0) }
             }
             header[name] = ["dtype": "F32", "shape": shape, "data_offsets": [start, data.count]]
         }

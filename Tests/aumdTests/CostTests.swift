@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// What a column costs, told by counting and not by a clock: of the build that people run.
@@ -120,10 +121,7 @@ struct CostTests {
 
     /// Faint noise that no label's thresholds let through.
     private func hiss(seconds: Int) -> [Int16] {
-        var state: UInt64 = 7
-        return (0..<16000 * seconds).map { _ in
-            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-            return Int16(truncatingIfNeeded: Int64(bitPattern: state) >> 61)
-        }
+        var random = SeededRandom(seed: 7)
+        return (0..<16000 * seconds).map { _ in Int16.random(in: -4...3, using: &random) }
     }
 }

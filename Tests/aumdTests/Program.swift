@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// The program as it was built beside these tests.
@@ -60,11 +61,8 @@ struct Line {
 enum Sound {
     /// Bursts of tones, clicks and noise with pauses between, S16 mono at 16 kHz: enough to open and close events.
     static func bursts(seconds: Int) -> [Int16] {
-        var state: UInt64 = 42
-        func random() -> Double {
-            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-            return Double(Int32(truncatingIfNeeded: state >> 32)) * 0x1p-31
-        }
+        var generator = SeededRandom(seed: 42)
+        func random() -> Double { Double.random(in: -1...1, using: &generator) }
         return (0..<16000 * seconds).map { n in
             let t = Double(n) / 16000
             let part = Int(t / 0.7) % 4
