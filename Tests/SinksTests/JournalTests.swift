@@ -1,6 +1,7 @@
 import Glibc
 import Sinks
 import Tagging
+import TestSupport
 import Testing
 
 /// A journal that answers: the machine's own, or one started here and taken away again with its files.

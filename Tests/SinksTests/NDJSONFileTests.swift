@@ -1,6 +1,7 @@
 import Glibc
 import Sinks
 import Synchronization
+import TestSupport
 import Testing
 
 /// Keeps the notices of a sink.

@@ -1,5 +1,6 @@
 import Glibc
 import Sinks
+import TestSupport
 import Testing
 
 private let schema = "\(root)/Sources/Sinks/aumd-1.schema.json"

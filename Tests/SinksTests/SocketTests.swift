@@ -1,5 +1,6 @@
 import Glibc
 import Sinks
+import TestSupport
 import Testing
 
 @Suite("Unix socket") struct SocketTests {

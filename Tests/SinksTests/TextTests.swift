@@ -1,5 +1,6 @@
 import Glibc
 import Sinks
+import TestSupport
 import Testing
 
 @Suite("Sentences to a file") struct TextTests {

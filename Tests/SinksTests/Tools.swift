@@ -1,21 +1,6 @@
 import Glibc
 import Testing
 
-/// A folder of its own for one test, removed with everything in it.
-final class TemporaryFolder {
-    let path: String
-
-    init() {
-        var template = Array("/tmp/aumd-test-XXXXXX".utf8CString)
-        path = template.withUnsafeMutableBufferPointer { mkdtemp($0.baseAddress!).map { String(cString: $0) } ?? "" }
-        #expect(!path.isEmpty)
-    }
-
-    deinit { _ = shell("rm -rf '\(path)'") }
-
-    func file(_ name: String) -> String { "\(path)/\(name)" }
-}
-
 /// Runs a command with sh(1) and gives back its exit status and what it printed.
 @discardableResult
 func shell(_ command: String) -> (status: Int32, output: String) {

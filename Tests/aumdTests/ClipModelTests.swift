@@ -10,7 +10,7 @@ struct ClipModelTests {
     var model: String { folder.path }
 
     init() throws {
-        folder = try TemporaryFolder()
+        folder = TemporaryFolder()
         file = folder.path + "/bursts.wav"
         try Sound.wav(Sound.bursts(seconds: 13)).write(to: URL(filePath: file))
         let config: [String: Any] = [

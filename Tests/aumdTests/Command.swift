@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 
 /// A program that was run to its end.
 struct Command {
@@ -9,7 +10,7 @@ struct Command {
     /// - Parameters:
     ///   - environment: Over the tests' own.
     init(_ program: String, _ arguments: [String], environment: [String: String] = [:]) throws {
-        let scratch = try TemporaryFolder()
+        let scratch = TemporaryFolder()
         let files = ["output", "errors"].map { scratch.url.appending(path: $0) }
         for file in files { try Data().write(to: file) }
         let process = Process()
@@ -33,17 +34,8 @@ extension Command {
     static func exists(_ name: String) -> Bool { (try? Command("sh", ["-c", "command -v \(name)"]).status) == 0 }
 }
 
-/// A folder that is removed with its value.
-final class TemporaryFolder {
-    let url: URL
-    var path: String { url.path(percentEncoded: false) }
-
-    init() throws {
-        url = FileManager.default.temporaryDirectory.appending(path: "aumd-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-    }
-
-    deinit { try? FileManager.default.removeItem(at: url) }
+extension TemporaryFolder {
+    var url: URL { URL(filePath: path) }
 
     /// Every file below, by its path from here, with its permissions and content.
     func files() throws -> [String: File] {

@@ -9,7 +9,7 @@ struct CostTests {
     let counter: String
 
     init() throws {
-        folder = try TemporaryFolder()
+        folder = TemporaryFolder()
         counter = try folder.compileLibrary("Tests/aumdTests/Allocations/count_allocations.c", as: "count_allocations.so")
     }
 

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("install.sh")
@@ -8,8 +9,8 @@ struct InstallTests {
     private let root: TemporaryFolder
 
     init() throws {
-        build = try TemporaryFolder()
-        root = try TemporaryFolder()
+        build = TemporaryFolder()
+        root = TemporaryFolder()
         try build.write("#!/bin/sh\nprintf 'completions for %s \\\\n\\n' \"$2\"\n", to: "aumd", mode: 0o755)
         try build.write("{}", to: "aumd_aumd.resources/model/config.json")
         try build.write("weights", to: "aumd_aumd.resources/model/model.safetensors")
@@ -92,7 +93,7 @@ struct InstallTests {
 
     @Test("without a build, or with an unknown word, it says what to do and touches nothing")
     func refuses() throws {
-        let empty = try TemporaryFolder()
+        let empty = TemporaryFolder()
         let missing = try install(["BUILD": empty.path])
         #expect(missing.status == 66)
         #expect(missing.errors.contains("swift build -c release"))

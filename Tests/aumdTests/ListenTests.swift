@@ -9,7 +9,7 @@ struct ListenTests {
     let config: String
 
     init() throws {
-        folder = try TemporaryFolder()
+        folder = TemporaryFolder()
         file = folder.path + "/bursts.wav"
         try Sound.wav(Sound.bursts(seconds: 8)).write(to: URL(filePath: file))
         config = folder.path + "/everything.yaml"

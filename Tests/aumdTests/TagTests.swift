@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("aumd tag")
@@ -8,7 +9,7 @@ struct TagTests {
     let config: String
 
     init() throws {
-        folder = try TemporaryFolder()
+        folder = TemporaryFolder()
         file = folder.path + "/bursts.wav"
         try Sound.wav(Sound.bursts(seconds: 6)).write(to: URL(filePath: file))
         config = folder.path + "/everything.yaml"

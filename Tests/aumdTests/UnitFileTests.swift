@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("The units are right and hardened")
@@ -8,7 +9,7 @@ struct UnitFileTests {
 
     @Test("systemd-analyze verify says nothing at all", arguments: units)
     func verify(unit: String) throws {
-        let folder = try TemporaryFolder()
+        let folder = TemporaryFolder()
         let result = try Command("systemd-analyze", ["verify", try copy(unit, to: folder)])
         #expect(result.errors == "")
         #expect(result.status == 0)
@@ -16,7 +17,7 @@ struct UnitFileTests {
 
     @Test("systemd-analyze verify does speak up about a key that it does not know")
     func verifyWorks() throws {
-        let folder = try TemporaryFolder()
+        let folder = TemporaryFolder()
         let path = try copy("aumd.service", to: folder)
         try folder.write(try String(contentsOfFile: path, encoding: .utf8) + "\n[Service]\nProtectEars=yes\n", to: "aumd.service")
         #expect(try Command("systemd-analyze", ["verify", path]).errors.contains("ProtectEars"))
@@ -24,7 +25,7 @@ struct UnitFileTests {
 
     @Test("the exposure is at most 1.5", arguments: units)
     func security(unit: String) throws {
-        let folder = try TemporaryFolder()
+        let folder = TemporaryFolder()
         let result = try Command(
             "systemd-analyze", ["security", "--offline=true", "--threshold=15", "--no-pager", try copy(unit, to: folder)])
         #expect(result.status == 0, "\(result.output)")
