@@ -139,7 +139,7 @@ public final class StreamSource: Source, @unchecked Sendable {
         if let path { ownEnd = Glibc.open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC) }
         let magic = try pipe.beginning()
         if isStopped.load(ordering: .relaxed) { return hasEnded = true }
-        if magic.isEmpty { throw .file(name, .empty) }
+        if magic.isEmpty { throw .file(name, path != nil ? .writerGone : .empty) }
         let isRF64 = WAVHeader.isRF64(magic), isForeign = ForeignFormat.begins(magic)
         if isRaw, isRF64 != nil || isForeign { throw .file(name, .notRaw) }
         if isForeign { throw .file(name, .unsupported("a compressed or foreign sound format")) }

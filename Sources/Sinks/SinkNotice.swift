@@ -12,6 +12,8 @@ public enum SinkNotice: Sendable, Equatable, CustomStringConvertible {
     case journalAway
     /// A reader was too slow and has been cut off.
     case readerDropped(name: String, lost: UInt64)
+    /// As many read as may, and another was turned away; told once before one leaves.
+    case readerRefused(name: String, limit: Int)
 
     /// The notice as a sentence.
     public var description: String {
@@ -24,6 +26,8 @@ public enum SinkNotice: Sendable, Equatable, CustomStringConvertible {
             "\(name) could not be reopened (\(errorText(code))); writing continues to the old file."
         case .journalAway:
             "No journal listens on this machine; what is meant for it goes to the standard error."
+        case .readerRefused(let name, let limit):
+            "\(name) has \(limit) readers already, and another was turned away; end one of them."
         case .readerDropped(let name, let lost):
             "A reader of \(name) was too slow, lost \(lost) records and has been cut off; it may connect again."
         }

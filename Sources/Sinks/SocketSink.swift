@@ -74,6 +74,8 @@ private final class SocketServer: @unchecked Sendable {
     private let onNotice: @Sendable (SinkNotice) -> Void
     private var clients: [Client] = []
     private var standing = Standing()
+    /// A client was turned away, and none has left since.
+    private var hasRefused = false
     /// Records other than scores that the queue had no room for, as far as `standing` knows of them.
     private var known: UInt64 = 0
     private var encoder = RecordEncoder()
@@ -130,6 +132,8 @@ private final class SocketServer: @unchecked Sendable {
         while let descriptor = listener?.accept() {
             guard clients.count < SocketSink.maximumClients else {
                 close(descriptor)
+                if !hasRefused { onNotice(.readerRefused(name: path, limit: SocketSink.maximumClients)) }
+                hasRefused = true
                 continue
             }
             var client = Client(descriptor: descriptor, lastProgress: Self.seconds())
@@ -222,7 +226,10 @@ private final class SocketServer: @unchecked Sendable {
     }
 
     private func removeGoneClients() {
-        for client in clients where client.isGone { close(client.descriptor) }
+        for client in clients where client.isGone {
+            close(client.descriptor)
+            hasRefused = false
+        }
         clients.removeAll { $0.isGone }
     }
 

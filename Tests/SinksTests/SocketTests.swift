@@ -230,6 +230,31 @@ import Testing
         close(client)
     }
 
+    @Test("One client more than there may be is turned away, and that is told once; another may take the place of one that leaves")
+    func limit() throws {
+        let folder = TemporaryFolder()
+        let queue = RecordQueue(kinds: .events), notices = Notices()
+        let sink = try SocketSink(path: folder.file("s"), queue: queue, onNotice: notices.add)
+        var clients = (0..<SocketSink.maximumClients).map { _ in connect(folder.file("s")) }
+        for client in clients { settle(client, queue) }
+        var byte: UInt8 = 0
+        for _ in 0..<2 {
+            let refused = connect(folder.file("s"))
+            #expect(recv(refused, &byte, 1, 0) == 0)
+            close(refused)
+        }
+        #expect(notices.all == [.readerRefused(name: folder.file("s"), limit: 64)])
+        close(clients.removeLast())
+        #expect(
+            eventually {
+                let client = connect(folder.file("s"))
+                clients.append(client)
+                return recv(client, &byte, 1, 0) == 1
+            })
+        #expect(sink.stop(milliseconds: 5000))
+        clients.forEach { close($0) }
+    }
+
     @Test("A client that sends something, or closes its sending side, still gets its lines")
     func chatty() throws {
         let folder = TemporaryFolder()
