@@ -38,35 +38,37 @@ final class Pipeline {
     /// Gaps up to this long are filled with noise at the room's floor, longer ones begin a new run (design.md).
     static let longestFilledGap = 0.5
 
-    private let source: any Source
-    private let model: Model
-    private let labels: [Label]
-    private let options: Options
-    private let records: RecordStream
-    private let supervision: Supervision
-    private let analysis: Analysis
+    let source: any Source
+    let model: Model
+    let labels: [Label]
+    let options: Options
+    let records: RecordStream
+    let supervision: Supervision
+    let analysis: Analysis
     private var frontend: Frontend?
-    private var names: EventNames
+    /// Ids of events.
+    var names: EventNames
     private var level = LevelMeter()
-    private var levelDBFS: Float = LevelMeter.lowestDBFS
+    var levelDBFS: Float = LevelMeter.lowestDBFS
     private var noise = ComfortNoise()
-    private var actions: [Action] = []
-    private var open: [UInt64: Int] = [:]
+    var actions: [Action] = []
+    /// Labels of open events, by number.
+    var open: [UInt64: Int] = [:]
 
     /// Samples of the source's timeline that have been taken.
-    private var position: Int64 = 0
+    var position: Int64 = 0
     /// Position, at the model's rate, of the next step of this run.
     private var nextStep: Int64 = 0
     private var isRunBegun = false
     /// Position, at the model's rate, where the run that is being ended has no more sound.
-    private var runEnd: Int64?
-    private var isReady = false
-    private var state = StatusRecord.State.starting
+    var runEnd: Int64?
+    var isReady = false
+    var state = StatusRecord.State.starting
     /// What is wrong in this state, in words.
-    private var message: String?
-    private var nextStatus: ContinuousClock.Instant?
+    var message: String?
+    var nextStatus: ContinuousClock.Instant?
     /// Since when the device has been away.
-    private var lostAt: ContinuousClock.Instant?
+    var lostAt: ContinuousClock.Instant?
 
     /// - Throws: ``Failure`` where the model cannot run as asked.
     init(
@@ -212,107 +214,17 @@ final class Pipeline {
 
 extension Pipeline {
     /// A position of the source's timeline at the model's rate.
-    private func modelPosition(_ position: Int64) -> Int64 {
+    func modelPosition(_ position: Int64) -> Int64 {
         let rate = Int64(max(1, source.rate)), modelRate = Int64(options.filterBank.sampleRate)
         return (position * modelRate + rate / 2) / rate
     }
 
     /// When a sample at the model's rate was heard.
-    private func time(_ sample: Int64) -> RecordTime {
+    func time(_ sample: Int64) -> RecordTime {
         let modelRate = Int64(options.filterBank.sampleRate)
         let instant = options.streamTime
             ? nil : source.time(ofSample: (sample * Int64(source.rate) + modelRate / 2) / modelRate)
         guard let instant else { return .stream(milliseconds: (sample * 1000 + modelRate / 2) / modelRate) }
         return .clock(milliseconds: instant.nanoseconds / 1_000_000)
-    }
-}
-
-// MARK: - Records
-
-extension Pipeline {
-    private func tellActions() {
-        for var action in actions {
-            if let runEnd, let offset = action.event.offset, action.event.onset < runEnd { action.event.offset = min(offset, runEnd) }
-            switch action.phase {
-            case .open, .update: open[action.event.number] = action.event.label
-            case .close, .retract: open[action.event.number] = nil
-            }
-            records.send(
-                .event(
-                    EventRecord(
-                        action, id: names.id(of: action, time: time), source: options.name, model: model.identifier,
-                        labels: labels, time: time)))
-        }
-        actions.removeAll(keepingCapacity: true)
-    }
-
-    private func tell(scores status: Event.Status, at start: Int64, _ scores: UnsafeBufferPointer<Float>) {
-        guard options.scoreCount > 0, records.wants(.scores) else { return }
-        let top = scores.indices.sorted { scores[$0] > scores[$1] }.prefix(options.scoreCount)
-        records.send(
-            .scores(
-                ScoresRecord(
-                    source: options.name, time: time(start), status: status,
-                    levelDBFS: status == .provisional || !analysis.runsWindow ? levelDBFS : nil,
-                    tags: top.map { Tag(label: labels[$0].name, mid: labels[$0].mid, score: scores[$0]) })))
-    }
-
-    private func tell(_ gap: Gap, isReset: Bool) {
-        records.send(
-            .gap(
-                GapRecord(
-                    source: options.name, from: time(modelPosition(position)),
-                    to: time(modelPosition(position + gap.samples)), samples: gap.samples,
-                    cause: GapRecord.Cause(gap.cause), reset: isReset)))
-    }
-
-    private func change(to new: SourceState) {
-        switch new {
-        case .capturing: state = .capturing
-        case .waiting: state = .starting
-        // By the error and not by the gap's cause: a device that stood still may be gone when it is opened again.
-        case .lost(_, .device(_, .stalled)), .lost(_, .file(_, .stalled)): state = .stalled
-        case .lost: state = .deviceLost
-        case .silent: state = .silent
-        }
-        message = new.reason
-        if case .lost = new { lostAt = lostAt ?? .now } else { lostAt = nil }
-        tellStatus()
-    }
-
-    private func tellStatusWhenDue() {
-        guard let interval = options.statusInterval else { return }
-        let now = ContinuousClock.now
-        if let nextStatus, now < nextStatus { return }
-        nextStatus = now + .seconds(interval)
-        tellStatus()
-    }
-
-    private func tellStatus() {
-        guard options.statusInterval != nil else { return }
-        let statistics = source.statistics
-        let status = StatusRecord(
-            source: options.name, time: .clock(milliseconds: StreamInstant.now().nanoseconds / 1_000_000),
-            state: state, levelDBFS: isReady && lostAt == nil ? levelDBFS : nil, xruns: UInt64(statistics.xruns),
-            lostSamples: UInt64(statistics.overflowSamples), brokenSamples: UInt64(statistics.nonFiniteSamples),
-            lateWindows: analysis.lateWindows,
-            worstWakeUp: options.device == nil ? nil : Double(statistics.worstWakeUpDelay / 1000) / 1000,
-            realtime: statistics.realtimeScheduling.map { $0 == .granted }, device: options.device, message: message)
-        records.send(.status(status))
-        supervision.status(status, open.values.map { labels[$0].name }.sorted())
-    }
-}
-
-extension GapRecord.Cause {
-    init(_ cause: Gap.Cause) {
-        self =
-            switch cause {
-            case .xrun: .xrun
-            case .suspend: .suspend
-            case .stall: .stall
-            case .unplugged, .server: .deviceLost
-            case .overflow: .overflow
-            case .slip: .slip
-            }
     }
 }

@@ -1,0 +1,93 @@
+import AudioMamba
+import Capture
+import Sinks
+import Tagging
+
+/// What the pipeline tells: events, scores, gaps and status as records.
+extension Pipeline {
+    func tellActions() {
+        for var action in actions {
+            if let runEnd, let offset = action.event.offset, action.event.onset < runEnd { action.event.offset = min(offset, runEnd) }
+            switch action.phase {
+            case .open, .update: open[action.event.number] = action.event.label
+            case .close, .retract: open[action.event.number] = nil
+            }
+            records.send(
+                .event(
+                    EventRecord(
+                        action, id: names.id(of: action, time: time), source: options.name, model: model.identifier,
+                        labels: labels, time: time)))
+        }
+        actions.removeAll(keepingCapacity: true)
+    }
+
+    func tell(scores status: Event.Status, at start: Int64, _ scores: UnsafeBufferPointer<Float>) {
+        guard options.scoreCount > 0, records.wants(.scores) else { return }
+        let top = scores.indices.sorted { scores[$0] > scores[$1] }.prefix(options.scoreCount)
+        records.send(
+            .scores(
+                ScoresRecord(
+                    source: options.name, time: time(start), status: status,
+                    levelDBFS: status == .provisional || !analysis.runsWindow ? levelDBFS : nil,
+                    tags: top.map { Tag(label: labels[$0].name, mid: labels[$0].mid, score: scores[$0]) })))
+    }
+
+    func tell(_ gap: Gap, isReset: Bool) {
+        records.send(
+            .gap(
+                GapRecord(
+                    source: options.name, from: time(modelPosition(position)),
+                    to: time(modelPosition(position + gap.samples)), samples: gap.samples,
+                    cause: GapRecord.Cause(gap.cause), reset: isReset)))
+    }
+
+    func change(to new: SourceState) {
+        switch new {
+        case .capturing: state = .capturing
+        case .waiting: state = .starting
+        // By the error and not by the gap's cause: a device that stood still may be gone when it is opened again.
+        case .lost(_, .device(_, .stalled)), .lost(_, .file(_, .stalled)): state = .stalled
+        case .lost: state = .deviceLost
+        case .silent: state = .silent
+        }
+        message = new.reason
+        if case .lost = new { lostAt = lostAt ?? .now } else { lostAt = nil }
+        tellStatus()
+    }
+
+    func tellStatusWhenDue() {
+        guard let interval = options.statusInterval else { return }
+        let now = ContinuousClock.now
+        if let nextStatus, now < nextStatus { return }
+        nextStatus = now + .seconds(interval)
+        tellStatus()
+    }
+
+    func tellStatus() {
+        guard options.statusInterval != nil else { return }
+        let statistics = source.statistics
+        let status = StatusRecord(
+            source: options.name, time: .clock(milliseconds: StreamInstant.now().nanoseconds / 1_000_000),
+            state: state, levelDBFS: isReady && lostAt == nil ? levelDBFS : nil, xruns: UInt64(statistics.xruns),
+            lostSamples: UInt64(statistics.overflowSamples), brokenSamples: UInt64(statistics.nonFiniteSamples),
+            lateWindows: analysis.lateWindows,
+            worstWakeUp: options.device == nil ? nil : Double(statistics.worstWakeUpDelay / 1000) / 1000,
+            realtime: statistics.realtimeScheduling.map { $0 == .granted }, device: options.device, message: message)
+        records.send(.status(status))
+        supervision.status(status, open.values.map { labels[$0].name }.sorted())
+    }
+}
+
+extension GapRecord.Cause {
+    init(_ cause: Gap.Cause) {
+        self =
+            switch cause {
+            case .xrun: .xrun
+            case .suspend: .suspend
+            case .stall: .stall
+            case .unplugged, .server: .deviceLost
+            case .overflow: .overflow
+            case .slip: .slip
+            }
+    }
+}
