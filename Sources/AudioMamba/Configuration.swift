@@ -164,6 +164,11 @@ public struct Configuration: Sendable {
 }
 
 extension Configuration {
+    /// Whether a stream has window passes: where they are wanted and there is a second direction, or nothing else would do.
+    public func needsWindow(_ isWanted: Bool) -> Bool { recurrentObstacle != nil || isWanted && isBidirectional }
+}
+
+extension Configuration {
     /// Reads `config.json`.
     ///
     /// - Throws: ``ModelError/configuration(path:key:reason:)`` for the first key that is absent, of the wrong type, or impossible.

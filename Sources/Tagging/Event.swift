@@ -29,7 +29,7 @@ public struct Event: Sendable, Equatable {
     /// refine it, as by spectral flux.
     public var onset: Int64
     /// Seconds: how far the crossing may be off, scores being what they are. Half a column (0.08 s) when confirmed, since there is
-    /// a score a column; a whole one (0.16 s) while provisional, because a causal score may need a second column of a sound.
+    /// a score a column; a whole one (0.16 s) where scores are causal, which may need a second column of a sound.
     public internal(set) var onsetError: Double
     /// nil while the sound goes on. Provisional until the event is closed. The caller may move it to where the stream ended.
     public var offset: Int64?

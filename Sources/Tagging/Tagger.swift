@@ -232,7 +232,7 @@ public struct Tagger: Sendable {
     /// Seconds to which a track's scores tell when they crossed a threshold.
     func resolution(_ status: Event.Status) -> Double {
         let column = Double(configuration.columnLength) / Double(configuration.sampleRate)
-        return status == .confirmed ? column / 2 : column
+        return status == .confirmed && !configuration.isCausal ? column / 2 : column
     }
 
     // MARK: Deciding

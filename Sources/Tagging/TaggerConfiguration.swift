@@ -48,10 +48,13 @@ public struct TaggerConfiguration: Sendable {
     public let columnLength: Int
     /// Samples from one provisional score's column to the next's: a column's, or half as many where scores come twice as often.
     public let stepLength: Int
+    /// Whether the confirmed scores know nothing of what follows, as those of a model with one direction.
+    public let isCausal: Bool
 
     /// - Throws: `TaggerConfigurationError` for whatever cannot be run as it stands.
     public init(
-        labels: [Label], rules: [LabelRule], sampleRate: Int = 16_000, columnLength: Int = 2_560, stepLength: Int? = nil
+        labels: [Label], rules: [LabelRule], sampleRate: Int = 16_000, columnLength: Int = 2_560, stepLength: Int? = nil,
+        isCausal: Bool = false
     ) throws(TaggerConfigurationError) {
         guard labels.count == rules.count else {
             throw .ruleCount(labels: labels.count, rules: rules.count)
@@ -91,5 +94,6 @@ public struct TaggerConfiguration: Sendable {
         self.sampleRate = sampleRate
         self.columnLength = columnLength
         self.stepLength = stepLength
+        self.isCausal = isCausal
     }
 }

@@ -64,10 +64,9 @@ final class Analysis {
         stepSamples = Int64(c.stepSamples)
         columnSteps = c.patchGrids
         encoder = c.recurrentObstacle == nil ? try StreamingEncoder(model: model) : nil
-        let needsWindow = encoder == nil
         chunk = min(options.chunk ?? c.chunk, c.clipColumns ?? .max)
         let wanted = options.lookahead ?? c.lookahead
-        pass = needsWindow || (options.window && c.isBidirectional) ? try WindowPass(model: model, window: chunk + wanted) : nil
+        pass = c.needsWindow(options.window) ? try WindowPass(model: model, window: chunk + wanted) : nil
         lookahead = pass?.lookahead(wanted) ?? 0
         tagger = Tagger(tagging)
         // Room for a pass that is 41 s late; an onset is looked for when it is told, 5 s and two passes later at most.

@@ -117,6 +117,15 @@ struct ListenTests {
         #expect(!states.isEmpty && states.allSatisfy { $0.fields["realtime"] as? Bool == false }, "\(result.output)")
     }
 
+    @Test("Without the second direction every event is confirmed at once, known to a column, and never taken back")
+    func oneDirection() throws {
+        let lines = try Line.all(
+            Program.run("listen", "--config", config, "--source", file, "--no-window", "--format", "ndjson").output)
+        let events = lines.filter { $0["type"] == "event" }
+        #expect(events.count { $0["phase"] == "open" } > 5)
+        #expect(events.allSatisfy { $0["status"] == "confirmed" && $0["phase"] != "retract" && $0.number("onset_error") == 0.16 })
+    }
+
     @Test("A steady sound has one level in every record, whatever its rate, with the second direction and without",
           arguments: [16000, 44100], [true, false])
     func level(rate: Int, window: Bool) throws {
