@@ -90,7 +90,7 @@ static void scan(const aumd_kernels *k) {
                 float *a = floats(E * N), *a2 = floats(row * N), *state = floats(row * N), *y = floats(T * row);
                 for (size_t i = 0; i < T * row; i++) dt[i] = fabsf(dt[i]);
                 for (size_t i = 0; i < E * N; i++) a[i] = -1.44f * (float)(i % N + 1);
-                aumd_pack_channels(a2, a, E, N);
+                aumd_pack_matrix(a2, a, NULL, E, N);
                 float *expected_state = copy(state, row * N), *expected = copy(y, T * row);
                 k->scan(y, x, dt, z, row, a2, bc, 2 * N, skip, state, T, E, N, direction, accumulate, 0.5f, NULL);
                 aumd_kernels_reference.scan(expected, x, dt, z, row, a2, bc, 2 * N, skip, expected_state, T, E, N, direction,
