@@ -57,6 +57,24 @@ struct DemoTests {
         }
     }
 
+    @Test("is told while it happens: nearly every sound has a provisional event before 0.35 s of it have been heard")
+    func announced() throws {
+        let sounds = try JSONDecoder().decode([Sound].self, from: Data(contentsOf: folder.appending(path: "demo.json")))
+        let scene = folder.appending(path: "demo.ogg").path(percentEncoded: false)
+        let lines = try Line.all(Program.run("listen", "--source", scene, "--scores", "--format", "ndjson").output)
+        // A record comes after the scores of the column that it rests on, and that column's end is how far the stream has come.
+        var start: Double?, now = 0.0, openings: [Double] = []
+        for line in lines {
+            if line["status"] == "provisional", line["type"] == "scores", let time = line.time("time") {
+                start = start ?? time
+                now = (time - start!) / 1000 + 0.16
+            }
+            if line["status"] == "provisional", line["phase"] == "open" { openings.append(now) }
+        }
+        let late = sounds.filter { sound in !openings.contains { (sound.onset...sound.onset + 0.35).contains($0) } }
+        #expect(late.count <= 1, "\(late.map(\.label))")
+    }
+
     private func read() throws -> ([Float], SF_INFO) {
         var information = SF_INFO()
         let file = try #require(sf_open(folder.appending(path: "demo.ogg").path(percentEncoded: false), Int32(SFM_READ), &information))
