@@ -12,6 +12,11 @@ package struct ArrivalClock: Sendable {
     /// Whether the beginning is over: what was buffered before the pipe was opened, or while nothing came, has come, or it is no live
     /// sound. No time should be told before.
     package private(set) var isSettled = false
+    /// Whether it has come no faster than it lasts for ``windowLength``: it is live beyond doubt, where a file that is decoded slowly
+    /// may only seem so for a while.
+    package private(set) var keepsPace = false
+    /// How far it was ahead of real time when it settled.
+    private var settledLead: Int64 = 0
     private let begun: Int64
     /// After a pause: when it ended, and the first delay from then on and the least.
     private var resumption: (begun: Int64, first: Int64?, least: Int64)?
@@ -59,13 +64,18 @@ package struct ArrivalClock: Sendable {
     /// - Returns: how many samples are missing before it, 0 for none.
     package mutating func arrived(position: Int64, nanoseconds: Int64, waited: Bool) -> Int64 {
         guard isLive else { return 0 }
-        if nanoseconds - begun < Self.trial, first + length(of: position) - nanoseconds > Self.lead {
+        let lead = first + length(of: position) - nanoseconds
+        if nanoseconds - begun < Self.trial, lead > Self.lead {
             end()
             return 0
         }
         goBack(position)
         let delay = nanoseconds - time(of: position)
-        guard isSettled else { return settle(delay, nanoseconds) }
+        guard isSettled else {
+            settledLead = lead
+            return settle(delay, nanoseconds)
+        }
+        if nanoseconds - begun >= Self.windowLength, lead - settledLead < Self.longestDelay { keepsPace = true }
         guard pending == 0, waited || delay < 0 || window != nil else { return 0 }
         var (end, firstHalf, secondHalf) = window ?? (nanoseconds + Self.windowLength, .max, .max)
         if nanoseconds < end - Self.windowLength / 2 { firstHalf = min(firstHalf, delay) } else { secondHalf = min(secondHalf, delay) }
@@ -110,6 +120,7 @@ package struct ArrivalClock: Sendable {
     /// It is no live sound: it comes faster than it lasts, or has ended within its beginning.
     package mutating func end() {
         isLive = false
+        keepsPace = false
         isSettled = true
         origin = first
         pending = 0

@@ -219,7 +219,8 @@ public final class StreamSource: Source, @unchecked Sendable {
     /// Whether nothing has come for so long, which is told once. Half a sample that was left does not go with what comes next.
     private func hasStalled() -> Bool {
         let quiet = nanosecondsNow(CLOCK_MONOTONIC) - lastArrival
-        guard isLive, !isStalled, quiet >= Int64(stallTime) * 1_000_000 else { return false }
+        let seemsLive = opened.withLock { $0?.clock.map { $0.isLive && $0.isSettled } ?? false }
+        guard seemsLive, !isStalled, quiet >= Int64(stallTime) * 1_000_000 else { return false }
         pipe.drop(pipe.held)
         isStalled = true
         return true
@@ -253,9 +254,7 @@ public final class StreamSource: Source, @unchecked Sendable {
         return .end
     }
 
-    public var isLive: Bool {
-        isPaced || opened.withLock { $0?.clock.map { $0.isLive && $0.isSettled } ?? false }
-    }
+    public var isLive: Bool { isPaced || opened.withLock { $0?.clock?.keepsPace ?? false } }
 
     public func stop() {
         isStopped.store(true, ordering: .relaxed)

@@ -58,6 +58,19 @@ struct ArrivalClockTests {
         #expect(abs(arrivals.error()) < 0.1)
     }
 
+    @Test("is live beyond doubt after ten seconds of its pace, in blocks or after a backlog too, and never where it comes faster",
+          arguments: [(1.0, 1024, 0.0), (1, 96_000, 0), (1, 1024, 18), (1.2, 1024, 0), (2, 1024, 0), (30, 1024, 0)] as [(Double, Int64, Double)])
+    func pace(speed: Double, block: Int64, backlog: Double) {
+        var arrivals = Arrivals()
+        arrivals.come(until: backlog, at: backlog)
+        arrivals.come(until: backlog + 9 * speed, block: block, speed: speed, at: backlog)
+        #expect(arrivals.clock?.keepsPace != true)
+        for seconds in [30.0, 60, 300] {
+            arrivals.come(until: backlog + seconds, block: block, speed: speed, at: backlog)
+            #expect(arrivals.clock!.keepsPace == (speed == 1))
+        }
+    }
+
     @Test("is right where it comes in blocks, of which only the first part is waited for", arguments: [0.5, 0.8, 1.2, 2, 3, 6])
     func blocks(seconds: Double) {
         var clock: ArrivalClock?
