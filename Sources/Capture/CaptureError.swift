@@ -179,9 +179,6 @@ extension CaptureError.FileProblem {
     }
 }
 
-/// strerror(3)'s text, which belongs to the thread since glibc 2.32.
-func errorText(_ code: Int32) -> String { String(cString: strerror(code)) }
-
 /// - Throws: ``CaptureError/system(call:errno:)`` where the process has no file descriptor left.
 func makeWakeup() throws(CaptureError) -> Wakeup {
     do throws(Wakeup.Unavailable) { return try Wakeup() } catch { throw .system(call: "eventfd", errno: error.errno) }

@@ -1,5 +1,6 @@
 import CSndFile
 import Glibc
+import Threads
 
 /// An open libsndfile handle that is read as mono floats.
 final class SoundFile {

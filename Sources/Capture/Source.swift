@@ -1,3 +1,5 @@
+import Threads
+
 /// What a source of sound says next. Readings come in the order of the timeline.
 public enum Reading: Sendable, Equatable {
     /// This many samples were written to the start of the caller's buffer (at least 1).

@@ -1,4 +1,5 @@
 import Glibc
+import Threads
 
 /// What a sink has to say to people, for a log. Each is told once when it begins, not with every line.
 public enum SinkNotice: Sendable, Equatable, CustomStringConvertible {
@@ -69,6 +70,3 @@ public enum SinkError: Error, Sendable, Equatable, CustomStringConvertible {
         }
     }
 }
-
-/// strerror(3)'s text, which belongs to the thread since glibc 2.32.
-func errorText(_ code: Int32) -> String { String(cString: strerror(code)) }

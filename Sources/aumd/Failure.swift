@@ -2,6 +2,7 @@ import AudioMamba
 import Capture
 import Glibc
 import Settings
+import Threads
 
 /// Exit codes of sysexits(3).
 enum SystemExit: Int32 {
@@ -68,6 +69,6 @@ struct Failure: Error, CustomStringConvertible {
 
     /// - Parameter errno: of write(2) to the standard output.
     init(unwritable errno: Int32) {
-        self.init(.ioError, "The standard output cannot be written: \(String(cString: strerror(errno))).")
+        self.init(.ioError, "The standard output cannot be written: \(errorText(errno)).")
     }
 }
