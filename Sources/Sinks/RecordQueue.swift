@@ -136,11 +136,8 @@ public final class RecordQueue: Sendable {
 
     /// Ends all patience, now and later.
     public func hurry() {
-        let isNew = state.withLock { state in
-            defer { state.isHurried = true }
-            return !state.isHurried
-        }
-        if isNew { room.signal() }
+        state.withLock { $0.isHurried = true }
+        room.signal()
     }
 
     /// No more records are accepted; the reader takes what is left and then ends.

@@ -32,11 +32,8 @@ extension Track {
             return
         }
         let onset = ownOnset(label, after: descendantEnd)
-        if joinGroup(label, onset: onset, score: score) {
-            _ = takeAncestors(label, onset: onset, score: score, isTold: true)
-            return
-        }
-        if takeAncestors(label, onset: onset, score: score, isTold: false) { return }
+        let isTold = joinGroup(label, onset: onset, score: score)
+        if takeAncestors(label, onset: onset, score: score, isTold: isTold) { return }
         guard let slot = freeSlots.popLast() else { return }
         states[label].phase = .member
         states[label].slot = slot
@@ -92,9 +89,7 @@ extension Track {
                 // Otherwise the event would reach back into this label's cooldown.
                 segments[slot].onset >= states[label].coolUntil
             else { continue }
-            states[ancestor].phase = .absorbed
-            states[ancestor].slot = -1
-            states[ancestor].downAt = .min
+            absorb(ancestor)
             if isTold {
                 tell(.dropped, slot)
                 release(slot)
@@ -141,11 +136,16 @@ extension Track {
     /// Takes a segment back: labels that are still up begin anew at the end of their cooldown.
     mutating func withdraw(_ slot: Int) {
         for label in states.indices where states[label].phase == .member && states[label].slot == slot {
-            states[label].phase = .absorbed
-            states[label].slot = -1
-            states[label].downAt = .min
+            absorb(label)
         }
         release(slot)
+    }
+
+    /// Takes a label that is up out of its segment.
+    private mutating func absorb(_ label: Int) {
+        states[label].phase = .absorbed
+        states[label].slot = -1
+        states[label].downAt = .min
     }
 
     private mutating func release(_ slot: Int) {

@@ -221,7 +221,7 @@ struct ColumnHistory {
 
     /// Copies the columns of a range that is still held, counted from the last `removeAll`, to the front of `target`.
     func copy(_ range: Range<Int>, into target: inout [Float]) {
-        // Of a column that has columnsScheduled, the ring's oldest has been overwritten.
+        // Of a column that has begun, the ring's oldest has been overwritten.
         precondition(range.upperBound <= steps / columnSteps && range.lowerBound * columnSteps >= steps - capacity * columnSteps)
         target.withUnsafeMutableBufferPointer { target in
             values.withUnsafeBufferPointer { values in
