@@ -1,5 +1,6 @@
 import Capture
 import Glibc
+import TestSupport
 import Testing
 
 /// The scripted capture devices: compiled once from ScriptedPCM/, configured by one asoundrc, opened by name through
@@ -89,17 +90,16 @@ enum ScriptedDevices {
     }
 }
 
+/// A folder that is there until the tests end.
 func temporaryDirectory() -> String {
-    var template = Array("/tmp/aumd-capture-tests-XXXXXX".utf8CString)
-    precondition(mkdtemp(&template) != nil)
-    let path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    temporaryPaths.append(path)
-    return path
+    let folder = TemporaryFolder()
+    temporaryFolders.append(folder)
+    return folder.path
 }
 
 /// Removed at exit.
-nonisolated(unsafe) private var temporaryPaths: [String] = {
-    atexit { for path in temporaryPaths { _ = run("rm", "-rf", path) } }
+nonisolated(unsafe) private var temporaryFolders: [TemporaryFolder] = {
+    atexit { temporaryFolders = [] }
     return []
 }()
 
