@@ -16,107 +16,6 @@ struct ListenTests {
         try folder.write(Sound.everything, to: "everything.yaml")
     }
 
-    /// The PCM `mic` plays eight seconds of bursts, and fails as the script says.
-    private func makeBursts(_ script: String = "") throws {
-        try Sound.raw(Sound.bursts(seconds: 8)).write(to: folder.url.appending(path: "bursts.raw"))
-        try folder.makeScriptedDevice("infile \"\(folder.path)/bursts.raw\" script \"\(script)\"")
-    }
-
-    @Test("What comes through libasound has the scores of the file, bit for bit, and the same events")
-    func alsaEqualsFile() throws {
-        try makeBursts()
-        let live = try Program.shell(
-            "timeout -s INT 9.5 \"$AUMD\" listen --config \(config) --device mic --scores --format ndjson", environment: folder.alsa)
-        #expect(live.status == 0 || live.status == 124, "\(live.errors)")
-        let fromDevice = try Line.all(live.output)
-        let fromFile = try Line.all(Program.run("listen", "--config", config, "--source", file, "--scores", "--format", "ndjson").output)
-        #expect(fromDevice.filter { $0["type"] == "gap" }.isEmpty)
-        for status in ["provisional", "confirmed"] {
-            let a = scores(fromDevice, status), b = scores(fromFile, status)
-            // The file's last columns end with the file, the device's go on with silence.
-            let common = status == "provisional" ? 49 : 24
-            #expect(a.count >= common && b.count >= common)
-            for (x, y) in zip(a.prefix(common), b.prefix(common)) {
-                #expect(x.map(\.label) == y.map(\.label))
-                #expect(x.map(\.score) == y.map(\.score))
-            }
-        }
-        let a = events(fromDevice), b = events(fromFile)
-        // The device is left before the last of them are confirmed.
-        #expect(!b.isEmpty && a.count > b.count / 2)
-        for (x, y) in zip(a, b) {
-            #expect(x.name == y.name)
-            #expect(abs(x.onset - y.onset) < 20)
-        }
-    }
-
-    @Test("Whatever makes a device miss samples leaves a gap record of that length, and listening goes on right after it")
-    func lostDevice() throws {
-        try makeBursts("24000:gone:800,64000:xrun,76000:suspend,88000:eio:600")
-        let live = try Program.shell(
-            "timeout -s INT 8.5 \"$AUMD\" listen --config \(config) --device mic --scores --format ndjson", environment: folder.alsa)
-        let lines = try Line.all(live.output)
-        let states = lines.filter { $0["type"] == "status" }.compactMap { $0["state"] }
-        #expect(states.count { $0 == "device_lost" } == 2)
-        #expect(lines.compactMap { $0.number("seq") } == Array(0..<lines.count).map(Double.init))
-        let gaps = lines.filter { $0["type"] == "gap" }
-        #expect(gaps.compactMap { $0["cause"] } == ["device_lost", "xrun", "suspend", "device_lost"])
-        // The device was away for 0.8 s and for 0.6 s, and is tried again with back-off.
-        #expect(try (0.7...2.0).contains(#require(gaps.first?.number("samples")) / 16000))
-        #expect(try (0.5...2.0).contains(#require(gaps.last?.number("samples")) / 16000))
-        let starts = lines.filter { $0["type"] == "scores" && $0["status"] == "provisional" }.compactMap { $0.time("time") }
-        for gap in gaps {
-            let from = try #require(gap.time("from")), to = try #require(gap.time("to"))
-            let samples = try #require(gap.number("samples"))
-            #expect(abs(to - from - samples / 16) <= 1, "\(gap.fields)")
-            let isLong = samples > 8000
-            #expect(gap.fields["reset"] as? Bool == isLong, "\(gap.fields)")
-            // A short gap is filled with noise and has scores of its own; after a long one they begin with the sound.
-            let next = try #require(starts.first { $0 >= from }), step = 80.0
-            #expect(abs(next - (isLong ? to : from)) <= step, "\(gap.fields), scores from \(next)")
-        }
-        let end = try #require(gaps.last?.time("to"))
-        #expect(starts.count { $0 >= end } > 10)
-    }
-
-    @Test("What was heard is decided while the device is away, not when it is back")
-    func decidedWhileAway() throws {
-        try makeBursts("24000:gone:3000")
-        let live = try Program.shell(
-            "timeout -s INT 6 \"$AUMD\" listen --config \(config) --device mic --format ndjson", environment: folder.alsa)
-        let lines = try Line.all(live.output)
-        let lost = try #require(lines.firstIndex { $0["state"] == "device_lost" })
-        let gap = try #require(lines.firstIndex { $0["type"] == "gap" })
-        let told = lines[..<gap].filter { $0["type"] == "event" }
-        let ended = told.filter { $0["phase"] == "close" || $0["phase"] == "retract" }
-        #expect(!told.isEmpty && Set(told.compactMap { $0["id"] }) == Set(ended.compactMap { $0["id"] }))
-        #expect(lines[lost..<gap].contains { $0["phase"] == "close" || $0["phase"] == "retract" })
-        #expect(lines[lost].number("level_dbfs") == nil && lines[lost]["message"]?.contains("lost") == false)
-    }
-
-    @Test("A device that stands still is stalled, not lost, and is listened to when it goes on")
-    func stalledDevice() throws {
-        try folder.makeScriptedDevice("script \"8000:stall:1500\"")
-        let live = try Program.shell("timeout -s INT 5 \"$AUMD\" listen --device mic --format ndjson", environment: folder.alsa)
-        let states = try Line.all(live.output).filter { $0["type"] == "status" }.compactMap { $0["state"] }
-        #expect(states.contains("stalled") && !states.contains("device_lost"), "\(states) \(live.errors)")
-        #expect(states.suffix(2) == ["capturing", "stopping"])
-    }
-
-    @Test("A capture thread that may not run in real time says so once, and in every status")
-    func refusedPriority() throws {
-        try folder.makeScriptedDevice("formats \"S16_LE\"")
-        // Root's right to it goes with the capability.
-        let refused = "prlimit --rtprio=0:0 " + (geteuid() == 0 ? "setpriv --bounding-set -sys_nice --inh-caps -sys_nice " : "")
-        let result = try Program.shell(
-            "timeout -s INT 3 \(refused)\"$AUMD\" listen --device mic --format ndjson",
-            environment: folder.alsa.merging(["AUMD_STATUS_INTERVAL": "0.5"]) { $1 })
-        let sentences = result.errors.split(separator: "\n").filter { $0.contains("SCHED_FIFO was refused") }
-        #expect(sentences.count == 1, "\(result.errors)")
-        let states = try Line.all(result.output).filter { $0["state"] == "capturing" && $0.number("level_dbfs") != nil }
-        #expect(!states.isEmpty && states.allSatisfy { $0.fields["realtime"] as? Bool == false }, "\(result.output)")
-    }
-
     @Test("Without the second direction every event is confirmed at once, known to a column, and never taken back")
     func oneDirection() throws {
         let lines = try Line.all(
@@ -264,117 +163,6 @@ struct ListenTests {
         }
     }
 
-    @Test("The live view gives the terminal back while it is stopped, goes on where no shell could continue it, and a terminal that cannot repaint gets sentences")
-    func terminals() throws {
-        let result = try Program.shell(
-            """
-            python3 - <<'END'
-            import os, pty, select, signal, time
-            def start(kind, isJob):
-                process, terminal = pty.fork()
-                if process == 0:
-                    # As a shell does: it leads the session, and its job is a foreground group of its own.
-                    if isJob and (job := os.fork()):
-                        os.write(told, b"%d\\n" % job)
-                        while os.WIFSTOPPED(status := os.waitpid(job, os.WUNTRACED)[1]): os.write(told, b"stopped\\n")
-                        os.write(told, b"%d\\n" % os.waitstatus_to_exitcode(status))
-                        os._exit(0)
-                    if isJob:
-                        os.setpgid(0, 0)
-                        signal.signal(signal.SIGTTOU, signal.SIG_IGN)
-                        os.tcsetpgrp(0, os.getpid())
-                        signal.signal(signal.SIGTTOU, signal.SIG_DFL)
-                    os.environ["TERM"] = kind
-                    os.execv(os.environ["AUMD"], ["aumd", "listen", "--source", "\(file)", "--pace", "--config", "\(config)"])
-                return process, terminal
-            def until(terminal, end, seconds=5):
-                text = b""
-                while end not in text and select.select([terminal], [], [], seconds)[0]:
-                    text += os.read(terminal, 65536)
-                return text
-            hearing, told = os.pipe()
-            shell = os.fdopen(hearing)
-            _, terminal = start("xterm", True)
-            process = int(shell.readline())
-            print("hidden", b"level" in until(terminal, b"level"))
-            os.write(terminal, b"\\x1a")
-            print(shell.readline().strip(), "shown", until(terminal, b"\\x1b[?25h").endswith(b"\\x1b[?7h\\x1b[?25h"))
-            os.kill(process, signal.SIGCONT)
-            print("hidden again", b"\\x1b[?25l" in until(terminal, b"\\x1b[?25l"))
-            os.write(terminal, b"\\x1a")
-            print(shell.readline().strip(), "shown", until(terminal, b"\\x1b[?25h").endswith(b"\\x1b[?7h\\x1b[?25h"))
-            os.kill(process, signal.SIGCONT)
-            os.kill(process, signal.SIGINT)
-            until(terminal, b"\\x1b[?25h")
-            print("status", shell.readline().strip())
-            # Nobody can continue it.
-            process, terminal = start("xterm", False)
-            until(terminal, b"level")
-            os.write(terminal, b"\\x1a")
-            until(terminal, b"\\x1b[?25h")
-            print("goes on", b"level" in until(terminal, b"level", 3))
-            os.kill(process, signal.SIGCONT)
-            os.kill(process, signal.SIGINT)
-            os.waitpid(process, 0)
-            process, terminal = start("dumb", False)
-            text = until(terminal, b"\\n")
-            print("plain", b"\\x1b" not in text and len(text) > 10)
-            os.kill(process, signal.SIGINT)
-            os.waitpid(process, 0)
-            END
-            """)
-        #expect(
-            result.output
-                == "hidden True\nstopped shown True\nhidden again True\nstopped shown True\nstatus 0\ngoes on True\nplain True\n",
-            "\(result.output) \(result.errors)")
-    }
-
-    @Test("It ends with the terminal it was started on", arguments: ["ndjson", "text"])
-    func closedTerminal(format: String) throws {
-        let result = try Program.shell(
-            """
-            python3 - <<'END'
-            import os, pty, time
-            process, terminal = pty.fork()
-            if process == 0:
-                os.execv(os.environ["AUMD"], ["aumd", "listen", "--source", "\(file)", "--pace", "--format", "\(format)"])
-            os.read(terminal, 1)
-            os.close(terminal)
-            start = time.time()
-            os.waitpid(process, 0)
-            print(time.time() - start < 4)
-            END
-            """)
-        #expect(result.output == "True\n", "\(result.errors)")
-    }
-
-    @Test("It ends with its terminal, though the reader of its output is stuck")
-    func closedTerminalAndStuckReader() throws {
-        let result = try Program.shell(
-            """
-            python3 - <<'END'
-            import fcntl, os, pty, signal, time
-            output, full = os.pipe()
-            fcntl.fcntl(full, fcntl.F_SETPIPE_SZ, 4096)
-            os.set_blocking(full, False)
-            os.write(full, b"x" * 4096)
-            os.set_blocking(full, True)
-            process, terminal = pty.fork()
-            if process == 0:
-                os.dup2(full, 1)
-                os.execv(os.environ["AUMD"], ["aumd", "listen", "--scores", "--source", "\(file)", "--format", "ndjson"])
-            time.sleep(1)
-            os.close(terminal)
-            start = time.time()
-            while os.waitpid(process, os.WNOHANG)[0] == 0 and time.time() - start < 8: time.sleep(0.05)
-            print(time.time() - start < 8)
-            try: os.kill(process, signal.SIGKILL)
-            except ProcessLookupError: pass
-            END
-            """)
-        #expect(result.output == "True\n", "\(result.errors)")
-    }
-
     @Test("In a pipe, and with no format said, every record is a line of the schema aumd/1")
     func schema() throws {
         let result = try Program.shell("\"$AUMD\" listen --config \(config) --source \(file) --scores | cat")
@@ -391,67 +179,9 @@ struct ListenTests {
         #expect(kinds["scores"]!.count > 100 && kinds["scores"]!.allSatisfy { $0.tags.count == 5 })
     }
 
-    @Test("The live view has colours unless NO_COLOR says otherwise", arguments: [(nil, true), ("", true), ("1", false)])
-    func colours(value: String?, hasThem: Bool) throws {
-        let result = try Program.shell(
-            """
-            \(value.map { "NO_COLOR='\($0)'; export NO_COLOR" } ?? "unset NO_COLOR")
-            python3 - <<'END'
-            import os, pty, re, select, signal
-            process, terminal = pty.fork()
-            if process == 0:
-                os.environ["TERM"] = "xterm"
-                os.execv(os.environ["AUMD"], ["aumd", "listen", "--source", "\(file)", "--pace"])
-            text = b""
-            while text.count(b"level") < 3 and select.select([terminal], [], [], 5)[0]: text += os.read(terminal, 65536)
-            os.kill(process, signal.SIGINT)
-            os.waitpid(process, 0)
-            print(text.count(b"level") >= 3, re.search(rb"\\x1b\\[[0-9;]*m", text) is not None)
-            END
-            """)
-        #expect(result.output == (hasThem ? "True True\n" : "True False\n"), "\(result.errors)")
-    }
-
-    @Test("SIGHUP reopens the file of a daemon, though the terminal that it was started from is closed")
-    func daemonOfClosedTerminal() throws {
-        let result = try Program.shell(
-            """
-            cd \(folder.path)
-            python3 - <<'END'
-            import os, pty, signal, subprocess, time
-            terminal, errors = pty.openpty()
-            program = subprocess.Popen(
-                [os.environ["AUMD"], "listen", "--source", "\(file)", "--pace", "--scores", "--output-file", "log"],
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors, start_new_session=True)
-            os.close(errors)
-            os.close(terminal)
-            def size(): return os.path.getsize("log") if os.path.exists("log") else 0
-            def fill():
-                end = time.time() + 5
-                while size() == 0 and time.time() < end: time.sleep(0.02)
-                return size() > 0
-            print(fill())
-            os.rename("log", "log.1")
-            program.send_signal(signal.SIGHUP)
-            print(fill())
-            program.send_signal(signal.SIGTERM)
-            print(program.wait())
-            END
-            """)
-        #expect(result.output == "True\nTrue\n0\n", "\(result.errors)")
-    }
-
     @Test("The bundled model says how often it tells scores")
     func interval() throws {
         #expect(try Program.run("model").output.contains("provisional scores each 0.08 s"))
-    }
-
-    @Test("A device that hangs while it is opened is left on SIGTERM")
-    func hangingDevice() throws {
-        try folder.makeScriptedDevice("opening 30000")
-        let left = try Program.shell(
-            "timeout -k 5 1 \"$AUMD\" listen --device mic --format ndjson", environment: folder.alsa)
-        #expect(left.status == 124, "\(left.errors)")
     }
 
     @Test("What cannot work is said in one sentence, with the exit code of sysexits(3)")
@@ -492,14 +222,6 @@ struct ListenTests {
         try folder.write("events: {labels: {Barc: {on: 0.5}}}\nsorce: {}\n", to: "two.yaml")
         let two = try Program.run("check", folder.path + "/two.yaml")
         #expect(two.status == 78 && two.errors.contains("Bark") && two.errors.contains("source"), "\(two.errors)")
-    }
-
-    @Test("The devices are listed with what there is to say of them")
-    func devices() throws {
-        try folder.makeScriptedDevice("rates \"16000,48000\" channels 2 hint { description \"A microphone\" show on }")
-        let result = try Program.run("devices", environment: folder.alsa)
-        #expect(result.status == 0, "\(result.errors)")
-        #expect(result.output.contains("mic  A microphone\n    16000 48000 Hz, 2 channels\n"), "\(result.output)")
     }
 
     @Test("--version is three numbers; the help of each command that takes more than a flag holds an example")
@@ -555,100 +277,6 @@ struct ListenTests {
         #expect(raw.errors == "aumd: --raw-rate says what a --source holds; name one.\n")
     }
 
-    @Test("READY comes after the first analysed audio, the watchdog is fed, SIGTERM ends it in good order")
-    func service() throws {
-        let result = try Program.shell(
-            """
-            python3 - <<'END'
-            import os, signal, socket, subprocess, time
-            path = "\(folder.path)/notify"
-            server = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-            server.bind(path)
-            server.settimeout(10)
-            environment = dict(os.environ, NOTIFY_SOCKET=path, WATCHDOG_USEC="800000")
-            environment.pop("WATCHDOG_PID", None)
-            program = subprocess.Popen(
-                [os.environ["AUMD"], "listen", "--source", "\(file)", "--pace", "--format", "ndjson"],
-                env=environment, stdout=subprocess.PIPE)
-            heard, stopped = [], False
-            start = time.time()
-            while not any("STOPPING=1" in text for text in heard):
-                text = server.recv(4096).decode()
-                heard.append(text)
-                if "READY=1" in text: print("ready after audio", time.time() - start > 0.15)
-                if not stopped and sum("WATCHDOG=1" in text for text in heard) > 3 and any("READY=1" in t for t in heard):
-                    stopped = True
-                    program.send_signal(signal.SIGTERM)
-            out, _ = program.communicate(timeout=10)
-            print("status", program.returncode, "ended early", time.time() - start < 7)
-            print("status lines", any("STATUS=" in text for text in heard))
-            print("whole lines", out.endswith(b"\\n"))
-            END
-            """)
-        #expect(result.output == "ready after audio True\nstatus 0 ended early True\nstatus lines True\nwhole lines True\n", "\(result.errors)")
-    }
-
-    @Test("READY waits for a whole column of sound, however long that takes")
-    func readiness() throws {
-        let result = try Program.shell(
-            """
-            python3 - <<'END'
-            import os, socket, subprocess
-            server = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-            server.bind("\(folder.path)/notify")
-            program = subprocess.Popen(
-                [os.environ["AUMD"], "listen", "--source", "-", "--pace", "--format", "ndjson"],
-                env=dict(os.environ, NOTIFY_SOCKET="\(folder.path)/notify"), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
-            def heard(word, seconds):
-                server.settimeout(seconds)
-                try:
-                    while word not in (text := server.recv(4096).decode()): assert "READY=1" not in text
-                    return True
-                except TimeoutError: return False
-            # A column is 2560 samples, and some more for its last frame.
-            program.stdin.write(bytes(2 * 2500))
-            program.stdin.flush()
-            print(heard("STATUS=", 10), heard("READY=1", 0.7))
-            program.stdin.write(bytes(2 * 400))
-            program.stdin.flush()
-            print(heard("READY=1", 10))
-            program.terminate()
-            print(program.wait())
-            END
-            """)
-        #expect(result.output == "True False\nTrue\n0\n", "\(result.errors)")
-    }
-
-    @Test("The watchdog is fed by the analysis and by nothing else: while that waits, it is not")
-    func watchdog() throws {
-        let long = folder.path + "/long.wav"
-        // More than the queue holds. One layer is through it at once.
-        try Sound.wav(Sound.bursts(seconds: 80)).write(to: URL(filePath: long))
-        try BundledModel.write(layers: 1, to: folder)
-        let result = try Program.shell(
-            """
-            python3 - <<'END'
-            import os, socket, subprocess, time
-            server = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-            server.bind("\(folder.path)/notify")
-            output, full = os.pipe()
-            program = subprocess.Popen(
-                [os.environ["AUMD"], "listen", "--source", "\(long)", "--model", "\(folder.path)", "--scores", "--format", "ndjson"],
-                env=dict(os.environ, NOTIFY_SOCKET="\(folder.path)/notify", WATCHDOG_USEC="400000"), stdout=full)
-            server.settimeout(20)
-            while b"WATCHDOG=1" not in server.recv(4096): pass
-            server.settimeout(1)
-            end = time.time() + 20
-            try:
-                while time.time() < end: server.recv(4096)
-                print("fed for ever")
-            except TimeoutError: print("waits", program.poll())
-            program.kill()
-            END
-            """)
-        #expect(result.output == "waits None\n", "\(result.errors)")
-    }
-
     @Test("Every client of the socket and the output file get the events of the standard output")
     func outputs() throws {
         // The sound comes when all clients are there.
@@ -674,15 +302,7 @@ struct ListenTests {
         for client in 1...3 { #expect(try events("client\(client)") == told) }
     }
 
-    private func scores(_ lines: [Line], _ status: String) -> [[(label: String, score: Double)]] {
+    func scores(_ lines: [Line], _ status: String) -> [[(label: String, score: Double)]] {
         lines.filter { $0["type"] == "scores" && $0["status"] == status }.map(\.tags)
-    }
-
-    /// What was told of sounds that began in the first 3 s, and when, in ms from the first one's onset.
-    private func events(_ lines: [Line]) -> [(name: String, onset: Double)] {
-        let events = lines.filter { $0["type"] == "event" }
-        guard let start = events.first?.time("onset") else { return [] }
-        return events.prefix { $0.time("onset")! - start < 3000 }
-            .map { ("\($0["phase"]!) \($0["label"]!) \($0["status"]!) \($0.number("score")!)", $0.time("onset")! - start) }
     }
 }

@@ -1,0 +1,100 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// Under a service manager.
+extension ListenTests {
+    @Test("READY comes after the first analysed audio, the watchdog is fed, SIGTERM ends it in good order")
+    func service() throws {
+        let result = try Program.shell(
+            """
+            python3 - <<'END'
+            import os, signal, socket, subprocess, time
+            path = "\(folder.path)/notify"
+            server = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            server.bind(path)
+            server.settimeout(10)
+            environment = dict(os.environ, NOTIFY_SOCKET=path, WATCHDOG_USEC="800000")
+            environment.pop("WATCHDOG_PID", None)
+            program = subprocess.Popen(
+                [os.environ["AUMD"], "listen", "--source", "\(file)", "--pace", "--format", "ndjson"],
+                env=environment, stdout=subprocess.PIPE)
+            heard, stopped = [], False
+            start = time.time()
+            while not any("STOPPING=1" in text for text in heard):
+                text = server.recv(4096).decode()
+                heard.append(text)
+                if "READY=1" in text: print("ready after audio", time.time() - start > 0.15)
+                if not stopped and sum("WATCHDOG=1" in text for text in heard) > 3 and any("READY=1" in t for t in heard):
+                    stopped = True
+                    program.send_signal(signal.SIGTERM)
+            out, _ = program.communicate(timeout=10)
+            print("status", program.returncode, "ended early", time.time() - start < 7)
+            print("status lines", any("STATUS=" in text for text in heard))
+            print("whole lines", out.endswith(b"\\n"))
+            END
+            """)
+        #expect(result.output == "ready after audio True\nstatus 0 ended early True\nstatus lines True\nwhole lines True\n", "\(result.errors)")
+    }
+
+    @Test("READY waits for a whole column of sound, however long that takes")
+    func readiness() throws {
+        let result = try Program.shell(
+            """
+            python3 - <<'END'
+            import os, socket, subprocess
+            server = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            server.bind("\(folder.path)/notify")
+            program = subprocess.Popen(
+                [os.environ["AUMD"], "listen", "--source", "-", "--pace", "--format", "ndjson"],
+                env=dict(os.environ, NOTIFY_SOCKET="\(folder.path)/notify"), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+            def heard(word, seconds):
+                server.settimeout(seconds)
+                try:
+                    while word not in (text := server.recv(4096).decode()): assert "READY=1" not in text
+                    return True
+                except TimeoutError: return False
+            # A column is 2560 samples, and some more for its last frame.
+            program.stdin.write(bytes(2 * 2500))
+            program.stdin.flush()
+            print(heard("STATUS=", 10), heard("READY=1", 0.7))
+            program.stdin.write(bytes(2 * 400))
+            program.stdin.flush()
+            print(heard("READY=1", 10))
+            program.terminate()
+            print(program.wait())
+            END
+            """)
+        #expect(result.output == "True False\nTrue\n0\n", "\(result.errors)")
+    }
+
+    @Test("The watchdog is fed by the analysis and by nothing else: while that waits, it is not")
+    func watchdog() throws {
+        let long = folder.path + "/long.wav"
+        // More than the queue holds. One layer is through it at once.
+        try Sound.wav(Sound.bursts(seconds: 80)).write(to: URL(filePath: long))
+        try BundledModel.write(layers: 1, to: folder)
+        let result = try Program.shell(
+            """
+            python3 - <<'END'
+            import os, socket, subprocess, time
+            server = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            server.bind("\(folder.path)/notify")
+            output, full = os.pipe()
+            program = subprocess.Popen(
+                [os.environ["AUMD"], "listen", "--source", "\(long)", "--model", "\(folder.path)", "--scores", "--format", "ndjson"],
+                env=dict(os.environ, NOTIFY_SOCKET="\(folder.path)/notify", WATCHDOG_USEC="400000"), stdout=full)
+            server.settimeout(20)
+            while b"WATCHDOG=1" not in server.recv(4096): pass
+            server.settimeout(1)
+            end = time.time() + 20
+            try:
+                while time.time() < end: server.recv(4096)
+                print("fed for ever")
+            except TimeoutError: print("waits", program.poll())
+            program.kill()
+            END
+            """)
+        #expect(result.output == "waits None\n", "\(result.errors)")
+    }
+}
