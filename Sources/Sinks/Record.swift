@@ -180,8 +180,10 @@ public struct StatusRecord: Sendable, Equatable {
     public var lostSamples: UInt64
     /// Samples that were no numbers, or beyond all sound, and were heard as 0, since the start.
     public var brokenSamples: UInt64
-    /// Window passes that had not ended when the next column came.
+    /// Window passes that had not ended when the next column came, since the start.
     public var lateWindows: UInt64
+    /// Columns that were never confirmed, because a window pass came too late for them, since the start.
+    public var unconfirmedColumns: UInt64
     /// The latest the capture thread came to a full period since the start, milliseconds; nil where there is no device.
     public var worstWakeUp: Double?
     /// Whether the capture thread runs under SCHED_FIFO; nil where there is no such thread, or not yet.
@@ -199,8 +201,8 @@ public struct StatusRecord: Sendable, Equatable {
     /// A state of one source; counts are since the start.
     public init(
         source: String, time: RecordTime, state: State, levelDBFS: Float? = nil, xruns: UInt64 = 0,
-        lostSamples: UInt64 = 0, brokenSamples: UInt64 = 0, lateWindows: UInt64 = 0, worstWakeUp: Double? = nil,
-        realtime: Bool? = nil, device: String? = nil, message: String? = nil
+        lostSamples: UInt64 = 0, brokenSamples: UInt64 = 0, lateWindows: UInt64 = 0, unconfirmedColumns: UInt64 = 0,
+        worstWakeUp: Double? = nil, realtime: Bool? = nil, device: String? = nil, message: String? = nil
     ) {
         self.source = source
         self.time = time
@@ -210,6 +212,7 @@ public struct StatusRecord: Sendable, Equatable {
         self.lostSamples = lostSamples
         self.brokenSamples = brokenSamples
         self.lateWindows = lateWindows
+        self.unconfirmedColumns = unconfirmedColumns
         self.worstWakeUp = worstWakeUp
         self.realtime = realtime
         self.device = device

@@ -111,6 +111,8 @@ public struct RecordEncoder {
         json.value(status.brokenSamples)
         json.key("late_windows")
         json.value(status.lateWindows)
+        json.key("unconfirmed_columns")
+        json.value(status.unconfirmedColumns)
         if let delay = status.worstWakeUp {
             json.key("worst_wake_up_ms")
             json.value(delay)

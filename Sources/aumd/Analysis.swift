@@ -21,6 +21,8 @@ final class Analysis {
     var onScores: ((Event.Status, Int64, UnsafeBufferPointer<Float>) -> Void)?
     /// Passes that had not ended when the next column came.
     private(set) var lateWindows: UInt64 = 0
+    /// Columns that were given up before a pass had confirmed them.
+    private(set) var unconfirmedColumns: UInt64 = 0
     /// A whole column of this run has come.
     var hasHeard: Bool { columnsSeen > 0 }
     /// Confirmed scores are those of window passes, and late; otherwise of the column that has just come.
@@ -190,6 +192,7 @@ final class Analysis {
         guard let pass else { return }
         isDiscarding = pass.isInFlight
         if !isDiscarding { pass.reset() }
+        unconfirmedColumns += UInt64(columnsSeen - columnsConfirmed)
         tagger.interrupt(into: &actions)
         beginRun()
     }

@@ -70,7 +70,7 @@ extension Pipeline {
             source: options.name, time: .clock(milliseconds: StreamInstant.now().nanoseconds / 1_000_000),
             state: state, levelDBFS: isReady && lostAt == nil ? levelDBFS : nil, xruns: UInt64(statistics.xruns),
             lostSamples: UInt64(statistics.overflowSamples), brokenSamples: UInt64(statistics.nonFiniteSamples),
-            lateWindows: analysis.lateWindows,
+            lateWindows: analysis.lateWindows, unconfirmedColumns: analysis.unconfirmedColumns,
             worstWakeUp: options.device == nil ? nil : Double(statistics.worstWakeUpDelay / 1000) / 1000,
             realtime: statistics.realtimeScheduling.map { $0 == .granted }, device: options.device, message: message)
         records.send(.status(status))

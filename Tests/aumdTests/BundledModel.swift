@@ -7,9 +7,15 @@ enum BundledModel {
     static let folder = packageRoot.appending(path: "Sources/aumd/Resources/model")
 
     /// Writes it with its first layers alone.
-    static func write(layers: Int, to target: TemporaryFolder) throws {
+    ///
+    /// - Parameter hop: samples from frame to frame, of which a column has sixteen; the model's own unless told.
+    static func write(layers: Int, hop: Int? = nil, to target: TemporaryFolder) throws {
         var config = try object(Data(contentsOf: folder.appending(path: "config.json")))
         config["n_layer"] = layers
+        if let hop, var frontend = config["frontend"] as? [String: Any] {
+            frontend["hop_length"] = hop
+            config["frontend"] = frontend
+        }
         try JSONSerialization.data(withJSONObject: config).write(to: target.url.appending(path: "config.json"))
 
         let file = try Data(contentsOf: folder.appending(path: "model.safetensors"))

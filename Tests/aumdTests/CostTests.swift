@@ -10,7 +10,7 @@ struct CostTests {
 
     init() throws {
         folder = TemporaryFolder()
-        counter = try folder.compileLibrary("Tests/aumdTests/Allocations/count_allocations.c", as: "count_allocations.so")
+        counter = try folder.compileLibrary("Tests/aumdTests/Preloaded/count_allocations.c", as: "count_allocations.so")
     }
 
     @Test("No heap allocation in the steady state, from samples to events, resampler and both directions included")
