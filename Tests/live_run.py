@@ -110,7 +110,7 @@ def measure(options: argparse.Namespace, sounds: list[tuple[float, set[str]]], e
     gaps = [record for _, record in records if record["type"] == "gap"]
     print(f"{options.minutes} min, {len(sounds)} sounds, exit status {program.returncode}")
     print(f"lost samples {sum(gap['samples'] for gap in gaps)}, xruns {status['xruns']}, records dropped {status['dropped']}, samples "
-          f"overwritten {status['lost_samples']}, late window passes {status['late_windows']}, "
+          f"overwritten {status['lost_samples']}, late window passes {status['late_windows']}, columns never confirmed {status['unconfirmed_columns']}, "
           f"latest wake-up of the capture thread {status['worst_wake_up_ms']} ms after a full period")
     scene = options.minutes * 60 * RATE * 2 / 2**20
     print(f"memory of its own every 30 s, MiB: {memory}; resident with program and libraries at the end {whole:.1f}; "

@@ -110,6 +110,19 @@ extension ListenTests {
         #expect(!states.isEmpty && states.allSatisfy { $0.fields["realtime"] as? Bool == false }, "\(result.output)")
     }
 
+    @Test("The device gets the rate, the period and the buffer that the configuration says, and the environment over it")
+    func periods() throws {
+        try folder.makeScriptedDevice("rates \"16000,48000\" report \"\(folder.path)/report\"")
+        try folder.write("source: {device: mic, rate: 48000, period_ms: 20, buffer_ms: 300}\n", to: "device.yaml")
+        for environment in [[:], ["AUMD_PERIOD_MS": "5", "AUMD_RATE": "16000"]] {
+            let heard = try Program.shell(
+                "timeout -s INT 1 \"$AUMD\" listen --config \(folder.path)/device.yaml --format ndjson",
+                environment: folder.alsa.merging(environment) { $1 })
+            #expect(try Line.all(heard.output).last?["state"] == "stopping", "\(heard.errors)")
+        }
+        #expect(try String(contentsOfFile: folder.path + "/report", encoding: .utf8) == "48000 960 14400\n16000 80 4800\n")
+    }
+
     @Test("A device that hangs while it is opened is left on SIGTERM")
     func hangingDevice() throws {
         try folder.makeScriptedDevice("opening 30000")

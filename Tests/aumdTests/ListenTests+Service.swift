@@ -97,4 +97,30 @@ extension ListenTests {
             """)
         #expect(result.output == "waits None\n", "\(result.errors)")
     }
+
+    @Test("With --journal a real journal holds what began, ended and was taken back, as the standard output has it")
+    func journal() throws {
+        guard let journal = Journal() else {
+            Issue.record("no journal answers and none can be started: run as root with systemd installed")
+            return
+        }
+        let name = "test-\(folder.url.lastPathComponent)"
+        let heard = try Program.run(
+            "listen", "--config", config, "--source", file, "--name", name, "--journal", "--format", "ndjson")
+        #expect(heard.status == 0 && heard.errors == "", "\(heard.errors)")
+        let told = try Line.all(heard.output).filter { ["open", "close", "retract"].contains($0["phase"]) }
+        #expect(told.count > 10)
+        func entries(_ phase: String) -> [[String: String]] {
+            let count = told.count { $0["phase"] == phase }
+            return journal.entries("AUMD_SOURCE=\(name)", "AUMD_PHASE=\(phase)", count: count).map { $0.compactMapValues(\.first) }
+        }
+        for phase in ["open", "close", "retract"] {
+            let lines = told.filter { $0["phase"] == phase }, entries = entries(phase)
+            #expect(entries.map { $0["AUMD_EVENT_ID"] } == lines.map { $0["id"] })
+            for (entry, line) in zip(entries, lines) {
+                #expect(entry["AUMD_LABEL"] == line["label"] && entry["SYSLOG_IDENTIFIER"] == "aumd")
+                #expect(heard.output.split(separator: "\n").contains { $0 == entry["AUMD_JSON"] ?? "" })
+            }
+        }
+    }
 }

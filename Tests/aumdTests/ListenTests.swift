@@ -56,6 +56,40 @@ struct ListenTests {
         #expect(spoilt.status == 78 && spoilt.errors.contains("source.period_ms is 8"), "\(spoilt.errors)")
     }
 
+    @Test("A pass begins once chunk and lookahead are there, and confirms the chunk", arguments: [(1, 0), (3, 2), (8, 16), (20, 8)])
+    func chunks(chunk: Int, lookahead: Int) throws {
+        for arguments in [["--chunk", "\(chunk)", "--lookahead", "\(lookahead)"], ["--config", folder.path + "/stream.yaml"]] {
+            try folder.write("stream: {chunk: \(chunk), lookahead: \(lookahead)}\n", to: "stream.yaml")
+            let heard = try Command(Program.path, ["listen", "--source", file, "--scores", "--format", "ndjson"] + arguments)
+            var rest = try Line.all(heard.output).filter { $0["type"] == "scores" }.compactMap { $0["status"] }[...]
+            // A column has two provisional scores. A pass is taken up before the next column, or with the end of the sound.
+            let columns = rest.count { $0 == "confirmed" }
+            for pass in 0..<((columns - lookahead - 1) / chunk) {
+                let provisional = rest.prefix { $0 == "provisional" }.count
+                #expect(provisional == 2 * (pass == 0 ? chunk + lookahead : chunk), "pass \(pass), \(arguments)")
+                rest = rest.dropFirst(provisional)
+                #expect(rest.prefix(chunk).allSatisfy { $0 == "confirmed" })
+                rest = rest.dropFirst(chunk)
+            }
+        }
+    }
+
+    @Test("/etc/aumd/aumd.yaml is the configuration where none is named", .enabled(if: PrivateMounts.areAllowed))
+    func systemFile() throws {
+        try folder.write(Sound.everything, to: "etc/aumd.yaml")
+        func events(_ command: String) throws -> Int {
+            let heard = try PrivateMounts.run("\(command) --source \(file) --format ndjson", asSystemConfiguration: folder.path + "/etc")
+            #expect(heard.status == 0, "\(heard.errors)")
+            return try Line.all(heard.output).count { $0["phase"] == "open" }
+        }
+        try folder.write("events: {default: {mute: true}}\n", to: "mute.yaml")
+        #expect(try events("listen") > 5)
+        #expect(try events("listen --config \(folder.path)/mute.yaml") == 0)
+        try folder.write("surce: {}\n", to: "etc/aumd.yaml")
+        let refused = try PrivateMounts.run("listen --source \(file)", asSystemConfiguration: folder.path + "/etc")
+        #expect(refused.status == 78 && refused.errors.contains("/etc/aumd/aumd.yaml:1:1"), "\(refused.errors)")
+    }
+
     @Test("A closed reader ends the program quietly")
     func closedReader() throws {
         // At this pace the file would take 8 s.

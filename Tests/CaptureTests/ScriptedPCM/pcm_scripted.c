@@ -18,6 +18,7 @@
          opening 0          # milliseconds that opening takes
          script "8000:xrun,16000:stall:300"
          state "/path/file" # see below
+         report "/path/file" # gets a line "RATE PERIOD BUFFER", the latter two in samples, whenever it starts
      }
 
    Actions, each once, when the device reaches that sample: xrun (-EPIPE), suspend (-ESTRPIPE), gone:ms (-ENODEV, and
@@ -78,6 +79,7 @@ struct device {
     int unasked;            /* transfers since poll_revents */
     int16_t *samples;       /* infile's */
     uint64_t sample_count;
+    char *report;
     int timer;
     uint64_t first;         /* clock sample at which this run started */
     uint64_t captured;      /* samples since then */
@@ -105,6 +107,11 @@ static int on_start(snd_pcm_ioplug_t *io)
     struct device *d = io->private_data;
     if (d->dead) return -d->dead;
     if (d->broken) return -EIO;
+    FILE *report = d->report ? fopen(d->report, "ae") : NULL;
+    if (report) {
+        fprintf(report, "%u %lu %lu\n", io->rate, io->period_size, io->buffer_size);
+        fclose(report);
+    }
     int64_t time = now();
     if (!d->clock->start) d->clock->start = time;
     d->first = clock_sample(d, time);
@@ -243,6 +250,7 @@ static int on_close(snd_pcm_ioplug_t *io)
     d->clock->is_open = 0;
     close(d->timer);
     free(d->samples);
+    free(d->report);
     free(d);
     return 0;
 }
@@ -318,7 +326,7 @@ static int read_samples(struct device *d, const char *path)
 
 SND_PCM_PLUGIN_DEFINE_FUNC(scripted)
 {
-    const char *kind = "counter", *infile = NULL, *script = NULL, *state = NULL, *formats = "S16_LE", *rates = "16000";
+    const char *kind = "counter", *infile = NULL, *script = NULL, *state = NULL, *report = NULL, *formats = "S16_LE", *rates = "16000";
     double speed = 1;
     long channels = 1, stuck = 0, broken = 0, life = 0, blocks = 0, opening = 0;
     snd_config_iterator_t i, next;
@@ -330,6 +338,7 @@ SND_PCM_PLUGIN_DEFINE_FUNC(scripted)
         else if (!strcmp(id, "infile")) snd_config_get_string(n, &infile);
         else if (!strcmp(id, "script")) snd_config_get_string(n, &script);
         else if (!strcmp(id, "state")) snd_config_get_string(n, &state);
+        else if (!strcmp(id, "report")) snd_config_get_string(n, &report);
         else if (!strcmp(id, "formats")) snd_config_get_string(n, &formats);
         else if (!strcmp(id, "rates")) snd_config_get_string(n, &rates);
         else if (!strcmp(id, "speed")) snd_config_get_ireal(n, &speed);
@@ -361,7 +370,9 @@ SND_PCM_PLUGIN_DEFINE_FUNC(scripted)
     d->broken = broken != 0;
     d->life = life;
     d->blocks = blocks != 0;
+    if (report) d->report = strdup(report);
     if (infile && (error = read_samples(d, infile)) < 0) {
+        free(d->report);
         free(d);
         return error;
     }
@@ -376,6 +387,8 @@ SND_PCM_PLUGIN_DEFINE_FUNC(scripted)
     error = snd_pcm_ioplug_create(&d->io, name, stream, mode);
     if (error < 0) {
         close(d->timer);
+        free(d->samples);
+        free(d->report);
         free(d);
         return error;
     }
