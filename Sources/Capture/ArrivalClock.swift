@@ -15,11 +15,11 @@ package struct ArrivalClock: Sendable {
     /// Whether it has come no faster than it lasts for ``windowLength``: it is live beyond doubt, where a file that is decoded slowly
     /// may only seem so for a while.
     package private(set) var keepsPace = false
-    /// How far it was ahead of real time when it settled.
-    private var settledLead: Int64 = 0
+    /// Since when the pace is watched, and how far ahead of real time it was then.
+    private var pace: (since: Int64, lead: Int64)?
     private let begun: Int64
-    /// After a pause: when it ended, and the first delay from then on and the least.
-    private var resumption: (begun: Int64, first: Int64?, least: Int64)?
+    /// After a pause: when it ended, and the least delay in the first half of ``beginningAfterPause`` from then on, and in the second.
+    private var resumption: (begun: Int64, firstHalf: Int64, secondHalf: Int64)?
     /// The stretch in which arrivals are compared: its end, and the least delay in its first half, and in its second. It begins with
     /// an arrival, so that what comes all at once after a pause is not judged by the first of it.
     private var window: (end: Int64, firstHalf: Int64, secondHalf: Int64)?
@@ -41,8 +41,8 @@ package struct ArrivalClock: Sendable {
     /// Sound that is later than this for a whole window is missing, unless it is less and less late: then what was held up is being
     /// caught up with.
     package static let longestDelay: Int64 = 1_000_000_000
-    /// What comes so much faster than it lasts after a pause is being caught up with.
-    private static let catchUp: Int64 = 250_000_000
+    /// What comes so much less late in the second half of ``beginningAfterPause`` is being caught up with.
+    private static let catchUp: Int64 = 150_000_000
     /// The origin goes back by no more than this share of the sound that passes, so that times go on growing.
     private static let slowness: Int64 = 4
 
@@ -71,11 +71,8 @@ package struct ArrivalClock: Sendable {
         }
         goBack(position)
         let delay = nanoseconds - time(of: position)
-        guard isSettled else {
-            settledLead = lead
-            return settle(delay, nanoseconds)
-        }
-        if nanoseconds - begun >= Self.windowLength, lead - settledLead < Self.longestDelay { keepsPace = true }
+        guard isSettled else { return settle(delay, nanoseconds) }
+        watchPace(lead, nanoseconds)
         guard pending == 0, waited || delay < 0 || window != nil else { return 0 }
         var (end, firstHalf, secondHalf) = window ?? (nanoseconds + Self.windowLength, .max, .max)
         if nanoseconds < end - Self.windowLength / 2 { firstHalf = min(firstHalf, delay) } else { secondHalf = min(secondHalf, delay) }
@@ -89,13 +86,25 @@ package struct ArrivalClock: Sendable {
         return 0
     }
 
+    private mutating func watchPace(_ lead: Int64, _ nanoseconds: Int64) {
+        let (since, before) = pace ?? (nanoseconds, lead)
+        guard nanoseconds - since >= Self.windowLength else { return pace = (since, before) }
+        if lead - before < Self.longestDelay { keepsPace = true }
+        pace = (nanoseconds, lead)
+    }
+
     private mutating func settle(_ delay: Int64, _ nanoseconds: Int64) -> Int64 {
-        guard let (begun, first, least) = resumption else {
+        guard case (let begun, var firstHalf, var secondHalf)? = resumption else {
             origin += min(0, delay)
             isSettled = nanoseconds - self.begun >= Self.beginning
             return 0
         }
-        resumption = (begun, first ?? delay, min(least, delay))
+        if nanoseconds - begun < Self.beginningAfterPause / 2 {
+            firstHalf = min(firstHalf, delay)
+        } else {
+            secondHalf = min(secondHalf, delay)
+        }
+        resumption = (begun, firstHalf, secondHalf)
         return nanoseconds - begun >= Self.beginningAfterPause ? settle() : 0
     }
 
@@ -104,17 +113,19 @@ package struct ArrivalClock: Sendable {
     /// - Returns: how many samples are missing before what has come since a pause.
     package mutating func settle() -> Int64 {
         isSettled = true
-        guard let (_, first, least) = resumption else { return 0 }
+        guard let (_, firstHalf, secondHalf) = resumption else { return 0 }
         resumption = nil
-        guard let first, first - least < Self.catchUp, least > Self.tolerance else { return 0 }
-        return samples(least)
+        let least = min(firstHalf, secondHalf)
+        // Nothing came in a half that has no delay.
+        let isCaughtUpWith = max(firstHalf, secondHalf) < .max && firstHalf - secondHalf >= Self.catchUp
+        return isCaughtUpWith || least <= Self.tolerance || least == .max ? 0 : samples(least)
     }
 
     /// Nothing came for long, and now something does: it begins anew, and as late as it comes now, sound is missing.
     package mutating func resume(nanoseconds: Int64) {
         window = nil
         isSettled = false
-        resumption = (nanoseconds, nil, .max)
+        resumption = (nanoseconds, .max, .max)
     }
 
     /// It is no live sound: it comes faster than it lasts, or has ended within its beginning.

@@ -2,16 +2,22 @@ import Glibc
 import Threads
 
 /// The bytes of a pipe or a file, received as they come and held until they are dropped. Of one thread.
+///
+/// A named pipe ends with its writer or, where ``path`` is told, goes on with the next one.
 final class PipeReader {
     enum Receipt {
         /// `waited`: nothing was there before.
         case received(waited: Bool)
+        /// The writer is gone, and another may come.
+        case left
         case timeout, closed, stopped
     }
 
     let descriptor: Int32
     private let name: String
     private let stopping: Wakeup
+    /// Of a named pipe that another writer may open.
+    var path: String?
     /// Bytes that may still be received; nil: to the end of the stream.
     var promised: Int64?
     /// Bytes received and not dropped.
@@ -23,10 +29,12 @@ final class PipeReader {
     /// - Parameters:
     ///   - descriptor: is not closed.
     ///   - name: what errors call it.
+    ///   - path: of a named pipe that another writer may open.
     ///   - stopping: ends every wait.
-    init(_ descriptor: Int32, name: String, stopping: Wakeup) {
+    init(_ descriptor: Int32, name: String, path: String?, stopping: Wakeup) {
         self.descriptor = descriptor
         self.name = name
+        self.path = path
         self.stopping = stopping
     }
 
@@ -53,6 +61,9 @@ final class PipeReader {
         front = held == 0 ? 0 : front + count
     }
 
+    /// Drops the newest bytes.
+    func dropLast(_ count: Int) { held -= count }
+
     /// Receives what is there, as much as there is room for and no more than `limit` bytes held, waiting at most `timeout`
     /// milliseconds (-1: for ever) for the first byte.
     func receive(limit: Int = .max, timeout: Int) throws(CaptureError) -> Receipt {
@@ -65,7 +76,6 @@ final class PipeReader {
                 Glibc.poll($0.baseAddress!.assumingMemoryBound(to: pollfd.self), 2, Int32(clamping: timeout))
             }
         }
-        // A named pipe's next writer is another stream.
         if hasClosed { return .closed }
         var ready = poll(0)
         let waited = ready == 0
@@ -81,11 +91,29 @@ final class PipeReader {
             if errno == EAGAIN || errno == EINTR { return .timeout }
             throw .file(name, .readFailed(errorText(errno)))
         }
-        if count == 0 { hasClosed = true }
-        if hasClosed { return .closed }
+        if count == 0 {
+            if reopen() { return .left }
+            hasClosed = true
+            return .closed
+        }
         held += count
         promised? -= Int64(count)
         return .received(waited: waited)
+    }
+
+    /// Opens a named pipe again, for what its next writer writes: the old opening would show the end of the last one's until then
+    /// (poll(2), POLLHUP). Nothing is lost, as the pipe is never without a reader.
+    private func reopen() -> Bool {
+        guard let path else { return false }
+        let next = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+        guard next >= 0 else { return false }
+        defer { close(next) }
+        return isSamePipe(next) && dup2(next, descriptor) >= 0 && fcntl(descriptor, F_SETFD, FD_CLOEXEC) >= 0
+    }
+
+    private func isSamePipe(_ other: Int32) -> Bool {
+        var ours = stat(), theirs = stat()
+        return fstat(descriptor, &ours) == 0 && fstat(other, &theirs) == 0 && ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino
     }
 
     /// What the stream begins with, as far as it tells what kind it is. Stays held.
@@ -112,6 +140,7 @@ final class PipeReader {
         while held < count {
             switch try receive(limit: count, timeout: -1) {
             case .received, .timeout: continue
+            case .left: drop(held)
             case .closed, .stopped: return held
             }
         }

@@ -87,7 +87,8 @@ public protocol Source: AnyObject, Sendable {
     /// - Throws: ``CaptureError`` where it cannot be opened or is not sound; a device that is only absent may be waited for instead.
     func start() throws(CaptureError)
 
-    /// The next thing on the timeline. Blocks for at most `timeoutMilliseconds`; 0 never blocks.
+    /// The next thing on the timeline. Blocks for at most `timeoutMilliseconds`; at the beginning of a live pipe, and where one goes
+    /// on after a stall, for up to a second.
     ///
     /// - Throws: ``CaptureError/file(_:_:)`` where a file or pipe can deliver no more; everything delivered before stays good. A
     ///   device throws nothing: it is waited for.

@@ -28,7 +28,7 @@ public final class StreamSource: Source, @unchecked Sendable {
     private let isRaw: Bool
     private let isPaced: Bool
     private let channel: ChannelChoice
-    private let path: String?
+    private let isNamed: Bool
     private let stallTime: Int
 
     private let stopping: Wakeup
@@ -45,8 +45,6 @@ public final class StreamSource: Source, @unchecked Sendable {
     }
 
     // Of the reading thread only.
-    /// The named pipe's own end for writing, or -1: while it is held, readers see no end when a writer has gone (fifo(7)).
-    private var ownEnd: Int32 = -1
     private var pacer: Pacer?
     /// What has a length is a file, and what is paced has its own time.
     private var mayBeLive = false
@@ -57,7 +55,7 @@ public final class StreamSource: Source, @unchecked Sendable {
     private let pipe: PipeReader
     /// Of what may be live nothing is delivered before its times are known.
     private var isGathering = false
-    /// Nothing has come for `stallTime`. By CLOCK_MONOTONIC, when the last bytes came.
+    /// Nothing has come for `stallTime`. By CLOCK_BOOTTIME, which a suspended machine does not stop, when the last bytes came.
     private var isStalled = false
     private var lastArrival: Int64 = 0
     private let delivered = Atomic<Int64>(0)
@@ -88,13 +86,11 @@ public final class StreamSource: Source, @unchecked Sendable {
         self.isRaw = isRaw
         self.isPaced = isPaced
         self.channel = channel
-        self.path = path
+        isNamed = path != nil
         self.stallTime = stallTime
         stopping = try makeWakeup()
-        pipe = PipeReader(descriptor, name: name, stopping: stopping)
+        pipe = PipeReader(descriptor, name: name, path: path, stopping: stopping)
     }
-
-    deinit { dropOwnEnd() }
 
     public var rate: Int { opened.withLock { $0?.rate } ?? 0 }
 
@@ -102,10 +98,9 @@ public final class StreamSource: Source, @unchecked Sendable {
     ///
     /// - Throws: ``CaptureError/file(_:_:)`` for what is empty, or neither PCM nor WAV.
     public func start() throws(CaptureError) {
-        if let path { ownEnd = Glibc.open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC) }
         let magic = try pipe.beginning()
         if isStopped.load(ordering: .relaxed) { return hasEnded = true }
-        if magic.isEmpty { throw .file(name, path != nil ? .writerGone : .empty) }
+        if magic.isEmpty { throw .file(name, isNamed ? .writerGone : .empty) }
         let isRF64 = WAVHeader.isRF64(magic), isForeign = ForeignFormat.begins(magic)
         if isRaw, isRF64 != nil || isForeign { throw .file(name, .notRaw) }
         if isForeign { throw .file(name, .unsupported("a compressed or foreign sound format")) }
@@ -113,7 +108,7 @@ public final class StreamSource: Source, @unchecked Sendable {
         if let isRF64 {
             pipe.drop(magic.count)
             // The next writer's header may say another rate.
-            dropOwnEnd()
+            pipe.path = nil
             guard let header = try wavHeader(isRF64: isRF64) else { return hasEnded = true }
             self.header = header
             pipe.promised = header.dataBytes
@@ -131,6 +126,7 @@ public final class StreamSource: Source, @unchecked Sendable {
         let pacer = try Pacer(rate: format.rate, isPaced: isPaced)
         self.pacer = pacer
         opened.withLock { $0 = Opened(pacer: pacer, rate: format.rate) }
+        lastArrival = nanosecondsNow(CLOCK_BOOTTIME)
     }
 
     public func read(
@@ -142,10 +138,7 @@ public final class StreamSource: Source, @unchecked Sendable {
             return .state(.capturing)
         }
         let stride = converter.stride
-        if isGathering {
-            try gather()
-            return .timeout
-        }
+        if isGathering { return try gather() }
         if untold > 0 {
             missing += untold
             defer { untold = 0 }
@@ -161,24 +154,27 @@ public final class StreamSource: Source, @unchecked Sendable {
                 return end()
             }
             switch try pipe.receive(limit: StreamSource.blockSize * stride, timeout: timeoutMilliseconds) {
-            case .timeout: return hasStalled() ? .state(.lost(.stall, .file(name, .stalled))) : .timeout
+            case .timeout: return stalled() ?? .timeout
+            case .left: return left()
             case .stopped: return end()
             case .closed:
                 let position = delivered.load(ordering: .relaxed)
                 _ = end()
-                if path != nil, position == 0 { throw .file(name, .writerGone) }
-                if position == 0 { throw .file(name, .noSamples) }
+                if position == 0 { throw .file(name, isNamed ? .writerGone : .noSamples) }
                 if let promised = pipe.promised, promised > 0 {
                     let announced = position + (promised + Int64(pipe.held)) / Int64(stride)
-                    throw .file(name, .truncated(announced: announced, delivered: position))
+                    throw .file(name, isNamed ? .writerLeft : .truncated(announced: announced, delivered: position))
                 }
                 return .end
             case .received(let waited):
+                // After a suspend something may be there at once.
+                let stalled = waited ? stalled() : nil
                 if isStalled {
                     opened.withLock { $0?.clock?.resume(nanoseconds: nanosecondsNow(CLOCK_BOOTTIME)) }
                     isGathering = true
                 }
                 follow(waited)
+                if let stalled { return stalled }
                 if isGathering || pipe.held < stride || untold > 0 { return .timeout }
             }
         }
@@ -195,7 +191,7 @@ public final class StreamSource: Source, @unchecked Sendable {
 
     /// Takes what there is in the beginning, or when something comes again, until the clock is settled: what lay in buffers on its
     /// way comes at once, a file faster than it lasts, and either would be told of with the times of its coming.
-    private func gather() throws(CaptureError) {
+    private func gather() throws(CaptureError) -> Reading {
         // What `start` has read.
         if pipe.held > 0, opened.withLock({ $0?.clock == nil }) { follow(true) }
         let quiet = isStalled ? ArrivalClock.quietAfterPause : ArrivalClock.quiet
@@ -206,6 +202,9 @@ public final class StreamSource: Source, @unchecked Sendable {
             isOver = pipe.isFull
         case .timeout:
             isOver = opened.withLock { $0?.clock != nil }
+            if !isOver, let stalled = stalled() { return stalled }
+        case .left:
+            return left()
         case .closed:
             if !isStalled { opened.withLock { $0?.clock?.end() } }
             isOver = true
@@ -214,22 +213,28 @@ public final class StreamSource: Source, @unchecked Sendable {
         }
         if isOver { untold += opened.withLock { $0?.clock?.settle() ?? 0 } }
         isGathering = !isOver && opened.withLock { !($0?.clock?.isSettled ?? false) }
+        return .timeout
     }
 
-    /// Whether nothing has come for so long, which is told once. Half a sample that was left does not go with what comes next.
-    private func hasStalled() -> Bool {
-        let quiet = nanosecondsNow(CLOCK_MONOTONIC) - lastArrival
-        let seemsLive = opened.withLock { $0?.clock.map { $0.isLive && $0.isSettled } ?? false }
-        guard seemsLive, !isStalled, quiet >= Int64(stallTime) * 1_000_000 else { return false }
-        pipe.drop(pipe.held)
+    /// That nothing has come for so long, which is told once.
+    private func stalled() -> Reading? {
+        let quiet = nanosecondsNow(CLOCK_BOOTTIME) - lastArrival
+        let seemsLive = opened.withLock { $0?.clock.map { $0.isLive && $0.isSettled } ?? mayBeLive }
+        guard seemsLive, !isStalled, quiet >= Int64(stallTime) * 1_000_000 else { return nil }
         isStalled = true
-        return true
+        return .state(.lost(.stall, .file(name, .stalled)))
+    }
+
+    /// Half a sample that a writer left does not go with the next one's.
+    private func left() -> Reading {
+        pipe.dropLast(pipe.held % converter.stride)
+        return .timeout
     }
 
     /// Takes in when the bytes came that are held now.
     private func follow(_ waited: Bool) {
         let position = delivered.load(ordering: .relaxed) + missing + Int64(pipe.held / converter.stride)
-        lastArrival = nanosecondsNow(CLOCK_MONOTONIC)
+        lastArrival = nanosecondsNow(CLOCK_BOOTTIME)
         untold = opened.withLock { opened in
             guard opened != nil else { return 0 }
             if opened!.start == nil { opened!.start = .now() }
@@ -242,11 +247,6 @@ public final class StreamSource: Source, @unchecked Sendable {
             opened!.utc.setOffset(nanosecondsNow(CLOCK_REALTIME) - now, at: now)
             return count
         }
-    }
-
-    private func dropOwnEnd() {
-        if ownEnd >= 0 { close(ownEnd) }
-        ownEnd = -1
     }
 
     private func end() -> Reading {
@@ -286,7 +286,7 @@ public final class StreamSource: Source, @unchecked Sendable {
         case .success(let header): return header
         case .failure(.ended):
             if isStopped.load(ordering: .relaxed) { return nil }
-            throw .file(name, path != nil ? .writerGone : .notSound("it ended inside the WAV header"))
+            throw .file(name, isNamed ? .writerGone : .notSound("it ended inside the WAV header"))
         case .failure(.invalid(let reason)): throw .file(name, .unsupported(reason))
         }
     }

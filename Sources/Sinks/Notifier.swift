@@ -2,7 +2,8 @@ import CSystemd
 import Glibc
 
 /// Tells the service manager how the daemon is doing (sd_notify(3)). Does nothing where there is no manager, which
-/// `NOTIFY_SOCKET` says. Any thread may call; the call is one datagram and does not wait.
+/// `NOTIFY_SOCKET` says. Any thread may call; the call is one datagram, and waits only while the manager has left so many unread
+/// that its socket takes no more (net.unix.max_dgram_qlen).
 public enum Notifier {
     /// Whether a service manager listens.
     public static var isActive: Bool { getenv("NOTIFY_SOCKET") != nil }

@@ -71,6 +71,19 @@ struct ArrivalClockTests {
         }
     }
 
+    @Test("is live beyond doubt all the same where nothing came for a while soon after it began, or it began with several bursts")
+    func paceAfterStall() {
+        var stalled = Arrivals()
+        stalled.come(until: 3)
+        stalled.clock!.resume(nanoseconds: 17_000_000_000)
+        stalled.come(until: 60, lost: 14)
+        #expect(stalled.clock!.keepsPace)
+        var bursts = Arrivals()
+        for (made, time) in [(6.0, 0.0), (12, 0.5), (18, 1)] { bursts.come(until: made, at: time) }
+        bursts.come(until: 80, block: 96_000, at: 1)
+        #expect(bursts.clock!.keepsPace)
+    }
+
     @Test("is right where it comes in blocks, of which only the first part is waited for", arguments: [0.5, 0.8, 1.2, 2, 3, 6])
     func blocks(seconds: Double) {
         var clock: ArrivalClock?
@@ -180,6 +193,25 @@ struct ArrivalClockTests {
         #expect(arrivals.gaps.count == 1 && abs(arrivals.gaps[0] - 20 * 16_000) < 1700, "\(arrivals.gaps)")
         arrivals.come(until: 100, jitter: jitter, lost: 20)
         #expect(arrivals.gaps.count == 1 && abs(arrivals.error(lost: 20)) < 0.15)
+    }
+
+    @Test("has it too where blocks are long, or a part of what was held up comes first",
+          arguments: [(16_000, 0), (16_000, 16_000), (12_800, 0), (1600, 32_000)] as [(Int64, Int64)])
+    func resumptionInBlocks(block: Int64, held: Int64) {
+        var arrivals = Arrivals()
+        arrivals.come(until: 30, block: block)
+        arrivals.clock!.resume(nanoseconds: 50_000_000_000)
+        // In pieces, as they are read.
+        func come(_ samples: Int64, at time: Double) {
+            let end = arrivals.position + samples
+            while arrivals.position < end, arrivals.gaps.isEmpty {
+                arrivals.come(until: Double(arrivals.position + 1) / 16_000, block: 1600, at: time)
+            }
+        }
+        come(held, at: 50)
+        let lost = 50 * 16_000 - arrivals.position - block
+        for number in 0..<(10 * 16_000 / block) { come(block, at: 50 + Double(number * block) / 16_000) }
+        #expect(arrivals.gaps.count == 1 && abs(arrivals.gaps[0] - lost) < 1600, "\(arrivals.gaps), \(lost)")
     }
 
     @Test("has none where nothing came for long and then all that was held up", arguments: [1.2, 2, 50, .infinity])

@@ -330,25 +330,38 @@ struct StreamTests {
         #expect(abs(Double(told[0].first.nanoseconds - known.nanoseconds) * 1e-9 + (isLive ? Double(burst) / 10 : 0)) < 0.15)
     }
 
-    @Test("that is live and delivers nothing is stalled, and has a gap as long as that when it goes on")
-    func stalled() async throws {
+    /// Feeds a live pipe and returns what was read of it.
+    private func recordLive(stallTime: Int, feeding: @escaping @Sendable (Int32) -> Void) async throws -> Recording {
         var ends: (Int32, Int32) = (0, 0)
         withUnsafeMutableBytes(of: &ends) { _ = pipe($0.baseAddress!.assumingMemoryBound(to: Int32.self)) }
         let (output, input) = ends
-        let source = try StreamSource(descriptor: output, stallTime: 600)
-        async let feeding: Void = onThread {
-            for index in 0..<50 {
-                // Half a sample is left over.
-                if index == 15 { _ = Glibc.write(input, "x", 1); usleep(2_000_000) }
-                usleep(100_000)
-                _ = ramp(1600).withUnsafeBytes { Glibc.write(input, $0.baseAddress, $0.count) }
-            }
+        let source = try StreamSource(descriptor: output, stallTime: stallTime)
+        async let fed: Void = onThread {
+            feeding(input)
             close(input)
         }
         let recording = await onThread { record(source) }
         close(output)
-        await feeding
+        await fed
+        return recording
+    }
+
+    @Test("that is live and delivers nothing is stalled, and has a gap as long as that when it goes on; half a sample is not lost")
+    func stalled() async throws {
+        let recording = try await recordLive(stallTime: 600) { input in
+            for index in 0..<50 {
+                var block = ramp(1600)
+                if index == 15 {
+                    _ = Glibc.write(input, block, 1)
+                    block.removeFirst()
+                    usleep(2_000_000)
+                }
+                usleep(100_000)
+                _ = block.withUnsafeBytes { Glibc.write(input, $0.baseAddress, $0.count) }
+            }
+        }
         #expect(recording.hasEnded && recording.samples.count == 80_000)
+        #expect(isRamp(Array(recording.samples.suffix(1600)), 1600))
         let told = recording.parts.filter { if case .samples = $0 { false } else { true } }
         #expect(told.count == 4 && told[0] == .state(.capturing) && told[3] == .state(.capturing), "\(told)")
         #expect(told[1] == .state(.lost(.stall, .file("-", .stalled))))
@@ -356,16 +369,33 @@ struct StreamTests {
         #expect(gap.cause == .stall && abs(Double(gap.samples) / 16_000 - 2) < 0.1, "\(gap)")
     }
 
-    @Test("with a name, of raw samples, goes on with the next writer, also after one that wrote nothing; WAV ends with its own")
+    @Test("that is live and delivers nothing after its header is stalled, and heard from its first sample on")
+    func stalledAtOnce() async throws {
+        let recording = try await recordLive(stallTime: 600) { input in
+            let header = wav([], announced: 0xFFFF_FFFF).prefix(44)
+            _ = header.withUnsafeBytes { Glibc.write(input, $0.baseAddress, $0.count) }
+            usleep(1_500_000)
+            for _ in 0..<15 {
+                _ = ramp(1600).withUnsafeBytes { Glibc.write(input, $0.baseAddress, $0.count) }
+                usleep(100_000)
+            }
+        }
+        let told = recording.parts.filter { if case .samples = $0 { false } else { true } }
+        #expect(told == [.state(.capturing), .state(.lost(.stall, .file("-", .stalled))), .state(.capturing)], "\(told)")
+        #expect(recording.samples.count == 24_000)
+    }
+
+    @Test("with a name, of raw samples, goes on with the next writer's whole samples, also after one that wrote nothing; WAV ends with its own")
     func writers() async throws {
-        for (header, count) in [([UInt8](), 3000), (Array(wav([], announced: 0xFFFF_FFFF).prefix(44)), 1000)] {
-            let path = "\(directory)/writers-\(count)"
+        for header in [[UInt8](), Array(wav([], announced: 0xFFFF_FFFF).prefix(44))] {
+            let path = "\(directory)/writers-\(header.count)"
             mkfifo(path, 0o600)
             let source = try StreamSource(descriptor: StreamSource.open(path), name: path, path: path)
             async let feeding: Void = onThread {
                 for samples in [0, 1000, 1000, 1000] where samples == 0 || header.isEmpty || source.statistics.capturedSamples == 0 {
                     let input = open(path, O_WRONLY | O_CLOEXEC)
-                    if samples > 0 { _ = (header + ramp(samples)).withUnsafeBytes { Glibc.write(input, $0.baseAddress, $0.count) } }
+                    // Half a sample at its end is nobody's.
+                    if samples > 0 { _ = (header + ramp(samples) + [1]).withUnsafeBytes { Glibc.write(input, $0.baseAddress, $0.count) } }
                     close(input)
                     usleep(700_000)
                 }
@@ -373,7 +403,9 @@ struct StreamTests {
             }
             let recording = await onThread { record(source) }
             await feeding
-            #expect(recording.samples.count == count && recording.error == nil && recording.hasEnded, "\(recording.samples.count)")
+            #expect(recording.error == nil && recording.hasEnded)
+            #expect(recording.samples.count == (header.isEmpty ? 3000 : 1000), "\(recording.samples.count)")
+            #expect(stride(from: 0, to: recording.samples.count, by: 1000).allSatisfy { isRamp(Array(recording.samples[$0..<$0 + 1000]), 1000) })
         }
         var ends: (Int32, Int32) = (0, 0)
         withUnsafeMutableBytes(of: &ends) { _ = pipe($0.baseAddress!.assumingMemoryBound(to: Int32.self)) }
