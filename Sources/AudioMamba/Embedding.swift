@@ -42,7 +42,7 @@ final class Embedding {
         for band in 0..<c.bands {
             let token = c.tokenOrder == .timeMajor ? index * c.bands + band : band * columns + index
             // The published code adds absolute positions before it reorders tokens: rows are frequency-major always.
-            let position = c.position == .frequency ? band : band * columns + index + (classRow == nil ? 0 : 1)
+            let position = (c.position == .frequency ? band : band * columns + index) + (classRow == nil ? 0 : 1)
             let target = hidden.pointer + (classRow.map { token >= $0 ? token + 1 : token } ?? token) * row
             for d in 0..<c.modelWidth {
                 target[d] = tokens.pointer[band * row + d] + weights.positions[position * c.modelWidth + d]
@@ -78,15 +78,16 @@ final class Readout {
         logits = AlignedBuffer(count: capacity * padded(c.labels.count))
     }
 
-    /// Logits of the first `columns` columns of a time-major sequence without class token.
+    /// Logits of a sequence of `columns` columns without class token.
     ///
     /// - Parameter output: (columns, C).
     func columns(_ columns: Int, of hidden: AlignedBuffer, into output: inout MutableSpan<Float>) {
         precondition(columns <= capacity)
         let c = model.configuration
         let row = padded(c.modelWidth)
+        let (next, stride) = c.tokenOrder == .timeMajor ? (c.bands, 1) : (1, columns)
         for column in 0..<columns {
-            pool(hidden.pointer + column * c.bands * row, tokens: c.bands, into: pooled.pointer + column * row)
+            pool(hidden.pointer + column * next * row, tokens: c.bands, stride: stride, into: pooled.pointer + column * row)
         }
         applyHead(columns, into: &output)
     }
@@ -95,14 +96,14 @@ final class Readout {
     ///
     /// - Parameter output: (C).
     func token(_ token: Int, of hidden: AlignedBuffer, into output: inout MutableSpan<Float>) {
-        pool(hidden.pointer + token * padded(model.configuration.modelWidth), tokens: 1, into: pooled.pointer)
+        pool(hidden.pointer + token * padded(model.configuration.modelWidth), tokens: 1, stride: 1, into: pooled.pointer)
         applyHead(1, into: &output)
     }
 
-    /// The mean of some normed tokens, without the norm's weights, which are in the head.
-    private func pool(_ rows: UnsafePointer<Float>, tokens: Int, into mean: UnsafeMutablePointer<Float>) {
+    /// The mean of some normed tokens, each `stride` after the one before, without the norm's weights, which are in the head.
+    private func pool(_ rows: UnsafePointer<Float>, tokens: Int, stride: Int, into mean: UnsafeMutablePointer<Float>) {
         let c = model.configuration
-        let row = padded(c.modelWidth)
+        let row = padded(c.modelWidth) * stride
         model.kernels.table.pointee.inverse_rms(scale.pointer, rows, row, tokens, c.modelWidth, c.normEpsilon)
         for d in 0..<c.modelWidth {
             var sum: Float = 0

@@ -40,8 +40,8 @@ public struct LabelRule: Sendable, Equatable {
     public var cooldown: Double
     /// A muted label is never told, and its score never absorbs or renames another label's event.
     public var mute: Bool
-    /// Labels of one group share an event: it opens with the first member (the strongest, where several start in one
-    /// column) and keeps its name, except that a descendant of that name renames it as usual; members that start later
+    /// Labels of one group share an event: it opens with the first member (the most specific, then the strongest, where several
+    /// start in one column) and keeps its name, except that a descendant of that name renames it as usual; members that start later
     /// join it, and it closes when the last one ends. The cooldown then holds for all members.
     public var group: String?
 

@@ -13,8 +13,6 @@ extension Tagger {
             provisionalTrack.withdraw(transition.slot)
         } else if hasRoom {
             attach(transition.slot, to: self.open(transition, .provisional, into: &actions))
-        } else {
-            suppressed += 1
         }
     }
 

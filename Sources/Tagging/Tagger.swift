@@ -11,7 +11,8 @@
 /// - a descendant within 1 s of an ancestor's onset renames the ancestor's event;
 /// - an ancestor is absorbed while a descendant's event is open and for 2 s after it, and if it is still up then, has
 ///   an event of its own from the descendant's offset on;
-/// - a descendant that starts later than 1 s into an ancestor's event has its own (a piano within ten minutes of music).
+/// - a descendant that starts later than 1 s into an ancestor's event has its own (a piano within ten minutes of music), and an
+///   ancestor's that is confirmed goes on beside that of a descendant which joins its group's event: what is confirmed stays.
 ///
 /// At any moment at most one event of a label has no offset. A provisional event whose score has fallen carries a
 /// provisional offset (an `update`), so that the next sound of the label can open before the last one is decided.
@@ -29,8 +30,6 @@ public struct Tagger: Sendable {
 
     /// The labels and rules it was made with.
     public let configuration: TaggerConfiguration
-    /// Provisional events that were not told because too many were undecided (the confirmed track stands still).
-    public internal(set) var suppressed = 0
 
     struct Live: Sendable {
         var event: Event
@@ -44,7 +43,7 @@ public struct Tagger: Sendable {
     var provisionalTrack: Track
     var confirmedTrack: Track
     private let matchWindow: Int64
-    /// Events that may be open or undecided at once; what the provisional track finds beyond is suppressed.
+    /// Events that may be open or undecided at once; what the provisional track finds beyond is left to the confirmed one.
     public let capacity: Int
 
     /// Events not yet closed or retracted; a freed place keeps its number in `freePlaces`.
@@ -111,7 +110,7 @@ public struct Tagger: Sendable {
             case .began: confirmedBegan(transition, into: &actions)
             case .renamed: confirmedRenamed(transition, into: &actions)
             case .ended: confirmedEnded(transition, into: &actions)
-            case .dropped: retract(placeOfConfirmed[transition.slot], .absorbed, into: &actions)
+            case .dropped: break  // Only the provisional track does.
             }
         }
         decidePending(into: &actions)
@@ -170,6 +169,7 @@ public struct Tagger: Sendable {
     }
 
     mutating func update(_ place: Int, _ reason: Action.Reason, into actions: inout [Action]) {
+        if live[place].confirmedSlot >= 0 { live[place].event.peak = confirmedTrack.segments[live[place].confirmedSlot].peak }
         live[place].event.revision += 1
         actions.append(Action(phase: .update, event: live[place].event, reason: reason))
     }

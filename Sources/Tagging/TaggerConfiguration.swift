@@ -12,7 +12,7 @@ public enum TaggerConfigurationError: Error, Sendable, Equatable, CustomStringCo
     case provisionalThreshold(label: String, on: Float)
     /// A duration is negative, not a number, or longer than a day.
     case duration(label: String, name: String, seconds: Double)
-    /// Sample rate and column length have to be positive, and a column has a whole number of steps.
+    /// Sample rate and step length have to be positive, and a column has two samples or more, and a whole number of steps.
     case timeBase(sampleRate: Int, columnLength: Int, stepLength: Int)
 
     /// What is wrong, where, and what to do, in one sentence.
@@ -31,7 +31,7 @@ public enum TaggerConfigurationError: Error, Sendable, Equatable, CustomStringCo
         case .duration(let label, let name, let seconds):
             "Label \"\(label)\" has \(name) \(seconds) s; choose a value from 0 to 86400."
         case .timeBase(let sampleRate, let columnLength, let stepLength):
-            "A sample rate of \(sampleRate) Hz with columns of \(columnLength) samples and steps of \(stepLength) is impossible; all have to be positive, and a column a whole number of steps."
+            "A sample rate of \(sampleRate) Hz with columns of \(columnLength) samples and steps of \(stepLength) is impossible; all have to be positive, and a column two samples or more, and a whole number of steps."
         }
     }
 }

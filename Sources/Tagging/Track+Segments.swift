@@ -77,8 +77,8 @@ extension Track {
         return true
     }
 
-    /// Takes over the nearest ancestor's young segment; further ancestors' young segments are dropped, and all where the label's
-    /// group tells it already. What is in a group stays there.
+    /// Takes over the nearest ancestor's young segment. The provisional track drops further ancestors' young segments, and all where
+    /// the label's group tells it already; in the confirmed one, whose events are never taken back, they go on. What is in a group stays there.
     ///
     /// - Returns: whether the label has a segment now.
     private mutating func takeAncestors(_ label: Int, onset: Int64, score: Float, isTold: Bool) -> Bool {
@@ -89,6 +89,7 @@ extension Track {
                 // Otherwise the event would reach back into this label's cooldown.
                 segments[slot].onset >= states[label].coolUntil
             else { continue }
+            if isTold, status == .confirmed { continue }
             absorb(ancestor)
             if isTold {
                 tell(.dropped, slot)

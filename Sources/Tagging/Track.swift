@@ -92,6 +92,7 @@ struct Track: Sendable {
     /// Samples from one score to the next: the columns that they are of may overlap.
     private let step: Int64
     private let lookBack: Int64
+    let status: Event.Status
     let renameWindow: Int64
     let absorbWindow: Int64
 
@@ -113,6 +114,7 @@ struct Track: Sendable {
     init(_ configuration: TaggerConfiguration, _ ontology: Ontology, _ status: Event.Status) {
         let rate = Double(configuration.sampleRate)
         self.ontology = ontology
+        self.status = status
         column = Int64(configuration.columnLength)
         let stepLength = status == .provisional ? configuration.stepLength : configuration.columnLength
         step = Int64(stepLength)

@@ -25,8 +25,8 @@ def tensor_shapes(config: Config, tokens: int) -> dict[str, tuple[int, ...]]:
         "patch_embed.proj.weight": (d, 1, 16, 16),
         "patch_embed.proj.bias": (d,),
     }
-    rows = 8 if config["position"] == "frequency" else tokens + int(has_class_token)
-    shapes["pos_embed.pos_embed"] = (1, rows, d)
+    rows = 8 if config["position"] == "frequency" else tokens
+    shapes["pos_embed.pos_embed"] = (1, rows + int(has_class_token), d)
     if has_class_token:
         shapes["cls_token"] = (1, 1, d)
     for i in range(int(config["n_layer"])):
@@ -100,26 +100,23 @@ def embed(logmel: Tensor, w: Weights, config: Config) -> tuple[Tensor, int | Non
     """Normalised log-mel (frames, 128) -> tokens (L, D) in sequence order, class token's index.
 
     Rows of an absolute position embedding count patches frequency-major in either token order,
-    as in the published code, which adds positions before it transposes.
+    as in the published code, which adds positions before it transposes. The class token's row comes first.
     """
     d = int(config["d_model"])
     columns = len(logmel) // 16
     patches = logmel[: columns * 16].reshape(columns, 16, 8, 16).permute(2, 0, 3, 1)  # band, column, mel, frame
     grid = patches.reshape(8, columns, 256) @ w["patch_embed.proj.weight"].reshape(d, 256).T
     grid = grid + w["patch_embed.proj.bias"]
-    position = w["pos_embed.pos_embed"][0]
     has_class_token = config["pooling"] != "column"
-    if config["position"] == "frequency":
-        grid = grid + position[:, None]
-    else:
-        grid = grid + position[int(has_class_token) :].reshape(8, columns, d)
+    position = w["pos_embed.pos_embed"][0, int(has_class_token) :]
+    grid = grid + (position[:, None] if config["position"] == "frequency" else position.reshape(8, columns, d))
     if config["token_order"] == "time-major":
         grid = grid.transpose(0, 1)
     tokens = grid.reshape(8 * columns, d)
     if not has_class_token:
         return tokens, None
     index = {"cls-start": 0, "cls-middle": len(tokens) // 2, "cls-end": len(tokens)}[str(config["pooling"])]
-    class_token = w["cls_token"][0] + (position[:1] if config["position"] == "absolute" else 0)
+    class_token = w["cls_token"][0] + w["pos_embed.pos_embed"][0, :1]
     return torch.cat([tokens[:index], class_token, tokens[index:]]), index
 
 

@@ -34,7 +34,7 @@ def case(variant: str, d: int, layers: int, frames: int, *, n: int = 16, k: int 
             "model_type": "audio-mamba", "name": "golden", "license": "mit", "variant": variant,
             "d_model": d, "n_layer": layers, "d_state": n, "d_conv": k, "expand": 2,
             "dt_rank": r or -(-d // 16), "norm_eps": 1e-5, "num_classes": classes, "token_order": order,
-            "position": position, "pooling": pooling, "dual_mode": pooling == "column",
+            "position": position, "pooling": pooling, "dual_mode": pooling == "column" and order == "time-major",
             "patch_mel": 16, "patch_frames": 16, "clip_frames": clip,
             "normalization": {"mean": -4.2677393, "std": 4.5689974},
         } | ({"patch_grids": grids} if grids > 1 else {}),
@@ -63,6 +63,8 @@ def cases() -> dict[str, dict]:
     out["fo-bi-padded"] = case("fo-bi", 40, 2, 50, pooling="cls-middle", order="frequency-major", seed=17, **absolute)
     out["fo-bi-cut"] = case("fo-bi", 40, 2, 100, pooling="cls-middle", order="frequency-major", seed=18, **absolute)
     out["fo-bi-column-absolute"] = case("fo-bi", 40, 2, 80, seed=19, **absolute)
+    out["fo-bi-column-frequency-major"] = case("fo-bi", 40, 2, 80, order="frequency-major", seed=23, **absolute)
+    out["fo-bi-cls-frequency"] = case("fo-bi", 40, 2, 80, pooling="cls-middle", clip=80, seed=24)
     out["fo-bi-column-1"] = case("fo-bi", 64, 2, 16, seed=20)
     return out
 
