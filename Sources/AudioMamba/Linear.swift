@@ -26,6 +26,8 @@ public enum WeightStorage: String, Sendable, CaseIterable {
 final class Linear: @unchecked Sendable {
     let inputs: Int
     let outputs: Int
+    /// False where a finite weight, multiplied with its gain, is not.
+    let isFinite: Bool
     private let values: UnsafeMutableRawPointer
     private let scale: AlignedBuffer?
     private let totals: UnsafeMutablePointer<Int32>?
@@ -53,6 +55,7 @@ final class Linear: @unchecked Sendable {
             let packed = allocate(AUMD_FLOAT32, in: storage == .float32 ? memory : nil)
             let floats = packed.bindMemory(to: Float.self, capacity: rows * inputs)
             weights.withUnsafeBufferPointer { aumd_pack_matrix(floats, $0.baseAddress, gain?.pointer, outputs, inputs) }
+            isFinite = aumd_all_finite(floats, rows * inputs) != 0
             (scale, totals) = (nil, nil)
             if storage == .float32 {
                 (kind, values) = (Int32(AUMD_FLOAT32), packed)
@@ -72,6 +75,7 @@ final class Linear: @unchecked Sendable {
                     packed.assumingMemoryBound(to: Int8.self), scale.pointer, totals, $0.baseAddress, gain?.pointer, outputs,
                     inputs)
             }
+            isFinite = aumd_all_finite(scale.pointer, rows) != 0
             (kind, values) = (Int32(AUMD_INT8), packed)
             (self.scale, self.totals) = (scale, totals)
         }

@@ -2,7 +2,7 @@
 public enum ModelError: Error, Equatable, CustomStringConvertible {
     /// The folder or one of its files is not there.
     case missing(path: String)
-    /// The system refused to read a file; `reason` is strerror(3)'s.
+    /// The system refused to read a file; `reason` is strerror(3)'s, or says what it is instead.
     case unreadable(path: String, reason: String)
     /// The system refused to write a file.
     case unwritable(path: String, reason: String)

@@ -104,6 +104,9 @@ struct LayerWeights: Sendable {
         let forward = try DirectionWeights(source, c, prefix: prefix, suffix: "", storage: storage, in: memory)
         self.forward = forward
         zInput = Linear(input[(E * D)...], outputs: E, inputs: D, gain: norm, storage: storage, in: memory)
+        guard xInput.isFinite, zInput.isFinite else {
+            throw .tensorNotFinite(path: source.origin, name: "layers.\(layer).norm.weight times \(prefix)in_proj.weight")
+        }
         output = Linear(
             try source.tensor("\(prefix)out_proj.weight", shape: [D, E]), outputs: D, inputs: E, storage: storage,
             in: memory)
@@ -151,5 +154,6 @@ struct Weights: Sendable {
         head = Linear(
             try source.tensor("head.weight", shape: [c.labels.count, D]), outputs: c.labels.count, inputs: D, gain: norm,
             bias: try source.tensor("head.bias", shape: [c.labels.count]))
+        guard head.isFinite else { throw .tensorNotFinite(path: source.origin, name: "norm_f.weight times head.weight") }
     }
 }

@@ -19,14 +19,14 @@ struct Document {
         self.path = path
         // A byte order mark is no part of the text.
         var text = text.unicodeScalars.first == "\u{FEFF}" ? String(text.unicodeScalars.dropFirst()) : text
-        for _ in 0..<Self.duplicateLimit {
+        for count in 1...Self.duplicateLimit {
             do {
                 // Without rules: `on`, `no` and `0660` stay the texts that they are.
                 root = try compose(yaml: text, .basic)
                 self.text = text.unicodeScalars
                 return
             } catch YamlError.duplicatedKeysInMapping(let keys, let context) {
-                guard let marked = Self.mark(text, line: context.mark.line, column: context.mark.column) else {
+                guard let marked = Self.mark(text, line: context.mark.line, column: context.mark.column, count: count) else {
                     let origin = Origin.file(path: path, line: context.mark.line, column: context.mark.column)
                     throw .notYAML(origin, problem: "the key \(keys.first ?? "") is there twice")
                 }
@@ -52,8 +52,8 @@ struct Document {
         return text.unicodeScalars.first == Self.mark ? String(text.unicodeScalars.drop { $0 == Self.mark }) : text
     }
 
-    /// Marks the key at a place, inside its quotes if it has any.
-    private static func mark(_ text: String, line: Int, column: Int) -> String? {
+    /// Marks the key at a place, inside its quotes if it has any, `count` times: as often as no other copy of it.
+    private static func mark(_ text: String, line: Int, column: Int, count: Int) -> String? {
         var scalars = Array(text.unicodeScalars)
         var start = 0
         for _ in 1..<max(line, 1) {
@@ -63,7 +63,7 @@ struct Document {
         var at = start + column - 1
         guard scalars.indices.contains(at) else { return nil }
         if scalars[at] == "\"" || scalars[at] == "'" { at += 1 }
-        scalars.insert(mark, at: at)
+        scalars.insert(contentsOf: repeatElement(mark, count: count), at: at)
         var marked = String.UnicodeScalarView()
         marked.append(contentsOf: scalars)
         return String(marked)

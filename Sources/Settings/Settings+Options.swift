@@ -21,7 +21,10 @@ extension Settings {
     public static func unknownVariables(in environment: [String: String]) -> [String] {
         let known = Key<Settings>.all.map(\.variable)
         return environment.keys.filter { $0.hasPrefix("AUMD_") && !known.contains($0) }.sorted().map {
-            "\($0) is no variable of aumd and says nothing; the nearest is \(nearest(to: $0, among: known))."
+            let nearest = nearest(to: $0, among: known)
+            // Where few letters are right, the nearest is none that was meant.
+            let isNear = 3 * distance($0, nearest).0 <= $0.count - "AUMD_".count
+            return "\($0) is no variable of aumd, and is ignored" + (isNear ? "; the nearest is \(nearest)." : ".")
         }
     }
 

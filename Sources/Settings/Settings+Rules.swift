@@ -47,7 +47,7 @@ extension Settings {
                 if let off = said.off {
                     errors.append(
                         .impossibleValue(
-                            said.origin, key: "events.labels.\(SettingsReader.quoted(label.name)).off", value: "\(off)",
+                            said.offOrigin ?? said.origin, key: "events.labels.\(SettingsReader.quoted(label.name)).off", value: "\(off)",
                             allowed: "at most the \"on\" that holds for the label, \(rule.on)"))
                 }
                 rule.off = rule.on

@@ -70,8 +70,9 @@ public struct Settings: Sendable, Equatable {
         public var cooldown: Double?
         /// Whether the label is never told.
         public var mute: Bool?
-        /// Where the label is named.
+        /// Where the label is named, and where its `off`.
         public internal(set) var origin: Origin?
+        var offOrigin: Origin?
 
         /// A rule that was not read from a file; nil is "not said".
         public init(

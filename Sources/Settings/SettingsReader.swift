@@ -70,7 +70,6 @@ struct SettingsReader {
     private mutating func readRule(_ entry: Entry) -> Settings.Rule {
         var rule = Settings.Rule()
         rule.origin = document.origin(entry.key)
-        var off = rule.origin
         for entry in entries(of: entry.value, at: entry.path) ?? [] {
             guard let key = Key<Settings.Rule>.all.first(where: { $0.path == entry.name }) else {
                 let nearest = nearest(to: entry.name, among: Key<Settings.Rule>.all.map(\.path))
@@ -78,11 +77,11 @@ struct SettingsReader {
                 continue
             }
             read(entry, key, into: &rule)
-            if entry.name == "off" { off = document.origin(entry.value) }
+            if entry.name == "off" { rule.offOrigin = document.origin(entry.value) }
         }
         if let high = rule.on, let low = rule.off, low > high {
             errors.append(
-                .impossibleValue(off, key: "\(entry.path).off", value: "\(low)", allowed: "at most the \"on\" of \(high)"))
+                .impossibleValue(rule.offOrigin, key: "\(entry.path).off", value: "\(low)", allowed: "at most the \"on\" of \(high)"))
             // The rules of a model's labels would tell it again.
             rule.off = nil
         }
@@ -212,7 +211,7 @@ struct SettingsReader {
     /// A part of a path, in quotes where it is not a plain word.
     static func quoted(_ name: String) -> String {
         let isWord = !name.isEmpty && name.utf8.allSatisfy {
-            $0 == UInt8(ascii: "_") || Character(Unicode.Scalar($0)).isLetter || Character(Unicode.Scalar($0)).isNumber
+            $0 < 0x80 && ($0 == UInt8(ascii: "_") || Character(Unicode.Scalar($0)).isLetter || Character(Unicode.Scalar($0)).isNumber)
         }
         return isWord ? name : Value(text: name, isQuoted: true).shown
     }

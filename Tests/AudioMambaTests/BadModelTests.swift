@@ -204,6 +204,19 @@ struct BadModelTests {
         #expect(refusal(path).contains("tensor head.bias holds NaN or infinity"))
     }
 
+    @Test("Weights that are finite, and are not once a norm is multiplied in, are refused", arguments: WeightStorage.allCases)
+    func notFiniteTogether(storage: WeightStorage) throws {
+        let path = try folder()
+        defer { remove(path) }
+        var data = try tensors("F32")
+        // The last tensors: norm_f.weight (8), head.weight (2, 8), head.bias (2).
+        let values = [Float](repeating: 1e30, count: 24).withUnsafeBytes { Data($0) }
+        data.replaceSubrange(data.count - 4 * 26..<data.count - 8, with: values)
+        try data.write(to: URL(filePath: path + "/model.safetensors"))
+        let error = #expect(throws: ModelError.self) { try Model(directory: path, storage: storage) }
+        #expect("\(error!)".contains("norm_f.weight times head.weight holds NaN or infinity"))
+    }
+
     @Test("Every configuration key that is missing, mistyped or impossible is named")
     func everyKey() throws {
         let optional = ["parents", "thresholds"]

@@ -64,6 +64,13 @@ struct ErrorTests {
         #expect("\(error!)" == sentence)
     }
 
+    @Test("each of many copies of a key, where it stands", arguments: [2, 14, 15, 40])
+    func copies(count: Int) {
+        let text = "source:\n" + String(repeating: "  name: a\n", count: count) + "volume: 1\n"
+        let errors = #expect(throws: InvalidSettings.self) { try Settings(yaml: text, path: "f") }?.errors ?? []
+        #expect(errors.count == count && "\(errors[0])" == "f:3:3: source.name is already in line 2; keep one of them.")
+    }
+
     @Test("an off above its own on is told with the file, and the rules do not tell it again")
     func toldOnce() throws {
         let path = "/tmp/aumd-settings-off-\(getpid())"

@@ -71,7 +71,7 @@ struct Stages {
     /// It is done in double precision, so that a multiply-add counts as two of fp32.
     private func frontendCost(frames: Int) -> Cost {
         let p = model.filterBank
-        let fft = 5 * p.fftSize * p.fftSize.trailingZeroBitCount / 4
+        let fft = Int(5 * Double(p.fftSize) * log2(Double(p.fftSize)) / 4)
         return frames * Cost(multiplyAdds: 2 * (fft + 2 * p.frameLength + 2 * p.fftSize), exponentials: p.melCount)
     }
 

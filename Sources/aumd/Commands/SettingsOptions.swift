@@ -64,9 +64,10 @@ extension SettingsOptions {
     static func withoutOptions(_ config: String?) throws(Failure) -> Settings {
         // One that is there and may not be read is an error, or somebody would listen with other rules than it holds.
         let file = config ?? (access(systemFile, F_OK) == 0 ? systemFile : nil)
-        for sentence in Settings.unknownVariables(in: Environment.all) { ServiceLog.logger.warning("\(sentence)") }
+        let variables = try Environment.all()
+        for sentence in Settings.unknownVariables(in: variables) { ServiceLog.logger.warning("\(sentence)") }
         let environment: Settings
-        do throws(InvalidSettings) { environment = try Settings(environment: Environment.all) } catch { throw Failure(error) }
+        do throws(InvalidSettings) { environment = try Settings(environment: variables) } catch { throw Failure(error) }
         guard let file else { return environment }
         return environment.merging(over: try Settings(checking: file, under: environment))
     }
@@ -80,11 +81,15 @@ extension Analysis.Options {
 
 enum Environment {
     /// All variables (environ(7)).
-    static var all: [String: String] {
+    ///
+    /// - Throws: ``Failure`` for one of ours that is not UTF-8: repaired, it would name another file.
+    static func all() throws(Failure) -> [String: String] {
         var variables: [String: String] = [:]
         var entry = environ
         while let text = entry.pointee {
-            let pair = String(cString: text).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            let repaired = String(cString: text)
+            if repaired.hasPrefix("AUMD_"), String(validatingCString: text) == nil { throw Failure(mangled: [repaired]) }
+            let pair = repaired.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             if pair.count == 2 { variables[String(pair[0])] = String(pair[1]) }
             entry += 1
         }

@@ -97,7 +97,7 @@ struct TagFiles: ParsableCommand {
     private func settings() throws(Failure) -> Settings {
         var settings = try SettingsOptions.withoutOptions(config)
         // The system's file says which of the daemon's microphones to listen to, not which channel of files.
-        if config == nil, getenv("AUMD_CHANNEL") == nil { settings.source.channel = nil }
+        if config == nil, try Environment.all()["AUMD_CHANNEL", default: ""].isEmpty { settings.source.channel = nil }
         guard let channel else { return settings }
         do throws(SettingsError) { try settings.set("source.channel", to: channel, origin: "--channel") } catch {
             throw Failure(.usage, error.description)
