@@ -52,7 +52,7 @@ let package = Package(
             resources: [.copy("Resources/model"), .copy("Resources/demo.ogg"), .copy("Resources/demo.json")]),
 
         // What the tests of several modules are made with.
-        .target(name: "TestSupport", path: "Tests/TestSupport"),
+        .target(name: "TestSupport", path: "Tests/TestSupport", exclude: ["validate_records.py"]),
         .testTarget(name: "CaptureTests", dependencies: ["Capture", "CSndFile", "TestSupport"], exclude: ["ScriptedPCM"]),
         .testTarget(name: "FrontendTests", dependencies: ["Frontend", "TestSupport"], exclude: ["Golden"]),
         .testTarget(name: "AudioMambaTests", dependencies: ["AudioMamba", "CKernels"], exclude: ["Golden"]),

@@ -43,8 +43,12 @@ public struct EventRecord: Sendable, Equatable {
     public var revision: Int
     /// Name of the source.
     public var source: String
+    /// When this is told: the end of the newest sound that has been heard.
+    public var time: RecordTime
     /// The label's display name.
     public var label: String
+    /// The display name that the record before had, where it was another.
+    public var formerLabel: String?
     /// The label's AudioSet id.
     public var mid: String
     /// Names of every ancestor of the label, nearest first.
@@ -73,10 +77,12 @@ public struct EventRecord: Sendable, Equatable {
     /// Puts names and times in place of an action's indices and positions.
     ///
     /// - Parameters:
+    ///   - position: Of the end of the newest sound.
+    ///   - former: Index of the label that the event's last record had.
     ///   - id: From `EventNames`, the same for the whole life of the event.
     ///   - time: Turns a sample position into a time.
     public init(
-        _ action: Action, id: ULID, source: String, model: String, labels: [Label],
+        _ action: Action, at position: Int64, former: Int? = nil, id: ULID, source: String, model: String, labels: [Label],
         time: (Int64) -> RecordTime
     ) {
         let event = action.event
@@ -84,7 +90,9 @@ public struct EventRecord: Sendable, Equatable {
         self.id = id
         revision = event.revision
         self.source = source
+        self.time = time(position)
         label = labels[event.label].name
+        formerLabel = former.flatMap { $0 == event.label ? nil : labels[$0].name }
         mid = labels[event.label].mid
         parents = event.parents.map { labels[$0].name }
         group = event.group
@@ -266,13 +274,16 @@ public struct ClipRecord: Sendable, Equatable {
     public var file: String
     /// Seconds.
     public var duration: Double
+    /// As in `EventRecord`.
+    public var model: String
     /// By falling score.
     public var tags: [Tag]
 
     /// The tags of one file.
-    public init(file: String, duration: Double, tags: [Tag]) {
+    public init(file: String, duration: Double, model: String, tags: [Tag]) {
         self.file = file
         self.duration = duration
+        self.model = model
         self.tags = tags
     }
 }

@@ -40,6 +40,8 @@ public struct RecordEncoder {
         json.value(event.revision)
         json.key("source")
         json.value(event.source)
+        json.key("time")
+        json.value(event.time)
         json.key("label")
         json.value(event.label)
         json.key("mid")
@@ -148,6 +150,8 @@ public struct RecordEncoder {
         json.value(clip.file)
         json.key("duration")
         json.value(clip.duration)
+        json.key("model")
+        json.value(clip.model)
         tags(clip.tags)
     }
 

@@ -22,9 +22,11 @@ public enum Sentence {
         case (.open, _):
             return "\(event.source): \(event.label) began (score \(score), \(event.status.rawValue))"
         case (.update, .confirmed):
-            return "\(event.source): \(event.label) is confirmed (score \(score))"
+            let former = event.formerLabel.map { ", told as \($0) before" } ?? ""
+            return "\(event.source): \(event.label) is confirmed (score \(score)\(former))"
         case (.update, .moreSpecific):
-            return "\(event.source): more precisely \(event.label) (score \(score), \(event.status.rawValue))"
+            let former = event.formerLabel.map { "\($0) is " } ?? ""
+            return "\(event.source): \(former)more precisely \(event.label) (score \(score), \(event.status.rawValue))"
         case (.update, _):
             return nil
         case (.close, let reason):

@@ -8,6 +8,7 @@ extension Pipeline {
     func tellActions() {
         for var action in actions {
             if let runEnd, let offset = action.event.offset, action.event.onset < runEnd { action.event.offset = min(offset, runEnd) }
+            let former = open[action.event.number]
             switch action.phase {
             case .open, .update: open[action.event.number] = action.event.label
             case .close, .retract: open[action.event.number] = nil
@@ -15,8 +16,8 @@ extension Pipeline {
             records.send(
                 .event(
                     EventRecord(
-                        action, id: names.id(of: action, time: time), source: options.name, model: model.identifier,
-                        labels: labels, time: time)))
+                        action, at: min(nextStep, runEnd ?? .max), former: former, id: names.id(of: action, time: time),
+                        source: options.name, model: model.identifier, labels: labels, time: time)))
         }
         actions.removeAll(keepingCapacity: true)
     }

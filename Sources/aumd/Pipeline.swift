@@ -58,7 +58,7 @@ final class Pipeline {
     /// Samples of the source's timeline that have been taken.
     var position: Int64 = 0
     /// Position, at the model's rate, of the next step of this run.
-    private var nextStep: Int64 = 0
+    private(set) var nextStep: Int64 = 0
     private var isRunBegun = false
     /// Position, at the model's rate, where the run that is being ended has no more sound.
     var runEnd: Int64?
@@ -121,7 +121,7 @@ final class Pipeline {
         }
         endRun()
         state = .stopping
-        message = nil
+        message = failure?.description
         tellStatus()
         if let failure { throw Failure(failure) }
     }

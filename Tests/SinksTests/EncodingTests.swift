@@ -74,7 +74,7 @@ import Testing
         var encoder = RecordEncoder()
         for bits in stride(from: UInt32(0), through: UInt32.max - 9_999_991, by: 9_999_991) {
             let score = Float(bitPattern: bits)
-            let record = Record.clip(ClipRecord(file: "", duration: 0, tags: [Tag(label: "", mid: "", score: score)]))
+            let record = Record.clip(ClipRecord(file: "", duration: 0, model: "", tags: [Tag(label: "", mid: "", score: score)]))
             let line = String(decoding: encoder.line(record, sequence: 0), as: UTF8.self)
             let start = try #require(line.firstRange(of: #""score":"#)).upperBound
             let number = line[start...].prefix { $0 != "}" }

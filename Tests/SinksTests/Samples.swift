@@ -42,7 +42,7 @@ enum Samples {
         var records = try actions().map { action -> Record in
             .event(
                 EventRecord(
-                    action, id: names.id(of: action, time: time), source: "kitchen", model: model, labels: labels,
+                    action, at: 640_000, id: names.id(of: action, time: time), source: "kitchen", model: model, labels: labels,
                     time: time))
         }
         let tags = [
@@ -71,7 +71,7 @@ enum Samples {
                 ScoresRecord(
                     source: "kitchen", time: time(2560), status: .confirmed, levelDBFS: -.infinity,
                     tags: [Tag(label: "Dog", mid: "/m/0bt9lr", score: .nan)])),
-            .clip(ClipRecord(file: "a/ü \"b\".wav", duration: 10.24, tags: tags)),
+            .clip(ClipRecord(file: "a/ü \"b\".wav", duration: 10.24, model: model, tags: tags)),
         ]
         return records
     }

@@ -5,29 +5,12 @@ import Testing
 
 private let schema = "\(root)/Sources/Sinks/aumd-1.schema.json"
 
-/// Validates each line with Python's jsonschema. A missing python3 or jsonschema fails the test: install it with
+/// Validates each line with Python's jsonschema, and strictly. A missing python3 or jsonschema fails the test: install it with
 /// `python3 -m pip install jsonschema`.
 private func validate(_ lines: String) -> (status: Int32, output: String) {
     let folder = TemporaryFolder()
     write(lines, to: folder.file("lines"))
-    write(
-        """
-        import json, sys, jsonschema
-        schema = json.load(open(sys.argv[1]))
-        jsonschema.Draft202012Validator.check_schema(schema)
-        validator = jsonschema.Draft202012Validator(schema)
-        count = 0
-        def refuse(word): raise ValueError("not JSON: " + word)
-        for line in open(sys.argv[2], encoding="utf-8", newline="\\n"):
-            record = json.loads(line, parse_constant=refuse)
-            errors = list(validator.iter_errors(record))
-            if errors:
-                print(line, errors[0].message, *[e.message for e in errors[0].context or []], sep="\\n")
-                sys.exit(3)
-            count += 1
-        print(count)
-        """, to: folder.file("validate.py"))
-    return shell("python3 '\(folder.file("validate.py"))' '\(schema)' '\(folder.file("lines"))'")
+    return shell("python3 '\(root)/Tests/TestSupport/validate_records.py' '\(schema)' '\(folder.file("lines"))'")
 }
 
 @Suite("Schema aumd/1") struct SchemaTests {

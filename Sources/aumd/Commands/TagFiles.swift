@@ -114,7 +114,7 @@ struct TagFiles: ParsableCommand {
         let told: ArraySlice<Int> = if case .count(let count) = top { order.prefix(count) } else { order[...] }
         output.write(
             ClipRecord(
-                file: source.path, duration: duration,
+                file: source.path, duration: duration, model: model.identifier,
                 tags: told.map { Tag(label: c.labels[$0].name, mid: c.labels[$0].mid, score: scores[$0]) }))
         if let ending { throw Failure(ending) }
     }
