@@ -133,7 +133,7 @@ extension CaptureError.DeviceProblem {
     var predicate: String {
         switch self {
         case .unknownName: "is not known to ALSA; list the names with 'aumd devices'"
-        case .absent: "is not there; is it plugged in?"
+        case .absent: "is not there; plug it in, or choose one that 'aumd devices' lists"
         case .busy: "is in use by another program; end that program or use a shared device such as 'default'"
         case .notPermitted: "may not be opened; add the user to the group 'audio'"
         case .serverGone: "needs a sound server that does not answer; is it running?"

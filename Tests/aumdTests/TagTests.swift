@@ -48,6 +48,9 @@ struct TagTests {
         let audacity = try Program.run("tag", "--format", "audacity", "--top", "3", file)
         #expect(audacity.output.split(separator: "\n").map { $0.hasPrefix("0\t6.0\t") } == [true, true, true])
         #expect(try Program.run("tag", "--format", "text", "--top", "3", file).output.split(separator: "\n").count == 4)
+        let quiet = folder.path + "/quiet.wav"
+        try Sound.wav([Int16](repeating: 0, count: 32000)).write(to: URL(filePath: quiet))
+        #expect(try Program.run("tag", "--mode", "stream", "--format", "text", quiet).output == "\(quiet)  nothing heard\n")
     }
 
     @Test("In a label track of several files each label names its file", arguments: ["offline", "stream"])

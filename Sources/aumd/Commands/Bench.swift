@@ -90,11 +90,11 @@ struct Bench: ParsableCommand {
         var lines = [
             "\(report.model.printable), kernels \(report.kernels), weights \(report.weights), medians of \(runs) runs, \(threads == 1 ? "one thread" : "passes on \(threads) threads")",
             "limits: \(giga["multiply_adds"]!) G multiply-adds/s (int8 \(giga["int8_multiply_adds"]!)), \(giga["exponentials"]!) G exponentials/s, \(giga["bytes"]!) GB/s for the weights",
-            "stage".padded(to: 28) + "time ms".leading(10) + "limit ms".leading(10) + "share".leading(8) + "x real time".leading(14),
+            "stage".padded(to: 28) + "sound s".leading(10) + "time ms".leading(10) + "limit ms".leading(10) + "share".leading(8) + "x real time".leading(14),
         ]
         for stage in report.stages {
             lines.append(
-                stage.name.padded(to: 28) + String(format: "%10.3f", stage.milliseconds)
+                stage.name.padded(to: 28) + String(format: "%10.2f", stage.soundSeconds) + String(format: "%10.3f", stage.milliseconds)
                     + String(format: "%10.3f", stage.limitMilliseconds) + String(format: "%7.0f%%", 100 * stage.shareOfLimit)
                     + String(format: "%14.0f", stage.timesRealTime))
         }

@@ -42,8 +42,6 @@ struct TagFiles: ParsableCommand {
                 return nil
             }
         }
-
-        var defaultValueDescription: String { if case .count(let count) = self { "\(count)" } else { "all" } }
     }
 
     @OptionGroup var modelOptions: ModelOptions
@@ -51,8 +49,8 @@ struct TagFiles: ParsableCommand {
     var mode = Mode.offline
     @Option(help: "ndjson, csv, audacity (a label track) or text; text on a terminal, ndjson otherwise.")
     var format: Format?
-    @Option(help: ArgumentHelp("Tags told of each file, a number or all (offline).", valueName: "n"))
-    var top = Top.count(5)
+    @Option(help: ArgumentHelp("Tags told of each file with --mode offline, a number or all; 5 unless told.", valueName: "n"))
+    var top: Top?
     @Option(help: ArgumentHelp("Configuration file for model, channel, thresholds and stream; \(SettingsOptions.systemFile) where there is one. AUMD_… variables hold too.", valueName: "file"), completion: .file())
     var config: String?
     @Option(help: ArgumentHelp("One channel of the files, counted from 0, or all mixed.", valueName: "n|all"))
@@ -64,6 +62,7 @@ struct TagFiles: ParsableCommand {
         guard !files.contains("-") else {
             throw Failure(.usage, "tag reads files; for the standard input use 'aumd listen --source -'.")
         }
+        try exclude("--top", [("--mode stream", top != nil && mode == .stream)])
         try Descriptors.check()
         let settings = try settings()
         let model = try modelOptions.load(settings: settings.model)
@@ -111,7 +110,7 @@ struct TagFiles: ParsableCommand {
         let scores: [Float]
         do throws(ModelError) { scores = try ClipEncoder(model: model).scores(logMel: logMel.span) } catch { throw Failure(error) }
         let order = scores.indices.sorted { (scores[$0], $1) > (scores[$1], $0) }
-        let told: ArraySlice<Int> = if case .count(let count) = top { order.prefix(count) } else { order[...] }
+        let told: ArraySlice<Int> = if case .count(let count) = top ?? .count(5) { order.prefix(count) } else { order[...] }
         output.write(
             ClipRecord(
                 file: source.path, duration: duration, model: model.identifier,
@@ -202,6 +201,8 @@ struct TagFiles: ParsableCommand {
         let pipeline = try Pipeline(
             source: source, model: model, tagging: tagging, options: options, records: RecordStream([records]))
         try pipeline.run()
+        thread.stop(milliseconds: -1)
+        output.endEvents(of: file)
         reportBroken(source)
     }
 }

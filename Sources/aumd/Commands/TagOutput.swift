@@ -10,6 +10,8 @@ final class TagOutput: Sendable {
     private let sequence = Atomic<UInt64>(0)
     private let ended = Atomic(false)
     private let failed = Atomic(false)
+    /// Whether the file had an event.
+    private let hasEvents = Atomic(false)
 
     /// Nothing more can be written: the reader has closed the pipe, or the disk is full.
     var hasEnded: Bool { ended.load(ordering: .relaxed) }
@@ -47,6 +49,7 @@ final class TagOutput: Sendable {
     fileprivate func write(_ event: EventRecord, file: String) {
         if format == .ndjson { return write(.event(event)) }
         guard event.phase == .close, let offset = event.offset else { return }
+        hasEvents.store(true, ordering: .relaxed)
         switch format {
         case .csv:
             write("\(Self.csv(file)),\(event.onset.text),\(offset.text),\(Self.csv(event.label)),\(Self.csv(event.mid)),\(event.peak)\n")
@@ -55,6 +58,11 @@ final class TagOutput: Sendable {
             let label = "\(event.label.printable) \(Self.percent(event.peak))"
             write("\(file.printable)  \(event.onset.text) to \(offset.text) s  \(label)\n")
         }
+    }
+
+    /// All events of a file are written: says so to a person where there was none.
+    func endEvents(of file: String) {
+        if !hasEvents.exchange(false, ordering: .relaxed), format == .text { write("\(file.printable)  nothing heard\n") }
     }
 
     /// A line of JSON; all files' are numbered as one stream.
@@ -82,7 +90,8 @@ final class TagOutput: Sendable {
     }
 
     private static func percent(_ score: Float) -> String {
-        let value = score.isFinite ? Int((score * 100).rounded()) : 0
+        // Sure is what rounds to it in the score's own digits alone.
+        let value = score.isFinite ? min(Int((score * 100).rounded()), score < 1 ? 99 : 100) : 0
         return String(repeating: " ", count: value < 10 ? 2 : value < 100 ? 1 : 0) + "\(value) %"
     }
 
