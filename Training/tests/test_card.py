@@ -21,7 +21,7 @@ def test_runs_of_a_checkpoint_that_grew() -> None:
     assert told == [RUNS[0], RUNS[1] | configured | {"d_model": 48}]
     text = card.write(CONFIG | {"training": told}, 1_500_000, {})
     assert "Trained for 60 minutes on two processor cores and 1.5 hours on a GPU." in text
-    assert "| 1 | 10 of 16 | 2 | 60 minutes | 1 | 0% |  |" in text
+    assert "| 1 | 10 of 16 | 2, 48 | 60 minutes | 1 | 0% |  |" in text
     besides = "Muon for the projections, heard both ways, layers skipped up to 20%, features hidden 25%"
     assert f"| 2 | 5 of 192 | 3, 48 | 1.5 hours, on a GPU | 8 | 40% | {besides} |" in text
 
@@ -61,5 +61,5 @@ def test_the_trade_off_takes_the_best_point_of_validation_that_keeps_each_rate()
         {"validation_f1": 0.4, "validation_false_per_hour": 9, "f1": 0.45, "false_per_hour": 14},
         {"validation_f1": 0.3, "validation_false_per_hour": 8, "f1": 0.46, "false_per_hour": 7},
     ]
-    low, high = "0.450 with 14 false alarms an hour", "0.500 with 41 false alarms an hour"
+    low, high = "0.450, with 14 an hour on test", "0.500, with 41 an hour on test"
     assert card._trade_off(curve) == f"10: {low}; 20: {low}; 40: {high}; 80: {high}"
