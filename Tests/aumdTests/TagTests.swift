@@ -106,6 +106,24 @@ struct TagTests {
         #expect(try Program.run("tag", "--top", "\u{1B}[2J", file).errors.contains(#"'\u{1B}[2J' is invalid"#))
     }
 
+    @Test("Scores mode tells of every column what listening to the file tells as confirmed, in any format but a label track")
+    func scores() throws {
+        let heard = try Line.all(
+            Program.shell("AUMD_SCORES=112 \"$AUMD\" listen --source \(file) --format ndjson").output
+        ).filter { $0["type"] == "scores" && $0["status"] == "confirmed" }
+        let told = try Line.all(Program.run("tag", "--mode", "scores", "--top", "all", "--format", "ndjson", file).output)
+        #expect(told.count == heard.count && told.count == 38)
+        for (index, (line, other)) in zip(told, heard).enumerated() {
+            #expect(line["type"] == "scores" && abs(line.number("time")! - 0.16 * Double(index)) < 1e-9)
+            #expect(line.tags.map(\.label) == other.tags.map(\.label) && line.tags.map(\.score) == other.tags.map(\.score))
+        }
+        let csv = try Program.run("tag", "--mode", "scores", "--top", "3", "--format", "csv", file).output.split(separator: "\n")
+        #expect(csv.count == 1 + 3 * told.count && csv[0] == "file,time,label,mid,score")
+        #expect(csv[4].hasPrefix("\(file),0.16,"))
+        let text = try Program.run("tag", "--mode", "scores", "--format", "text", file).output.split(separator: "\n")
+        #expect(text.count == told.count && text[1].hasPrefix("\(file)  0.16 s  "))
+    }
+
     @Test("Stream mode tells the event lines that listening to the file tells, times counted from its start")
     func stream() throws {
         let tagged = try Line.all(Program.run("tag", "--config", config, "--mode", "stream", "--format", "ndjson", file).output)

@@ -15,6 +15,7 @@ struct TagFiles: ParsableCommand {
             Examples:
               aumd tag --top 3 *.wav
               aumd tag --mode stream --format audacity garden.flac > garden.txt
+              aumd tag --mode scores --top all --format csv garden.flac
             """)
 
     enum Mode: String, ExpressibleByArgument, CaseIterable {
@@ -22,6 +23,8 @@ struct TagFiles: ParsableCommand {
         case offline
         /// What listening to the file would have told: events with onset and offset.
         case stream
+        /// The confirmed scores of every column.
+        case scores
     }
 
     enum Format: String, ExpressibleByArgument, CaseIterable {
@@ -45,11 +48,11 @@ struct TagFiles: ParsableCommand {
     }
 
     @OptionGroup var modelOptions: ModelOptions
-    @Option(help: "offline: tags of each file; stream: the events that listening to it would give.")
+    @Option(help: "offline: tags of each file; stream: the events that listening to it would give; scores: of every column of it, as confirmed.")
     var mode = Mode.offline
     @Option(help: "ndjson, csv, audacity (a label track) or text; text on a terminal, ndjson otherwise.")
     var format: Format?
-    @Option(help: ArgumentHelp("Tags told of each file with --mode offline, a number or all; 5 unless told.", valueName: "n"))
+    @Option(help: ArgumentHelp("Tags told of each file, or of each column with --mode scores, a number or all; 5 unless told.", valueName: "n"))
     var top: Top?
     @Option(help: ArgumentHelp("Configuration file for model, channel, thresholds and stream; \(SettingsOptions.systemFile) where there is one. AUMD_… variables hold too.", valueName: "file"), completion: .file())
     var config: String?
@@ -63,12 +66,13 @@ struct TagFiles: ParsableCommand {
             throw Failure(.usage, "tag reads files; for the standard input use 'aumd listen --source -'.")
         }
         try exclude("--top", [("--mode stream", top != nil && mode == .stream)])
+        try exclude("--mode scores", [("--format audacity", mode == .scores && format == .audacity)])
         try Descriptors.check()
         let settings = try settings()
         let model = try modelOptions.load(settings: settings.model)
         let tagging = try model.tagging(rules: model.rules(settings), window: settings.usesWindow)
         let output = TagOutput(
-            format: format ?? (isatty(STDOUT_FILENO) == 1 ? .text : .ndjson), isStream: mode == .stream, fileCount: files.count)
+            format: format ?? (isatty(STDOUT_FILENO) == 1 ? .text : .ndjson), mode: mode, fileCount: files.count)
         // Where the output is on the same terminal, it is the progress.
         let showsProgress = files.count > 1 && isatty(STDERR_FILENO) == 1 && isatty(STDOUT_FILENO) == 0
         var firstFailure: Failure?
@@ -78,7 +82,7 @@ struct TagFiles: ParsableCommand {
                 if Aumd.mangledArguments.contains(file) { throw Failure(mangled: [file]) }
                 switch mode {
                 case .offline: try tagOffline(SoundFileSource(path: file, channel: ChannelChoice(settings)), model, output)
-                case .stream: try tagStream(file, model, tagging, settings, output)
+                case .stream, .scores: try tagStream(file, model, tagging, settings, output)
                 }
             } catch {
                 if showsProgress { writeError("\r\u{1B}[K") }
@@ -110,12 +114,21 @@ struct TagFiles: ParsableCommand {
         let scores: [Float]
         do throws(ModelError) { scores = try ClipEncoder(model: model).scores(logMel: logMel.span) } catch { throw Failure(error) }
         let order = scores.indices.sorted { (scores[$0], $1) > (scores[$1], $0) }
-        let told: ArraySlice<Int> = if case .count(let count) = top ?? .count(5) { order.prefix(count) } else { order[...] }
+        let told = order.prefix(tagCount(of: c.labels.count))
         output.write(
             ClipRecord(
                 file: source.path, duration: duration, model: model.identifier,
                 tags: told.map { Tag(label: c.labels[$0].name, mid: c.labels[$0].mid, score: scores[$0]) }))
         if let ending { throw Failure(ending) }
+    }
+
+    /// How many of a model's labels are told.
+    private func tagCount(of labels: Int) -> Int {
+        switch top {
+        case .all: labels
+        case .count(let count): min(count, labels)
+        case nil: min(5, labels)
+        }
     }
 
     /// Log-mel as the model's kind wants a clip, whole frames for a clip-bound model, else the columns of a stream, and the
@@ -188,7 +201,7 @@ struct TagFiles: ParsableCommand {
         _ file: String, _ model: Model, _ tagging: TaggerConfiguration, _ settings: Settings, _ output: TagOutput
     ) throws(Failure) {
         let source = SoundFileSource(path: file, channel: ChannelChoice(settings))
-        let records = RecordQueue(kinds: .event, patience: nil)
+        let records = RecordQueue(kinds: mode == .scores ? .scores : .event, patience: nil)
         let thread: SinkThread
         do throws(SinkError) {
             thread = try SinkThread(output.sink(file: file), queue: records, onReaderGone: { source.stop() })
@@ -198,6 +211,7 @@ struct TagFiles: ParsableCommand {
         options.filterBank = model.filterBank
         options.analysis = Analysis.Options(settings)
         options.streamTime = true
+        options.scoreCount = mode == .scores ? tagCount(of: model.configuration.labels.count) : 0
         let pipeline = try Pipeline(
             source: source, model: model, tagging: tagging, options: options, records: RecordStream([records]))
         try pipeline.run()

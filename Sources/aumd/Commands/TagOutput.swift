@@ -18,11 +18,15 @@ final class TagOutput: Sendable {
     /// It ended for an error, which was said.
     var hasFailed: Bool { failed.load(ordering: .relaxed) }
 
-    init(format: TagFiles.Format, isStream: Bool, fileCount: Int) {
+    init(format: TagFiles.Format, mode: TagFiles.Mode, fileCount: Int) {
         self.format = format
         namesFiles = fileCount > 1
         guard format == .csv else { return }
-        write(isStream ? "file,onset,offset,label,mid,peak\n" : "file,label,mid,score\n")
+        switch mode {
+        case .offline: write("file,label,mid,score\n")
+        case .stream: write("file,onset,offset,label,mid,peak\n")
+        case .scores: write("file,time,label,mid,score\n")
+        }
     }
 
     /// A clip's tags, by falling score.
@@ -43,8 +47,8 @@ final class TagOutput: Sendable {
         }
     }
 
-    /// A sink for the events of one file.
-    func sink(file: String) -> some RecordSink & Sendable { EventLines(output: self, file: file) }
+    /// A sink for the events, or the scores, of one file.
+    func sink(file: String) -> some RecordSink & Sendable { StreamLines(output: self, file: file) }
 
     fileprivate func write(_ event: EventRecord, file: String) {
         if format == .ndjson { return write(.event(event)) }
@@ -57,6 +61,21 @@ final class TagOutput: Sendable {
         case .text, .ndjson:
             let label = "\(event.label.printable) \(Self.percent(event.peak))"
             write("\(file.printable)  \(event.onset.text) to \(offset.text) s  \(label)\n")
+        }
+    }
+
+    /// The scores of a column, as confirmed.
+    fileprivate func write(_ scores: ScoresRecord, file: String) {
+        hasEvents.store(true, ordering: .relaxed)
+        switch format {
+        case .ndjson: write(.scores(scores))
+        case .csv:
+            for tag in scores.tags {
+                write("\(Self.csv(file)),\(scores.time.text),\(Self.csv(tag.label)),\(Self.csv(tag.mid)),\(tag.score)\n")
+            }
+        case .text, .audacity:
+            let tags = scores.tags.map { "\($0.label.printable) \(Self.percent($0.score))" }
+            write("\(file.printable)  \(scores.time.text) s  \(tags.joined(separator: ", "))\n")
         }
     }
 
@@ -103,12 +122,16 @@ final class TagOutput: Sendable {
     }
 }
 
-private struct EventLines: RecordSink, Sendable {
+private struct StreamLines: RecordSink, Sendable {
     let output: TagOutput
     let file: String
 
     mutating func write(_ record: NumberedRecord, dropped: UInt64) -> Bool {
-        if case .event(let event) = record.record { output.write(event, file: file) }
+        switch record.record {
+        case .event(let event): output.write(event, file: file)
+        case .scores(let scores) where scores.status == .confirmed: output.write(scores, file: file)
+        default: break
+        }
         return !output.hasEnded
     }
 }
