@@ -109,7 +109,7 @@ final class TagOutput: Sendable {
     }
 
     private static func percent(_ score: Float) -> String {
-        // Sure is what rounds to it in the score's own digits alone.
+        // A score of 1 alone is 100 %.
         let value = score.isFinite ? min(Int((score * 100).rounded()), score < 1 ? 99 : 100) : 0
         return String(repeating: " ", count: value < 10 ? 2 : value < 100 ? 1 : 0) + "\(value) %"
     }
