@@ -54,8 +54,8 @@ def scores_from_binary(
     """Clip scores (clips, C) as `aumd tag` prints them; in stream mode a label's highest event score."""
     index = {label.name: i for i, label in enumerate(labels)}
     out = np.zeros((len(files), len(labels)), np.float32)
-    options = ["--model", str(folder), "--weights", weights, "--mode", mode, "--format", "ndjson"]
-    options += ["--top", "all"] if mode == "offline" else []
+    top = ["--top", "all"] if mode == "offline" else []
+    options = ["--model", str(folder), "--weights", weights, "--mode", mode, *top, "--format", "ndjson"]
     place = {str(path): i for i, path in enumerate(files)}
     batches = [files[i : i + 200] for i in range(0, len(files), 200)] if mode == "offline" else [[f] for f in files]
     for batch in batches:

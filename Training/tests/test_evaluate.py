@@ -22,7 +22,7 @@ LABELS = [Label("/m/0", "Dog"), Label("/m/1", "Door")]
 PROGRAM = """#!{python}
 import json, sys
 mode = sys.argv[sys.argv.index("--mode") + 1]
-files = sys.argv[sys.argv.index("all") + 1:]
+files = sys.argv[sys.argv.index("ndjson") + 1:]
 for i, file in enumerate(files):
     if mode == "offline":
         tags = [{{"label": "Door", "mid": "/m/1", "score": 0.75}}, {{"label": "Dog", "mid": "/m/0", "score": 0.25 + i}}]
