@@ -64,7 +64,7 @@ package struct ArrivalClock: Sendable {
     /// - Returns: how many samples are missing before it, 0 for none.
     package mutating func arrived(position: Int64, nanoseconds: Int64, waited: Bool) -> Int64 {
         guard isLive else { return 0 }
-        let lead = first + length(of: position) - nanoseconds
+        let lead = begun + length(of: position) - nanoseconds
         if nanoseconds - begun < Self.trial, lead > Self.lead {
             end()
             return 0

@@ -61,6 +61,8 @@ public enum CaptureError: Error, Sendable, Equatable, CustomStringConvertible {
         case writerGone
         /// A named pipe whose writer has closed it before the end that it had announced.
         case writerLeft
+        /// A named pipe whose writer has gone, and that is not there any more; the text says why.
+        case notReopened(String)
         /// It ended early. All samples that are there were delivered before.
         case truncated(announced: Int64, delivered: Int64)
         /// The library ended before the file did, as its length is not in the header and the estimate was too short, or as
@@ -103,7 +105,7 @@ public enum CaptureError: Error, Sendable, Equatable, CustomStringConvertible {
             case .notFound, .isDirectory, .notOpened: .noInput
             case .notPermitted: .noPermission
             case .empty, .notSound, .unsupported, .notRaw, .noSamples, .truncated, .readInPart, .channel: .dataError
-            case .stalled, .writerGone, .writerLeft: .unavailable
+            case .stalled, .writerGone, .writerLeft, .notReopened: .unavailable
             case .readFailed: .ioError
             }
         case .system: .osError
@@ -171,6 +173,7 @@ extension CaptureError.FileProblem {
         case .stalled: "delivers nothing; is what writes to it still running?"
         case .writerGone: "was closed by its writer before the first sample; start that again"
         case .writerLeft: "was closed by its writer before the end it had announced; start that again"
+        case .notReopened(let reason): "was closed by its writer, and could not be opened for the next one: \(reason)"
         case .truncated(let announced, let delivered):
             "ends early: \(delivered) of \(announced) announced samples are there, and were used"
         case .readInPart(let bytes, let size):

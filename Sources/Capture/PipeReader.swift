@@ -25,6 +25,8 @@ final class PipeReader {
     private var front = 0
     private var bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: ForeignFormat.shortest, alignment: 16)
     private var hasClosed = false
+    /// Milliseconds after which a named pipe without a writer is looked for anew.
+    private static let patience = 1000
 
     /// - Parameters:
     ///   - descriptor: is not closed.
@@ -93,6 +95,7 @@ final class PipeReader {
         }
         if count == 0 {
             if reopen() { return .left }
+            if path != nil { throw .file(name, .notReopened(errorText(errno))) }
             hasClosed = true
             return .closed
         }
@@ -102,18 +105,21 @@ final class PipeReader {
     }
 
     /// Opens a named pipe again, for what its next writer writes: the old opening would show the end of the last one's until then
-    /// (poll(2), POLLHUP). Nothing is lost, as the pipe is never without a reader.
-    private func reopen() -> Bool {
+    /// (poll(2), POLLHUP), and is of a pipe that has no name any more where somebody has made it anew. Nothing is lost, as the same
+    /// pipe is never without a reader.
+    ///
+    /// - Returns: false, with errno, where there is none to be opened.
+    @discardableResult
+    func reopen() -> Bool {
         guard let path else { return false }
+        guard StreamSource.isPipe(path) else {
+            errno = ENOENT
+            return false
+        }
         let next = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
         guard next >= 0 else { return false }
         defer { close(next) }
-        return isSamePipe(next) && dup2(next, descriptor) >= 0 && fcntl(descriptor, F_SETFD, FD_CLOEXEC) >= 0
-    }
-
-    private func isSamePipe(_ other: Int32) -> Bool {
-        var ours = stat(), theirs = stat()
-        return fstat(descriptor, &ours) == 0 && fstat(other, &theirs) == 0 && ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino
+        return dup2(next, descriptor) >= 0 && fcntl(descriptor, F_SETFD, FD_CLOEXEC) >= 0
     }
 
     /// What the stream begins with, as far as it tells what kind it is. Stays held.
@@ -138,8 +144,9 @@ final class PipeReader {
     private func fill(upTo count: Int) throws(CaptureError) -> Int {
         reserve(count)
         while held < count {
-            switch try receive(limit: count, timeout: -1) {
-            case .received, .timeout: continue
+            switch try receive(limit: count, timeout: path == nil ? -1 : PipeReader.patience) {
+            case .received: continue
+            case .timeout: if held == 0 { reopen() }
             case .left: drop(held)
             case .closed, .stopped: return held
             }

@@ -67,7 +67,7 @@ public final class StreamSource: Source, @unchecked Sendable {
 
     private static let blockSize = 4096
     /// Bytes.
-    private static let mostGathered = 8 << 20
+    private static let mostGathered = 32 << 20
 
     /// - Parameters:
     ///   - descriptor: is not closed.
@@ -120,7 +120,7 @@ public final class StreamSource: Source, @unchecked Sendable {
         converter = MonoConverter(format: format.format, channels: format.channels, choice: channel)
         mayBeLive = pipe.promised == nil && !isPaced && !StreamSource.isFile(pipe.descriptor)
         isGathering = mayBeLive
-        // As much may come before it is known to be no live sound; of many channels less will do.
+        // As much may come before it is known to be no live sound; what fills less, of many channels, at once is taken for none.
         let gathered = mayBeLive ? (Int(ArrivalClock.lead / 1_000_000_000) + 1) * format.rate * converter.stride : 0
         pipe.reserve(max(min(gathered, StreamSource.mostGathered), StreamSource.blockSize * converter.stride))
         let pacer = try Pacer(rate: format.rate, isPaced: isPaced)
@@ -154,7 +154,9 @@ public final class StreamSource: Source, @unchecked Sendable {
                 return end()
             }
             switch try pipe.receive(limit: StreamSource.blockSize * stride, timeout: timeoutMilliseconds) {
-            case .timeout: return stalled() ?? .timeout
+            case .timeout:
+                if isStalled { pipe.reopen() }
+                return stalled() ?? .timeout
             case .left: return left()
             case .stopped: return end()
             case .closed:
@@ -200,6 +202,7 @@ public final class StreamSource: Source, @unchecked Sendable {
         case .received(let waited):
             follow(waited)
             isOver = pipe.isFull
+            if isOver, !isStalled { opened.withLock { $0?.clock?.end() } }
         case .timeout:
             isOver = opened.withLock { $0?.clock != nil }
             if !isOver, let stalled = stalled() { return stalled }
@@ -225,7 +228,7 @@ public final class StreamSource: Source, @unchecked Sendable {
         return .state(.lost(.stall, .file(name, .stalled)))
     }
 
-    /// Half a sample that a writer left does not go with the next one's.
+    /// Half a sample that a writer left does not go with the next one's, if the end of the first is seen before the next one writes.
     private func left() -> Reading {
         pipe.dropLast(pipe.held % converter.stride)
         return .timeout

@@ -19,7 +19,7 @@ struct Document {
         self.path = path
         // A byte order mark is no part of the text.
         var text = text.unicodeScalars.first == "\u{FEFF}" ? String(text.unicodeScalars.dropFirst()) : text
-        for count in 1...Self.duplicateLimit {
+        for count in 1...Self.duplicateLimit + 1 {
             do {
                 // Without rules: `on`, `no` and `0660` stay the texts that they are.
                 root = try compose(yaml: text, .basic)

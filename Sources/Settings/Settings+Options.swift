@@ -17,6 +17,9 @@ extension Settings {
         guard errors.isEmpty else { throw InvalidSettings(errors) }
     }
 
+    /// Whether a key has this variable.
+    public static func isVariable(_ name: String) -> Bool { Key<Settings>.all.contains { $0.variable == name } }
+
     /// A sentence for each `AUMD_…` variable that no key has. None is an error: another program may use the prefix.
     public static func unknownVariables(in environment: [String: String]) -> [String] {
         let known = Key<Settings>.all.map(\.variable)

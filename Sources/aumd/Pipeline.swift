@@ -92,20 +92,26 @@ final class Pipeline {
     ///
     /// - Throws: ``Failure`` where the source can deliver no more; everything told before stays good.
     func run() throws(Failure) {
+        tellStatus()
+        var failure: Failure?
+        do throws(Failure) { try listen() } catch { failure = error }
+        endRun()
+        state = .stopping
+        message = failure?.description
+        tellStatus()
+        if let failure { throw failure }
+    }
+
+    private func listen() throws(Failure) {
         let buffer = UnsafeMutableBufferPointer<Float>.allocate(capacity: 8192)
         defer { buffer.deallocate() }
-        tellStatus()
-        var failure: CaptureError?
-        do throws(CaptureError) { try source.start() } catch { failure = error }
-        loop: while failure == nil {
+        do throws(CaptureError) { try source.start() } catch { throw Failure(error) }
+        while true {
             noteLiveness()
             let reading: Reading
             do throws(CaptureError) {
                 reading = try source.read(into: buffer, timeoutMilliseconds: 500)
-            } catch {
-                failure = error
-                break
-            }
+            } catch { throw Failure(error) }
             supervision.alive()
             switch reading {
             case .samples(let count):
@@ -116,14 +122,9 @@ final class Pipeline {
             case .timeout:
                 endRunOfLostDevice()
                 tellStatusWhenDue()
-            case .end: break loop
+            case .end: return
             }
         }
-        endRun()
-        state = .stopping
-        message = failure?.description
-        tellStatus()
-        if let failure { throw Failure(failure) }
     }
 
     /// What is live waits for nobody: not for passes, and not for readers of the records.

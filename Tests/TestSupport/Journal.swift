@@ -17,15 +17,17 @@ public final class Journal {
         daemon.standardInput = FileHandle.nullDevice
         daemon.standardOutput = FileHandle.nullDevice
         daemon.standardError = FileHandle.nullDevice
-        guard (try? daemon.run()) != nil else { return nil }
         self.daemon = daemon
+        guard (try? daemon.run()) != nil else { return nil }
         guard Self.eventually({ Self.answers }) else { return nil }
     }
 
     deinit {
         guard let daemon else { return }
-        daemon.terminate()
-        daemon.waitUntilExit()
+        if daemon.isRunning {
+            daemon.terminate()
+            daemon.waitUntilExit()
+        }
         for folder in made { try? FileManager.default.removeItem(atPath: folder) }
     }
 
@@ -73,10 +75,11 @@ public final class Journal {
     }
 
     private static func eventually(_ condition: () -> Bool) -> Bool {
-        for _ in 0..<1000 {
-            if condition() { return true }
+        let end = ContinuousClock.now + .seconds(10)
+        while !condition() {
+            if ContinuousClock.now > end { return false }
             usleep(10_000)
         }
-        return condition()
+        return true
     }
 }

@@ -255,6 +255,18 @@ struct ListenTests {
         #expect(two.status == 78 && two.errors.contains("Bark") && two.errors.contains("source"), "\(two.errors)")
     }
 
+    @Test("The last record says that it stops, and the error where that is why")
+    func lastRecord() throws {
+        let slow = folder.path + "/slow.wav"
+        try Sound.wav(Sound.bursts(seconds: 1), rate: 1).write(to: URL(filePath: slow))
+        for (source, status, word) in [(file, 0, nil), ("/nonexistent.wav", 66, "/nonexistent.wav"), (slow, 65, "slow.wav")] as [(String, Int32, String?)] {
+            let heard = try Program.run("listen", "--source", source, "--format", "ndjson")
+            let last = try #require(try Line.all(heard.output).last)
+            #expect(heard.status == status && last["state"] == "stopping", "\(heard.errors)")
+            #expect(word.map { last["message"]?.contains($0) ?? false } ?? (last["message"] == nil), "\(last.fields)")
+        }
+    }
+
     @Test("--version is three numbers; the help of each command that takes more than a flag holds an example")
     func help() throws {
         #expect(try Program.run("--version").output.wholeMatch(of: /[0-9]+\.[0-9]+\.[0-9]+\n/) != nil)

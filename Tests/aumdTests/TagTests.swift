@@ -50,7 +50,11 @@ struct TagTests {
         #expect(try Program.run("tag", "--format", "text", "--top", "3", file).output.split(separator: "\n").count == 4)
         let quiet = folder.path + "/quiet.wav"
         try Sound.wav([Int16](repeating: 0, count: 32000)).write(to: URL(filePath: quiet))
-        #expect(try Program.run("tag", "--mode", "stream", "--format", "text", quiet).output == "\(quiet)  nothing heard\n")
+        let cut = folder.path + "/cut.wav"
+        try Data(contentsOf: URL(filePath: file)).dropLast(60_000).write(to: URL(filePath: cut))
+        try folder.write("events: {default: {mute: true}, labels: {Brass instrument: {mute: false, on: 0.03, off: 0.02}}}\n", to: "brass.yaml")
+        let stream = try Program.run("tag", "--mode", "stream", "--config", folder.path + "/brass.yaml", "--format", "text", cut, quiet).output
+        #expect(stream.hasPrefix(cut) && stream.hasSuffix("\n\(quiet)  nothing heard\n"), "\(stream)")
     }
 
     @Test("In a label track of several files each label names its file", arguments: ["offline", "stream"])
@@ -246,7 +250,7 @@ struct TagTests {
         #expect(try Line.all(tagged.output).count == 2)
         #expect(tagged.errors.split(separator: "\n").count == 1 && tagged.errors.contains("is not UTF-8"), "\(tagged.errors)")
         let variable = try Program.shell("AUMD_FILE=$(printf 'k\\374che') \"$AUMD\" listen --source \(file)")
-        #expect(variable.status == 64 && variable.errors.contains("AUMD_FILE=k"), "\(variable.errors)")
+        #expect(variable.status == 64 && variable.errors == "aumd: The variable AUMD_FILE is not UTF-8 text; set it anew.\n", "\(variable.errors)")
         let heard = try Program.shell("\"$AUMD\" listen --source $(printf 'k\\374che') --name $(printf 'k\\366nig')")
         #expect(heard.status == 64)
         #expect(heard.errors.split(separator: "\n").count == 2, "\(heard.errors)")

@@ -87,10 +87,13 @@ enum Environment {
         var variables: [String: String] = [:]
         var entry = environ
         while let text = entry.pointee {
-            let repaired = String(cString: text)
-            if repaired.hasPrefix("AUMD_"), String(validatingCString: text) == nil { throw Failure(mangled: [repaired]) }
-            let pair = repaired.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            if pair.count == 2 { variables[String(pair[0])] = String(pair[1]) }
+            let pair = String(cString: text).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+            if pair.count == 2 {
+                if Settings.isVariable(pair[0]), String(validatingCString: text) == nil {
+                    throw Failure(.usage, "The variable \(pair[0]) is not UTF-8 text; set it anew.")
+                }
+                variables[pair[0]] = pair[1]
+            }
             entry += 1
         }
         return variables

@@ -170,7 +170,7 @@ struct TagFiles: ParsableCommand {
     private static let longest = 3600
 
     private static func tooLong(_ file: String) -> String {
-        "sound file '\(file)' is longer than \(longest / 60) minutes, too long for one clip; use --mode stream"
+        "sound file '\(file)' is longer than \(longest / 60) minutes, too long for one clip; use --mode stream or scores"
     }
 
     /// Every sample of a file, up to its end or to where it ends early: returns why.
@@ -216,7 +216,7 @@ struct TagFiles: ParsableCommand {
             source: source, model: model, tagging: tagging, options: options, records: RecordStream([records]))
         try pipeline.run()
         thread.stop(milliseconds: -1)
-        output.endEvents(of: file)
+        if mode == .stream { output.endEvents(of: file) }
         reportBroken(source)
     }
 }

@@ -48,7 +48,10 @@ final class TagOutput: Sendable {
     }
 
     /// A sink for the events, or the scores, of one file.
-    func sink(file: String) -> some RecordSink & Sendable { StreamLines(output: self, file: file) }
+    func sink(file: String) -> some RecordSink & Sendable {
+        hasEvents.store(false, ordering: .relaxed)
+        return StreamLines(output: self, file: file)
+    }
 
     fileprivate func write(_ event: EventRecord, file: String) {
         if format == .ndjson { return write(.event(event)) }
@@ -66,7 +69,6 @@ final class TagOutput: Sendable {
 
     /// The scores of a column, as confirmed.
     fileprivate func write(_ scores: ScoresRecord, file: String) {
-        hasEvents.store(true, ordering: .relaxed)
         switch format {
         case .ndjson: write(.scores(scores))
         case .csv:
@@ -81,7 +83,7 @@ final class TagOutput: Sendable {
 
     /// All events of a file are written: says so to a person where there was none.
     func endEvents(of file: String) {
-        if !hasEvents.exchange(false, ordering: .relaxed), format == .text { write("\(file.printable)  nothing heard\n") }
+        if !hasEvents.load(ordering: .relaxed), format == .text { write("\(file.printable)  nothing heard\n") }
     }
 
     /// A line of JSON; all files' are numbered as one stream.
