@@ -15,7 +15,7 @@ package struct ArrivalClock: Sendable {
     /// Whether it has come no faster than it lasts for ``windowLength``: it is live beyond doubt, where a file that is decoded slowly
     /// may only seem so for a while.
     package private(set) var keepsPace = false
-    /// Since when the pace is watched, and how far ahead of real time it was then.
+    /// Since when the pace is watched, and how far ahead of real time sound was then.
     private var pace: (since: Int64, lead: Int64)?
     private let begun: Int64
     /// After a pause: when it ended, and the least delay in the first half of ``beginningAfterPause`` from then on, and in the second.
@@ -29,8 +29,8 @@ package struct ArrivalClock: Sendable {
 
     /// How long arrivals are compared.
     package static let windowLength: Int64 = 10_000_000_000
-    /// The beginning lasts no longer, and not when nothing has come for `quiet`; the same after a pause, where what was held up may
-    /// come in several bursts.
+    /// The beginning lasts so long, unless nothing has come for `quiet`, and as long as sound comes more than `haste` times faster than it
+    /// lasts; the same after a pause, where what was held up may come in several bursts.
     package static let beginning: Int64 = 500_000_000, quiet: Int64 = 300_000_000
     package static let beginningAfterPause: Int64 = 2_000_000_000, quietAfterPause: Int64 = 1_000_000_000
     /// A stream that gets so far ahead of real time within its first `trial` is a file; a live one's producer may begin with three
@@ -41,6 +41,7 @@ package struct ArrivalClock: Sendable {
     /// Sound that is later than this for a whole window is missing, unless it is less and less late: then what was held up is being
     /// caught up with.
     package static let longestDelay: Int64 = 1_000_000_000
+    private static let haste: Int64 = 3
     /// What comes so much less late in the second half of ``beginningAfterPause`` is being caught up with.
     private static let catchUp: Int64 = 150_000_000
     /// The origin goes back by no more than this share of the sound that passes, so that times go on growing.
@@ -71,7 +72,7 @@ package struct ArrivalClock: Sendable {
         }
         goBack(position)
         let delay = nanoseconds - time(of: position)
-        guard isSettled else { return settle(delay, nanoseconds) }
+        guard isSettled else { return settle(delay, lead, nanoseconds) }
         watchPace(lead, nanoseconds)
         guard pending == 0, waited || delay < 0 || window != nil else { return 0 }
         var (end, firstHalf, secondHalf) = window ?? (nanoseconds + Self.windowLength, .max, .max)
@@ -93,10 +94,17 @@ package struct ArrivalClock: Sendable {
         pace = (nanoseconds, lead)
     }
 
-    private mutating func settle(_ delay: Int64, _ nanoseconds: Int64) -> Int64 {
+    private mutating func settle(_ delay: Int64, _ lead: Int64, _ nanoseconds: Int64) -> Int64 {
         guard case (let begun, var firstHalf, var secondHalf)? = resumption else {
             origin += min(0, delay)
-            isSettled = nanoseconds - self.begun >= Self.beginning
+            let passed = nanoseconds - self.begun
+            guard passed >= Self.beginning / 2 else { return 0 }
+            let (since, before) = pace ?? (passed < Self.beginning ? (nanoseconds, lead) : (self.begun, 0))
+            pace = (since, before)
+            guard nanoseconds - since >= Self.beginning / 2 else { return 0 }
+            // What goes on coming so fast is a file, or more of what was buffered.
+            isSettled = lead - before < Self.haste * (nanoseconds - since)
+            pace = isSettled ? nil : (nanoseconds, lead)
             return 0
         }
         if nanoseconds - begun < Self.beginningAfterPause / 2 {

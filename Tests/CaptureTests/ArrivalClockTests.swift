@@ -233,6 +233,16 @@ struct ArrivalClockTests {
         #expect(abs(arrivals.error(speed: speed)) < 0.15)
     }
 
+    @Test("is not settled before it is known to be a file, which comes many times faster than it lasts", arguments: [5, 8, 20, 300])
+    func slowFile(speed: Double) {
+        var arrivals = Arrivals()
+        while arrivals.position < 40 * 16_000 {
+            arrivals.come(until: Double(arrivals.position + 1) / 16_000, speed: speed)
+            #expect(!arrivals.clock!.isSettled || !arrivals.clock!.isLive)
+        }
+        #expect(arrivals.clock!.isSettled)
+    }
+
     @Test("counts from the first sample where it comes faster than it lasts", arguments: [1.5, 3, 8, 20, 300])
     func file(speed: Double) {
         var arrivals = Arrivals()
