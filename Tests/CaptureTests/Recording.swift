@@ -111,3 +111,13 @@ func startError(_ source: any Source) -> CaptureError? {
         return error
     }
 }
+
+/// What a source says from its start to its end, or until it fails.
+func record(_ source: any Source) -> Recording {
+    if let error = startError(source) {
+        var recording = Recording(of: source, seconds: 0)
+        recording.error = error
+        return recording
+    }
+    return Recording(of: source, seconds: 20)
+}

@@ -1,0 +1,262 @@
+import Capture
+import Glibc
+import TestSupport
+import Testing
+
+/// Feeds the bytes through a pipe in pieces of a random size, of which their count is the seed.
+private func record(
+    pipe bytes: [UInt8], raw: RawFormat = RawFormat(), channel: ChannelChoice = .mix
+) async throws -> Recording {
+    var ends: (Int32, Int32) = (0, 0)
+    withUnsafeMutableBytes(of: &ends) { _ = pipe($0.baseAddress!.assumingMemoryBound(to: Int32.self)) }
+    let (output, input) = ends
+    let source = try StreamSource(descriptor: output, raw: raw, channel: channel)
+    async let feeding: Void = onThread {
+        // Of what is refused the rest finds no reader.
+        var brokenPipe = sigset_t()
+        sigaddset(&brokenPipe, SIGPIPE)
+        pthread_sigmask(SIG_BLOCK, &brokenPipe, nil)
+        var random = SeededRandom(seed: UInt64(bytes.count)), rest = bytes[...]
+        while !rest.isEmpty {
+            let piece = rest.prefix(Int.random(in: 1...9999, using: &random))
+            _ = piece.withUnsafeBytes { Glibc.write(input, $0.baseAddress, $0.count) }
+            rest = rest.dropFirst(piece.count)
+        }
+        close(input)
+    }
+    let recording = await onThread { record(source) }
+    close(output)
+    await feeding
+    return recording
+}
+
+@Suite("A pipe")
+struct StreamTests {
+    @Test("of raw samples, or of WAV with any size that its writer may give, gives every sample")
+    func kinds() async throws {
+        // ffmpeg's, arecord's and sox's for what they cannot know, and none.
+        let sizes = [0xFFFF_FFFF, 0x8000_0000, 0x7FFF_F000, 0]
+        let picture = Array("ID3 ".utf8) + [1, 0, 0x30, 0] + [UInt8](repeating: 7, count: 0x30_0001 + 1)
+        for bytes in [
+            ramp(20_000), wav(ramp(20_000)), wav(ramp(20_000), before: picture), wav(ramp(20_000), magic: "BW64"),
+        ] + sizes.map({ wav(ramp(20_000), announced: $0) }) {
+            let recording = try await record(pipe: bytes)
+            #expect(recording.hasEnded && recording.error == nil)
+            #expect(isRamp(recording.samples, 20_000))
+        }
+    }
+
+    @Test("of anything else is refused", arguments: [
+        "-c:a libmp3lame -write_xing 0 -id3v2_version 0 -f mp3", "-ar 22050 -c:a libmp3lame -write_xing 0 -id3v2_version 0 -f mp3",
+        "-c:a mp2 -f mp2", "-c:a aac -f adts", "-c:a aac -f mpegts", "-f au", "-f w64", "-f ogg",
+    ])
+    func foreign(format: String) async throws {
+        let path = "\(directory)/foreign-\(format)"
+        let noise = "-f lavfi -i anoisesrc=duration=0.5:sample_rate=48000"
+        #expect(run("sh", "-c", "ffmpeg -v error \(noise) \(format) '\(path)'") == 0)
+        let bytes = contents(path)
+        #expect(bytes.count > 1000)
+        #expect(try await record(pipe: bytes).error == .file("-", .unsupported("a compressed or foreign sound format")))
+    }
+
+    @Test("of text is refused; of samples that begin as another format does by chance it gives every one")
+    func chance() async throws {
+        let page = Array("<!DOCTYPE html><html><title>404</title></html>".utf8)
+        #expect(try await record(pipe: page).error?.category == .dataError)
+        // Two frames of MPEG audio, and no third.
+        let frames = [[0xFF, 0xFB, 0x90, 0x64] + [UInt8](repeating: 0, count: 413), [0xFF, 0xFB, 0x90, 0x64] + [UInt8](repeating: 1, count: 5000)]
+        #expect(try await record(pipe: frames.flatMap { $0 }).samples.count == 2710)
+        // Of MPEG audio, ADTS, transport packets, and text: one header each, and no other where the next should be.
+        for beginning in [[0xFF, 0xFB, 0x90, 0x64], [0xFF, 0xF1, 0x50, 0x80, 0x20, 0x1F, 0xFC], [0x47, 0x40], [0x3C, 0x00]] as [[UInt8]] {
+            for count in [beginning.count + 1, 20, 600, 20_000] {
+                let bytes = beginning + [UInt8](repeating: 1, count: count)
+                let recording = try await record(pipe: bytes)
+                #expect(recording.error == nil && recording.samples.count == bytes.count / 2, "\(beginning) \(count)")
+            }
+        }
+        #expect(try await record(pipe: [UInt8](repeating: 0x47, count: 1000)).samples.count == 500)
+    }
+
+    @Test("has times that do not move, whether it comes faster than it lasts or is live and was buffered",
+          arguments: [
+            (isLive: false, header: [], burst: 20), (true, [], 20), (true, Array(wav([], announced: 0xFFFF_FFFF).prefix(44)), 50),
+            (false, Array(wav([], announced: 0xFFFF_FFFF).prefix(44)), 350),
+          ] as [(Bool, [UInt8], Int)])
+    func times(isLive: Bool, header: [UInt8], burst: Int) async throws {
+        var ends: (Int32, Int32) = (0, 0)
+        withUnsafeMutableBytes(of: &ends) { _ = pipe($0.baseAddress!.assumingMemoryBound(to: Int32.self)) }
+        let (output, input) = ends
+        let source = try StreamSource(descriptor: output)
+        let begun = StreamInstant.now()
+        async let feeding: StreamInstant = onThread {
+            var begun = begun
+            // Some seconds at once, more than a pipe holds after a header, and one as it is made, or all at once.
+            _ = header.withUnsafeBytes { Glibc.write(input, $0.baseAddress, $0.count) }
+            for index in 0..<burst + 10 {
+                if isLive, index >= burst { usleep(100_000) }
+                _ = ramp(1600).withUnsafeBytes { Glibc.write(input, $0.baseAddress, $0.count) }
+                if isLive, index == burst - 1 { begun = .now() }
+            }
+            close(input)
+            return begun
+        }
+        let told = await onThread {
+            var told: [(position: Int64, first: StreamInstant, last: StreamInstant)] = []
+            if startError(source) != nil { return told }
+            _ = Recording(of: source, seconds: 20) { _ in
+                let position = source.statistics.capturedSamples
+                if position > 0, let first = source.time(ofSample: 0), let last = source.time(ofSample: position) {
+                    told.append((position, first, last))
+                }
+                return false
+            }
+            return told
+        }
+        close(output)
+        // When the first sample came, or the last one that was buffered.
+        let known = await feeding
+        #expect(told.last?.position == Int64(burst + 10) * 1600)
+        for (position, first, last) in told {
+            // The two clocks are not asked at the same instant.
+            #expect(abs(first.nanoseconds - told[0].first.nanoseconds) < 1_000_000)
+            #expect(abs(last.nanoseconds - first.nanoseconds - position * 62_500) < 1_000_000)
+        }
+        #expect(abs(Double(told[0].first.nanoseconds - known.nanoseconds) * 1e-9 + (isLive ? Double(burst) / 10 : 0)) < 0.15)
+    }
+
+    /// Feeds a live pipe and returns what was read of it.
+    private func recordLive(stallTime: Int, feeding: @escaping @Sendable (Int32) -> Void) async throws -> Recording {
+        var ends: (Int32, Int32) = (0, 0)
+        withUnsafeMutableBytes(of: &ends) { _ = pipe($0.baseAddress!.assumingMemoryBound(to: Int32.self)) }
+        let (output, input) = ends
+        let source = try StreamSource(descriptor: output, stallTime: stallTime)
+        async let fed: Void = onThread {
+            feeding(input)
+            close(input)
+        }
+        let recording = await onThread { record(source) }
+        close(output)
+        await fed
+        return recording
+    }
+
+    @Test("that is live and delivers nothing is stalled, and has a gap as long as that when it goes on; half a sample is not lost")
+    func stalled() async throws {
+        let recording = try await recordLive(stallTime: 600) { input in
+            for index in 0..<50 {
+                var block = ramp(1600)
+                if index == 15 {
+                    _ = Glibc.write(input, block, 1)
+                    block.removeFirst()
+                    usleep(2_000_000)
+                }
+                usleep(100_000)
+                _ = block.withUnsafeBytes { Glibc.write(input, $0.baseAddress, $0.count) }
+            }
+        }
+        #expect(recording.hasEnded && recording.samples.count == 80_000)
+        #expect(isRamp(Array(recording.samples.suffix(1600)), 1600))
+        let told = recording.parts.filter { if case .samples = $0 { false } else { true } }
+        #expect(told.count == 4 && told[0] == .state(.capturing) && told[3] == .state(.capturing), "\(told)")
+        #expect(told[1] == .state(.lost(.stall, .file("-", .stalled))))
+        guard case .gap(let gap) = told[2] else { return }
+        #expect(gap.cause == .stall && abs(Double(gap.samples) / 16_000 - 2) < 0.1, "\(gap)")
+    }
+
+    @Test("that is live and delivers nothing after its header is stalled, and heard from its first sample on")
+    func stalledAtOnce() async throws {
+        let recording = try await recordLive(stallTime: 600) { input in
+            let header = wav([], announced: 0xFFFF_FFFF).prefix(44)
+            _ = header.withUnsafeBytes { Glibc.write(input, $0.baseAddress, $0.count) }
+            usleep(1_500_000)
+            for _ in 0..<15 {
+                _ = ramp(1600).withUnsafeBytes { Glibc.write(input, $0.baseAddress, $0.count) }
+                usleep(100_000)
+            }
+        }
+        let told = recording.parts.filter { if case .samples = $0 { false } else { true } }
+        #expect(told.prefix(3) == [.state(.capturing), .state(.lost(.stall, .file("-", .stalled))), .state(.capturing)], "\(told)")
+        #expect(recording.samples.count == 24_000)
+    }
+
+    @Test("with a name, of raw samples, goes on with the next writer's whole samples, also after one that wrote nothing; WAV ends with its own")
+    func writers() async throws {
+        for header in [[UInt8](), Array(wav([], announced: 0xFFFF_FFFF).prefix(44))] {
+            let path = "\(directory)/writers-\(header.count)"
+            mkfifo(path, 0o600)
+            let source = try StreamSource(descriptor: StreamSource.open(path), name: path, path: path)
+            async let feeding: Void = onThread {
+                for samples in [0, 1000, 1000, 1000] where samples == 0 || header.isEmpty || source.statistics.capturedSamples == 0 {
+                    let input = open(path, O_WRONLY | O_CLOEXEC)
+                    // Half a sample at its end is nobody's.
+                    if samples > 0 { _ = (header + ramp(samples) + [1]).withUnsafeBytes { Glibc.write(input, $0.baseAddress, $0.count) } }
+                    close(input)
+                    usleep(700_000)
+                }
+                source.stop()
+            }
+            let recording = await onThread { record(source) }
+            await feeding
+            #expect(recording.error == nil && recording.hasEnded)
+            #expect(recording.samples.count == (header.isEmpty ? 3000 : 1000), "\(recording.samples.count)")
+            #expect(stride(from: 0, to: recording.samples.count, by: 1000).allSatisfy { isRamp(Array(recording.samples[$0..<$0 + 1000]), 1000) })
+        }
+        var ends: (Int32, Int32) = (0, 0)
+        withUnsafeMutableBytes(of: &ends) { _ = pipe($0.baseAddress!.assumingMemoryBound(to: Int32.self)) }
+        #expect(StreamSource.isPipe("/dev/fd/\(ends.0)") && !StreamSource.isNamedPipe("/dev/fd/\(ends.0)"))
+        close(ends.0)
+        close(ends.1)
+    }
+
+    @Test("with a name, that somebody has made anew, is the new one; one that is not there any more ends with its writer")
+    func madeAnew() async throws {
+        let path = "\(directory)/anew"
+        mkfifo(path, 0o600)
+        let source = try StreamSource(descriptor: StreamSource.open(path), name: path, path: path)
+        async let feeding: Void = onThread {
+            unlink(path)
+            mkfifo(path, 0o600)
+            for isLast in [false, true] {
+                let input = open(path, O_WRONLY | O_CLOEXEC)
+                _ = ramp(1000).withUnsafeBytes { Glibc.write(input, $0.baseAddress, $0.count) }
+                usleep(700_000)
+                if isLast { unlink(path) }
+                close(input)
+            }
+        }
+        let recording = await onThread { record(source) }
+        await feeding
+        #expect(recording.samples.count == 2000)
+        #expect(recording.error == .file(path, .notReopened("No such file or directory")), "\(String(describing: recording.error))")
+    }
+
+    @Test("of as many channels as a header may say is read: it is not what decides on memory")
+    func manyChannels() async throws {
+        let silence = [UInt8](repeating: 0, count: 1024 * 8 * 10)
+        let recording = try await record(
+            pipe: wav(silence, tag: 3, bits: 64, rate: 768_000, channels: 1024, announced: 0xFFFF_FFFF))
+        #expect(recording.error == nil && recording.samples.count == 10)
+    }
+
+    @Test("takes one channel of many")
+    func channels() async throws {
+        let recording = try await record(
+            pipe: ramp(5000, channels: 3), raw: RawFormat(channels: 3), channel: .one(2))
+        #expect(recording.samples.elementsEqual((2..<5002).map { Float($0) / 32_768 }))
+    }
+
+    @Test("that ends early gives what is there, then says so")
+    func truncated() async throws {
+        let recording = try await record(pipe: wav(ramp(1000), announced: 4000))
+        #expect(isRamp(recording.samples, 1000))
+        #expect(recording.error == .file("-", .truncated(announced: 2000, delivered: 1000)))
+        for count in 1..<44 {
+            let error = try await record(pipe: Array(wav(ramp(10)).prefix(count))).error
+            #expect(count < 12 || error?.category == .dataError, "\(count)")
+        }
+        #expect(try await record(pipe: []).error == .file("-", .empty))
+        #expect(try await record(pipe: wav([0], announced: 1)).error == .file("-", .noSamples))
+        #expect(try await record(pipe: wav(ramp(10), magic: "RIFX")).error?.category == .dataError)
+        #expect(try await record(pipe: Array("fLaC, and so on".utf8)).error?.category == .dataError)
+    }
+}
