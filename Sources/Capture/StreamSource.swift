@@ -137,56 +137,62 @@ public final class StreamSource: Source, @unchecked Sendable {
             hasStarted = true
             return .state(.capturing)
         }
-        let stride = converter.stride
         if isGathering { return try gather() }
         if untold > 0 {
             missing += untold
             defer { untold = 0 }
             return .gap(Gap(samples: untold, cause: isStalled ? .stall : .slip))
         }
-        if isStalled, pipe.held >= stride {
+        if isStalled, pipe.held >= converter.stride {
             isStalled = false
             return .state(.capturing)
         }
-        if pipe.held < stride {
-            if pipe.promised == 0 {
-                if delivered.load(ordering: .relaxed) == 0 { throw .file(name, .noSamples) }
-                return end()
+        if pipe.held < converter.stride, let reading = try receive(timeoutMilliseconds) { return reading }
+        return deliver(pacer, into: buffer, timeoutMilliseconds)
+    }
+
+    /// Waits for a sample. Returns what there is to say in place of it; nil where it is held.
+    private func receive(_ timeout: Int) throws(CaptureError) -> Reading? {
+        if pipe.promised == 0 { return try close() }
+        switch try pipe.receive(limit: StreamSource.blockSize * converter.stride, timeout: timeout) {
+        case .timeout:
+            if isStalled { pipe.reopen() }
+            return stalled() ?? .timeout
+        case .left: return left()
+        case .stopped: return end()
+        case .closed: return try close()
+        case .received(let waited):
+            // After a suspend something may be there at once.
+            let stalled = waited ? stalled() : nil
+            if isStalled {
+                opened.withLock { $0?.clock?.resume(nanoseconds: nanosecondsNow(CLOCK_BOOTTIME)) }
+                isGathering = true
             }
-            switch try pipe.receive(limit: StreamSource.blockSize * stride, timeout: timeoutMilliseconds) {
-            case .timeout:
-                if isStalled { pipe.reopen() }
-                return stalled() ?? .timeout
-            case .left: return left()
-            case .stopped: return end()
-            case .closed:
-                let position = delivered.load(ordering: .relaxed)
-                _ = end()
-                if position == 0 { throw .file(name, isNamed ? .writerGone : .noSamples) }
-                if let promised = pipe.promised, promised > 0 {
-                    let announced = position + (promised + Int64(pipe.held)) / Int64(stride)
-                    throw .file(name, isNamed ? .writerLeft : .truncated(announced: announced, delivered: position))
-                }
-                return .end
-            case .received(let waited):
-                // After a suspend something may be there at once.
-                let stalled = waited ? stalled() : nil
-                if isStalled {
-                    opened.withLock { $0?.clock?.resume(nanoseconds: nanosecondsNow(CLOCK_BOOTTIME)) }
-                    isGathering = true
-                }
-                follow(waited)
-                if let stalled { return stalled }
-                if isGathering || pipe.held < stride || untold > 0 { return .timeout }
-            }
+            follow(waited)
+            if let stalled { return stalled }
+            return isGathering || pipe.held < converter.stride || untold > 0 ? .timeout : nil
         }
+    }
+
+    /// Nothing follows: that is the end, or too early for it.
+    private func close() throws(CaptureError) -> Reading {
+        hasEnded = true
         let position = delivered.load(ordering: .relaxed)
-        let count = pacer.due(
-            after: position, wanted: min(pipe.held / stride, buffer.count), timeout: timeoutMilliseconds)
+        if position == 0 { throw .file(name, isNamed && pipe.promised != 0 ? .writerGone : .noSamples) }
+        if let promised = pipe.promised, promised > 0 {
+            let announced = position + (promised + Int64(pipe.held)) / Int64(converter.stride)
+            throw .file(name, isNamed ? .writerLeft : .truncated(announced: announced, delivered: position))
+        }
+        return .end
+    }
+
+    private func deliver(_ pacer: Pacer, into buffer: UnsafeMutableBufferPointer<Float>, _ timeout: Int) -> Reading {
+        let position = delivered.load(ordering: .relaxed)
+        let count = pacer.due(after: position, wanted: min(pipe.held / converter.stride, buffer.count), timeout: timeout)
         if count == 0 { return isStopped.load(ordering: .relaxed) ? end() : .timeout }
         let broken = converter.convert(pipe.first, count: count, into: buffer.baseAddress!)
         nonFinite.add(Int64(broken), ordering: .relaxed)
-        pipe.drop(count * stride)
+        pipe.drop(count * converter.stride)
         delivered.store(position + Int64(count), ordering: .relaxed)
         return .samples(count)
     }
