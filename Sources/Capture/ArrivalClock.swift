@@ -4,9 +4,8 @@
 /// A file that comes through a pipe, faster than it lasts, is found out by that, and its samples count from the first one's arrival.
 package struct ArrivalClock: Sendable {
     private let rate: Double
-    /// When the first sample was made; and as the first arrival alone had it.
+    /// When the first sample was made.
     package private(set) var origin: Int64
-    private let first: Int64
     /// Whether samples come as they are made.
     package private(set) var isLive = true
     /// Whether the beginning is over: what was buffered before the pipe was opened, or while nothing came, has come, or it is no live
@@ -17,6 +16,7 @@ package struct ArrivalClock: Sendable {
     package private(set) var keepsPace = false
     /// Since when the pace is watched, and how far ahead of real time sound was then.
     private var pace: (since: Int64, lead: Int64)?
+    /// When the first samples came.
     private let begun: Int64
     /// After a pause: when it ended, and the least delay in the first half of ``beginningAfterPause`` from then on, and in the second.
     private var resumption: (begun: Int64, firstHalf: Int64, secondHalf: Int64)?
@@ -54,7 +54,6 @@ package struct ArrivalClock: Sendable {
     package init(rate: Int, position: Int64, nanoseconds: Int64) {
         self.rate = Double(rate)
         origin = nanoseconds - Int64(Double(position) / Double(rate) * 1e9)
-        first = origin
         begun = nanoseconds
     }
 
@@ -141,7 +140,7 @@ package struct ArrivalClock: Sendable {
         isLive = false
         keepsPace = false
         isSettled = true
-        origin = first
+        origin = begun
         pending = 0
     }
 
