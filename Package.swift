@@ -59,7 +59,7 @@ let package = Package(
         .testTarget(name: "TaggingTests", dependencies: ["Tagging", "TestSupport"]),
         .testTarget(name: "SinksTests", dependencies: ["Sinks", "Tagging", "TestSupport"], exclude: ["Golden"]),
         .testTarget(name: "SettingsTests", dependencies: ["Settings", "Tagging", "TestSupport"]),
-        .testTarget(name: "aumdTests", dependencies: ["aumd", "CSndFile", "TestSupport"], exclude: ["Preloaded"]),
+        .testTarget(name: "aumdTests", dependencies: ["aumd", "CSndFile", "TestSupport"], exclude: ["Golden", "Preloaded"]),
     ],
     swiftLanguageModes: [.v6]
 )

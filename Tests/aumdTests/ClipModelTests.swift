@@ -83,6 +83,19 @@ struct ClipModelTests {
         }
     }
 
+    @Test("that convert.py wrote from a published checkpoint hears what the reference hears, from the sound to the scores")
+    func converted() throws {
+        let golden = packageRoot.appending(path: "Tests/aumdTests/Golden").path
+        let expected = try #require(
+            try JSONSerialization.jsonObject(with: Data(contentsOf: URL(filePath: golden + "/scores.json"))) as? [String: Double])
+        let heard = try Program.run(
+            "tag", "--model", golden + "/converted", "--top", "all", "--format", "ndjson", golden + "/sound.wav")
+        let tags = try #require(try Line.all(heard.output).first).tags
+        #expect(Set(tags.map(\.label)) == Set(expected.keys))
+        for tag in tags { #expect(abs(tag.score - expected[tag.label]!) < 1e-5, "\(tag)") }
+        #expect(try Program.run("model", golden + "/converted").output.contains("every score is confirmed"))
+    }
+
     @Test("gives a clip of its own length the same scores offline and live")
     func offlineEqualsWindow() throws {
         try Sound.wav(Array(Sound.bursts(seconds: 13).prefix(64 * 2560 + 240))).write(to: URL(filePath: file))

@@ -13,6 +13,7 @@ safetensors = pytest.importorskip("safetensors.torch", reason="needs safetensors
 from aumd_training import reference, splitmix  # noqa: E402
 
 SCRIPT = Path(__file__).resolve().parents[1] / "convert.py"
+GOLDEN = Path(__file__).resolve().parents[2] / "Tests/aumdTests/Golden"
 COLUMNS = 5
 
 
@@ -32,6 +33,14 @@ def convert(tmp_path: Path, state: object, labels: int = 3, *options: str) -> su
     (tmp_path / "labels.csv").write_text("\n".join(rows) + "\n")
     command = [sys.executable, SCRIPT, tmp_path / "checkpoint.pth", tmp_path / "out", "--labels", tmp_path / "labels.csv"]
     return subprocess.run([*command, *options], capture_output=True, text=True, check=False)
+
+
+def test_the_golden_folder_is_what_its_script_writes(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, GOLDEN / "write_converted.py", tmp_path], check=True)
+    for file in ("converted/config.json", "converted/model.safetensors", "sound.wav"):
+        assert (tmp_path / file).read_bytes() == (GOLDEN / file).read_bytes(), file
+    stored, again = (json.loads((folder / "scores.json").read_text()) for folder in (GOLDEN, tmp_path))
+    assert again == pytest.approx(stored, abs=1e-9)
 
 
 @pytest.mark.parametrize("variant", ["fo-fo", "fo-bi", "bi-bi"])
