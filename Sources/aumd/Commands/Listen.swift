@@ -11,12 +11,13 @@ struct Listen: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Listens and tells which sounds are present, while it happens.",
         discussion: """
-            On a terminal it shows a live view, into a pipe it writes JSON lines (schema aumd/1).
+            On a terminal it shows a live view, into a pipe it writes JSON lines (schema aumd/1). What the configuration file says, an \
+            AUMD_… variable says over it, with the key's name in capitals: AUMD_DEVICE, AUMD_PERIOD_MS, AUMD_FILE.
 
             Examples:
               aumd listen --demo
               aumd listen --device hw:CARD=USB --journal
-              aumd listen --format ndjson | jq -r 'select(.phase == "open").label'
+              aumd listen --format ndjson | jq --unbuffered -r 'select(.phase == "close").label'
               ffmpeg -i URL -f s16le -ar 16000 -ac 1 - | aumd listen --source -
             """)
 
