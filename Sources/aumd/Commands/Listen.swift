@@ -17,7 +17,7 @@ struct Listen: AsyncParsableCommand {
             Examples:
               aumd listen --demo
               aumd listen --device hw:CARD=USB --journal
-              aumd listen --format ndjson | jq --unbuffered -r 'select(.phase == "close").label'
+              aumd listen --format ndjson >> events.ndjson
               ffmpeg -i URL -f s16le -ar 16000 -ac 1 - | aumd listen --source -
             """)
 
