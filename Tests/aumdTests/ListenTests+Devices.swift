@@ -118,7 +118,7 @@ extension ListenTests {
             let heard = try Program.shell(
                 """
                 cd \(folder.path); "$AUMD" listen --config device.yaml --format ndjson --scores > out &
-                until grep -q '"type":"scores"' out; do sleep 0.02; done
+                until grep -q '"type":"scores"' out || ! kill -0 $!; do sleep 0.02; done
                 kill -INT $!; wait $!
                 """, environment: folder.alsa.merging(environment) { $1 })
             #expect(heard.status == 0, "\(heard.errors)")

@@ -13,7 +13,7 @@ extension ListenTests {
             """
             cd \(folder.path); touch hold
             env LD_PRELOAD=\(library) "$AUMD" listen --device mic --scores --format ndjson \(options) > out &
-            until grep -q '"type":"scores"' out; do sleep 0.02; done
+            until grep -q '"type":"scores"' out || ! kill -0 $!; do sleep 0.02; done
             sleep \(held); rm hold; sleep 1
             kill -INT $!; wait $!; cat out
             """, environment: folder.alsa.merging(["HOLD_WINDOW_PASSES": folder.path + "/hold"]) { $1 })
