@@ -18,11 +18,11 @@ package struct ArrivalClock: Sendable {
     private var pace: (since: Int64, lead: Int64)?
     /// When the first samples came.
     private let begun: Int64
-    /// After a pause: when it ended, and the least delay in the first half of ``beginningAfterPause`` from then on, and in the second.
-    private var resumption: (begun: Int64, firstHalf: Int64, secondHalf: Int64)?
-    /// The stretch in which arrivals are compared: its end, and the least delay in its first half, and in its second. It begins with
-    /// an arrival, so that what comes all at once after a pause is not judged by the first of it.
-    private var window: (end: Int64, firstHalf: Int64, secondHalf: Int64)?
+    /// After a pause, until ``beginningAfterPause`` is over.
+    private var resumption: LeastDelays?
+    /// The stretch in which arrivals are compared. It begins with an arrival, so that what comes all at once after a pause is not
+    /// judged by the first of it.
+    private var window: LeastDelays?
     /// How far the origin still has to go back; and where the last arrival ended.
     private var pending: Int64 = 0
     private var lastEnd: Int64 = 0
@@ -71,16 +71,22 @@ package struct ArrivalClock: Sendable {
         }
         goBack(position)
         let delay = nanoseconds - time(of: position)
-        guard isSettled else { return settle(delay, lead, nanoseconds) }
+        if resumption != nil {
+            resumption!.add(delay, at: nanoseconds)
+            return nanoseconds >= resumption!.end ? settle() : 0
+        }
+        guard isSettled else {
+            settleBeginning(delay, lead, nanoseconds)
+            return 0
+        }
         watchPace(lead, nanoseconds)
         guard pending == 0, waited || delay < 0 || window != nil else { return 0 }
-        var (end, firstHalf, secondHalf) = window ?? (nanoseconds + Self.windowLength, .max, .max)
-        if nanoseconds < end - Self.windowLength / 2 { firstHalf = min(firstHalf, delay) } else { secondHalf = min(secondHalf, delay) }
-        window = (end, firstHalf, secondHalf)
-        guard nanoseconds >= end else { return 0 }
-        window = nil
-        let least = min(firstHalf, secondHalf)
-        if abs(least) < Self.tolerance || least > 0 && firstHalf - secondHalf > Self.tolerance { return 0 }
+        var delays = window ?? LeastDelays(begun: nanoseconds, length: Self.windowLength)
+        delays.add(delay, at: nanoseconds)
+        window = nanoseconds < delays.end ? delays : nil
+        guard window == nil else { return 0 }
+        let least = delays.least
+        if abs(least) < Self.tolerance || least > 0 && delays.firstHalf - delays.secondHalf > Self.tolerance { return 0 }
         if least > Self.longestDelay { return samples(least) }
         if least < 0 { pending = least } else { origin += least }
         return 0
@@ -93,26 +99,16 @@ package struct ArrivalClock: Sendable {
         pace = (nanoseconds, lead)
     }
 
-    private mutating func settle(_ delay: Int64, _ lead: Int64, _ nanoseconds: Int64) -> Int64 {
-        guard case (let begun, var firstHalf, var secondHalf)? = resumption else {
-            origin += min(0, delay)
-            let passed = nanoseconds - self.begun
-            guard passed >= Self.beginning / 2 else { return 0 }
-            let (since, before) = pace ?? (passed < Self.beginning ? (nanoseconds, lead) : (self.begun, 0))
-            pace = (since, before)
-            guard nanoseconds - since >= Self.beginning / 2 else { return 0 }
-            // What goes on coming so fast is a file, or more of what was buffered.
-            isSettled = lead - before < Self.haste * (nanoseconds - since)
-            pace = isSettled ? nil : (nanoseconds, lead)
-            return 0
-        }
-        if nanoseconds - begun < Self.beginningAfterPause / 2 {
-            firstHalf = min(firstHalf, delay)
-        } else {
-            secondHalf = min(secondHalf, delay)
-        }
-        resumption = (begun, firstHalf, secondHalf)
-        return nanoseconds - begun >= Self.beginningAfterPause ? settle() : 0
+    private mutating func settleBeginning(_ delay: Int64, _ lead: Int64, _ nanoseconds: Int64) {
+        origin += min(0, delay)
+        let passed = nanoseconds - begun
+        guard passed >= Self.beginning / 2 else { return }
+        let (since, before) = pace ?? (passed < Self.beginning ? (nanoseconds, lead) : (begun, 0))
+        pace = (since, before)
+        guard nanoseconds - since >= Self.beginning / 2 else { return }
+        // What goes on coming so fast is a file, or more of what was buffered.
+        isSettled = lead - before < Self.haste * (nanoseconds - since)
+        pace = isSettled ? nil : (nanoseconds, lead)
     }
 
     /// Nothing has come for a while: what was buffered is here.
@@ -120,11 +116,10 @@ package struct ArrivalClock: Sendable {
     /// - Returns: how many samples are missing before what has come since a pause.
     package mutating func settle() -> Int64 {
         isSettled = true
-        guard let (_, firstHalf, secondHalf) = resumption else { return 0 }
-        resumption = nil
-        let least = min(firstHalf, secondHalf)
+        guard let delays = resumption.take() else { return 0 }
+        let least = delays.least
         // Nothing came in a half that has no delay.
-        let isCaughtUpWith = max(firstHalf, secondHalf) < .max && firstHalf - secondHalf >= Self.catchUp
+        let isCaughtUpWith = max(delays.firstHalf, delays.secondHalf) < .max && delays.firstHalf - delays.secondHalf >= Self.catchUp
         return isCaughtUpWith || least <= Self.tolerance || least == .max ? 0 : samples(least)
     }
 
@@ -132,7 +127,7 @@ package struct ArrivalClock: Sendable {
     package mutating func resume(nanoseconds: Int64) {
         window = nil
         isSettled = false
-        resumption = (nanoseconds, .max, .max)
+        resumption = LeastDelays(begun: nanoseconds, length: Self.beginningAfterPause)
     }
 
     /// It is no live sound: it comes faster than it lasts, or has ended within its beginning.
@@ -158,4 +153,22 @@ package struct ArrivalClock: Sendable {
     private func length(of position: Int64) -> Int64 { Int64(Double(position) / rate * 1e9) }
 
     private func samples(_ nanoseconds: Int64) -> Int64 { Int64(Double(nanoseconds) * 1e-9 * rate) }
+}
+
+/// How late arrivals were at least, in the first half of a stretch and in the second; .max where none came.
+private struct LeastDelays: Sendable {
+    let middle: Int64
+    let end: Int64
+    private(set) var firstHalf = Int64.max
+    private(set) var secondHalf = Int64.max
+    var least: Int64 { min(firstHalf, secondHalf) }
+
+    init(begun: Int64, length: Int64) {
+        middle = begun + length / 2
+        end = begun + length
+    }
+
+    mutating func add(_ delay: Int64, at nanoseconds: Int64) {
+        if nanoseconds < middle { firstHalf = min(firstHalf, delay) } else { secondHalf = min(secondHalf, delay) }
+    }
 }
