@@ -3,10 +3,7 @@ import Glibc
 /// What a path or a descriptor is of.
 extension StreamSource {
     /// Whether a path is a pipe (fifo(7)).
-    public static func isPipe(_ path: String) -> Bool {
-        var status = stat()
-        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFIFO
-    }
+    public static func isPipe(_ path: String) -> Bool { isOf(S_IFIFO) { stat(path, &$0) } }
 
     /// Whether a path is a pipe that others can open, too; not so `/dev/fd/63`, as a shell writes a process for.
     public static func isNamedPipe(_ path: String) -> Bool {
@@ -16,15 +13,14 @@ extension StreamSource {
     }
 
     /// Whether a descriptor is of a file, which can wait for its reader for ever.
-    public static func isFile(_ descriptor: Int32) -> Bool {
-        var status = stat()
-        return fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
-    }
+    public static func isFile(_ descriptor: Int32) -> Bool { isOf(S_IFREG) { fstat(descriptor, &$0) } }
 
     /// Whether a path is of a file that can be read from its beginning to its end.
-    public static func isFile(_ path: String) -> Bool {
+    public static func isFile(_ path: String) -> Bool { isOf(S_IFREG) { stat(path, &$0) } }
+
+    private static func isOf(_ type: mode_t, _ ask: (inout stat) -> Int32) -> Bool {
         var status = stat()
-        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+        return ask(&status) == 0 && status.st_mode & S_IFMT == type
     }
 
     /// A descriptor of a named pipe or file, which is the caller's. Does not wait for a writer; the source does.

@@ -23,7 +23,7 @@ extension Settings {
     /// A sentence for each `AUMD_…` variable that no key has. None is an error: another program may use the prefix.
     public static func unknownVariables(in environment: [String: String]) -> [String] {
         let known = Key<Settings>.all.map(\.variable)
-        return environment.keys.filter { $0.hasPrefix("AUMD_") && !known.contains($0) }.sorted().map {
+        return environment.keys.filter { $0.hasPrefix("AUMD_") && !isVariable($0) }.sorted().map {
             let nearest = nearest(to: $0, among: known)
             // Where few letters are right, the nearest is none that was meant.
             let isNear = 3 * distance($0, nearest).0 <= $0.count - "AUMD_".count

@@ -92,7 +92,7 @@ final class Outputs: Sendable {
     /// Somebody has asked the program to end: it waits for no reader any more. From any thread.
     func hurry() {
         isHurried.store(true, ordering: .relaxed)
-        for thread in threads { thread.queue.hurry() }
+        records.hurry()
     }
 
     /// Waits until everything is written, as long as the source could wait for its readers.

@@ -61,7 +61,9 @@ struct SettingsOptions: ParsableArguments {
 
 extension SettingsOptions {
     /// What the environment says over the configuration file: the one named, else the system's, else nothing.
-    static func withoutOptions(_ config: String?) throws(Failure) -> Settings {
+    ///
+    /// - Parameter isOfDevice: whether sound comes from the daemon's device, whose channel the system's file says, and not from files.
+    static func withoutOptions(_ config: String?, isOfDevice: Bool = true) throws(Failure) -> Settings {
         // One that is there and may not be read is an error, or somebody would listen with other rules than it holds.
         let file = config ?? (access(systemFile, F_OK) == 0 ? systemFile : nil)
         let variables = try Environment.all()
@@ -69,7 +71,9 @@ extension SettingsOptions {
         let environment: Settings
         do throws(InvalidSettings) { environment = try Settings(environment: variables) } catch { throw Failure(error) }
         guard let file else { return environment }
-        return environment.merging(over: try Settings(checking: file, under: environment))
+        var said = try Settings(checking: file, under: environment)
+        if config == nil, !isOfDevice { said.source.channel = nil }
+        return environment.merging(over: said)
     }
 }
 

@@ -98,9 +98,7 @@ struct TagFiles: ParsableCommand {
 
     /// What is said for `listen` too, under the options.
     private func settings() throws(Failure) -> Settings {
-        var settings = try SettingsOptions.withoutOptions(config)
-        // The system's file says which of the daemon's microphones to listen to, not which channel of files.
-        if config == nil, try Environment.all()["AUMD_CHANNEL", default: ""].isEmpty { settings.source.channel = nil }
+        var settings = try SettingsOptions.withoutOptions(config, isOfDevice: false)
         guard let channel else { return settings }
         do throws(SettingsError) { try settings.set("source.channel", to: channel, origin: "--channel") } catch {
             throw Failure(.usage, error.description)

@@ -35,7 +35,7 @@ final class TagOutput: Sendable {
         case .ndjson: write(.clip(clip))
         case .csv:
             for tag in clip.tags {
-                write("\(Self.csv(clip.file)),\(Self.csv(tag.label)),\(Self.csv(tag.mid)),\(tag.score)\n")
+                write(Self.row(clip.file, tag.label, tag.mid, "\(tag.score)"))
             }
         case .audacity:
             for tag in clip.tags {
@@ -59,7 +59,7 @@ final class TagOutput: Sendable {
         hasEvents.store(true, ordering: .relaxed)
         switch format {
         case .csv:
-            write("\(Self.csv(file)),\(event.onset.text),\(offset.text),\(Self.csv(event.label)),\(Self.csv(event.mid)),\(event.peak)\n")
+            write(Self.row(file, event.onset.text, offset.text, event.label, event.mid, "\(event.peak)"))
         case .audacity: write("\(event.onset.text)\t\(offset.text)\t\(audacityLabel(file, event.label))\n")
         case .text, .ndjson:
             let label = "\(event.label.printable) \(Self.percent(event.peak))"
@@ -73,7 +73,7 @@ final class TagOutput: Sendable {
         case .ndjson: write(.scores(scores))
         case .csv:
             for tag in scores.tags {
-                write("\(Self.csv(file)),\(scores.time.text),\(Self.csv(tag.label)),\(Self.csv(tag.mid)),\(tag.score)\n")
+                write(Self.row(file, scores.time.text, tag.label, tag.mid, "\(tag.score)"))
             }
         case .text, .audacity:
             let tags = scores.tags.map { "\($0.label.printable) \(Self.percent($0.score))" }
@@ -116,7 +116,10 @@ final class TagOutput: Sendable {
         return String(repeating: " ", count: value < 10 ? 2 : value < 100 ? 1 : 0) + "\(value) %"
     }
 
-    /// A field of RFC 4180. By scalars: a quote and an accent after it are one character, and no quote.
+    /// A line of RFC 4180.
+    private static func row(_ fields: String...) -> String { fields.map(csv).joined(separator: ",") + "\n" }
+
+    /// A field of it. By scalars: a quote and an accent after it are one character, and no quote.
     private static func csv(_ text: String) -> String {
         let scalars = text.unicodeScalars
         guard scalars.contains(where: { ",\"\r\n".unicodeScalars.contains($0) }) else { return text }
