@@ -55,7 +55,7 @@ final class Linear: @unchecked Sendable {
             let packed = allocate(AUMD_FLOAT32, in: storage == .float32 ? memory : nil)
             let floats = packed.bindMemory(to: Float.self, capacity: rows * inputs)
             weights.withUnsafeBufferPointer { aumd_pack_matrix(floats, $0.baseAddress, gain?.pointer, outputs, inputs) }
-            isFinite = aumd_all_finite(floats, rows * inputs) != 0
+            isFinite = gain == nil || aumd_all_finite(floats, rows * inputs) != 0
             (scale, totals) = (nil, nil)
             if storage == .float32 {
                 (kind, values) = (Int32(AUMD_FLOAT32), packed)
@@ -75,7 +75,7 @@ final class Linear: @unchecked Sendable {
                     packed.assumingMemoryBound(to: Int8.self), scale.pointer, totals, $0.baseAddress, gain?.pointer, outputs,
                     inputs)
             }
-            isFinite = aumd_all_finite(scale.pointer, rows) != 0
+            isFinite = gain == nil || aumd_all_finite(scale.pointer, rows) != 0
             (kind, values) = (Int32(AUMD_INT8), packed)
             (self.scale, self.totals) = (scale, totals)
         }
