@@ -3,15 +3,33 @@ import Glibc
 import TestSupport
 import Testing
 
+private func makePipe() -> (output: Int32, input: Int32) {
+    var ends: (Int32, Int32) = (0, 0)
+    withUnsafeMutableBytes(of: &ends) { _ = pipe($0.baseAddress!.assumingMemoryBound(to: Int32.self)) }
+    return ends
+}
+
+/// What is read of a pipe that is fed so, and closed then.
+private func record(
+    raw: RawFormat = RawFormat(), channel: ChannelChoice = .mix, stallTime: Int = 10_000, feeding: @escaping @Sendable (Int32) -> Void
+) async throws -> Recording {
+    let (output, input) = makePipe()
+    let source = try StreamSource(descriptor: output, raw: raw, channel: channel, stallTime: stallTime)
+    async let fed: Void = onThread {
+        feeding(input)
+        close(input)
+    }
+    let recording = await onThread { record(source) }
+    close(output)
+    await fed
+    return recording
+}
+
 /// Feeds the bytes through a pipe in pieces of a random size, of which their count is the seed.
 private func record(
     pipe bytes: [UInt8], raw: RawFormat = RawFormat(), channel: ChannelChoice = .mix
 ) async throws -> Recording {
-    var ends: (Int32, Int32) = (0, 0)
-    withUnsafeMutableBytes(of: &ends) { _ = pipe($0.baseAddress!.assumingMemoryBound(to: Int32.self)) }
-    let (output, input) = ends
-    let source = try StreamSource(descriptor: output, raw: raw, channel: channel)
-    async let feeding: Void = onThread {
+    try await record(raw: raw, channel: channel) { input in
         // Of what is refused the rest finds no reader.
         var brokenPipe = sigset_t()
         sigaddset(&brokenPipe, SIGPIPE)
@@ -22,12 +40,7 @@ private func record(
             _ = piece.withUnsafeBytes { Glibc.write(input, $0.baseAddress, $0.count) }
             rest = rest.dropFirst(piece.count)
         }
-        close(input)
     }
-    let recording = await onThread { record(source) }
-    close(output)
-    await feeding
-    return recording
 }
 
 @Suite("A pipe")
@@ -83,9 +96,7 @@ struct StreamTests {
             (false, Array(wav([], announced: 0xFFFF_FFFF).prefix(44)), 350),
           ] as [(Bool, [UInt8], Int)])
     func times(isLive: Bool, header: [UInt8], burst: Int) async throws {
-        var ends: (Int32, Int32) = (0, 0)
-        withUnsafeMutableBytes(of: &ends) { _ = pipe($0.baseAddress!.assumingMemoryBound(to: Int32.self)) }
-        let (output, input) = ends
+        let (output, input) = makePipe()
         let source = try StreamSource(descriptor: output)
         let begun = StreamInstant.now()
         async let feeding: StreamInstant = onThread {
@@ -124,25 +135,9 @@ struct StreamTests {
         #expect(abs(Double(told[0].first.nanoseconds - known.nanoseconds) * 1e-9 + (isLive ? Double(burst) / 10 : 0)) < 0.5)
     }
 
-    /// Feeds a live pipe and returns what was read of it.
-    private func recordLive(stallTime: Int, feeding: @escaping @Sendable (Int32) -> Void) async throws -> Recording {
-        var ends: (Int32, Int32) = (0, 0)
-        withUnsafeMutableBytes(of: &ends) { _ = pipe($0.baseAddress!.assumingMemoryBound(to: Int32.self)) }
-        let (output, input) = ends
-        let source = try StreamSource(descriptor: output, stallTime: stallTime)
-        async let fed: Void = onThread {
-            feeding(input)
-            close(input)
-        }
-        let recording = await onThread { record(source) }
-        close(output)
-        await fed
-        return recording
-    }
-
     @Test("that is live and delivers nothing is stalled, and has a gap as long as that when it goes on; half a sample is not lost")
     func stalled() async throws {
-        let recording = try await recordLive(stallTime: 600) { input in
+        let recording = try await record(stallTime: 600) { input in
             for index in 0..<50 {
                 var block = ramp(1600)
                 if index == 15 {
@@ -165,7 +160,7 @@ struct StreamTests {
 
     @Test("that is live and delivers nothing after its header is stalled, and heard from its first sample on")
     func stalledAtOnce() async throws {
-        let recording = try await recordLive(stallTime: 600) { input in
+        let recording = try await record(stallTime: 600) { input in
             let header = wav([], announced: 0xFFFF_FFFF).prefix(44)
             _ = header.withUnsafeBytes { Glibc.write(input, $0.baseAddress, $0.count) }
             usleep(1_500_000)
@@ -201,11 +196,10 @@ struct StreamTests {
             #expect(recording.samples.count == (header.isEmpty ? 3000 : 1000), "\(recording.samples.count)")
             #expect(stride(from: 0, to: recording.samples.count, by: 1000).allSatisfy { isRamp(Array(recording.samples[$0..<$0 + 1000]), 1000) })
         }
-        var ends: (Int32, Int32) = (0, 0)
-        withUnsafeMutableBytes(of: &ends) { _ = pipe($0.baseAddress!.assumingMemoryBound(to: Int32.self)) }
-        #expect(StreamSource.isPipe("/dev/fd/\(ends.0)") && !StreamSource.isNamedPipe("/dev/fd/\(ends.0)"))
-        close(ends.0)
-        close(ends.1)
+        let (output, input) = makePipe()
+        #expect(StreamSource.isPipe("/dev/fd/\(output)") && !StreamSource.isNamedPipe("/dev/fd/\(output)"))
+        close(output)
+        close(input)
     }
 
     @Test("with a name, that somebody has made anew, is the new one; one that is not there any more ends with its writer")

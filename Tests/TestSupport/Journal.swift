@@ -6,10 +6,14 @@ public final class Journal {
     private var made: [String] = []
     private static let folders = ["/run/systemd/journal", "/run/log/journal"]
 
-    /// Nil where none answers and none can be started: that takes root, and systemd-journald(8).
-    public init?() {
+    /// That takes root, and systemd-journald(8).
+    public struct Unavailable: Error, CustomStringConvertible {
+        public var description: String { "no journal answers and none can be started: run as root with systemd installed" }
+    }
+
+    public init() throws {
         if Self.answers { return }
-        guard geteuid() == 0 else { return nil }
+        guard geteuid() == 0 else { throw Unavailable() }
         made = Self.folders.filter { !FileManager.default.fileExists(atPath: $0) }
         try? FileManager.default.createDirectory(atPath: Self.folders[0], withIntermediateDirectories: true)
         let daemon = Process()
@@ -18,8 +22,8 @@ public final class Journal {
         daemon.standardOutput = FileHandle.nullDevice
         daemon.standardError = FileHandle.nullDevice
         self.daemon = daemon
-        guard (try? daemon.run()) != nil else { return nil }
-        guard Self.eventually({ Self.answers }) else { return nil }
+        try daemon.run()
+        guard Self.eventually({ Self.answers }) else { throw Unavailable() }
     }
 
     deinit {

@@ -25,6 +25,12 @@ extension ListenTests {
         lines.filter { $0["type"] == "scores" && $0["status"] == status }.compactMap { $0.time("time") }
     }
 
+    private func expectEveryEventEnds(_ lines: [Line]) {
+        let opened = lines.filter { $0["phase"] == "open" }.compactMap { $0["id"] }
+        let ended = lines.filter { $0["phase"] == "close" || $0["phase"] == "retract" }.compactMap { $0["id"] }
+        #expect(opened.count > 5 && Set(opened) == Set(ended) && ended.count == opened.count)
+    }
+
     @Test("A late window pass is counted, no provisional score waits for it, and every column is confirmed in the end")
     func latePass() throws {
         let lines = try hear(held: 3.5, "--config \(config) --chunk 8 --lookahead 4")
@@ -37,9 +43,7 @@ extension ListenTests {
         #expect(times(Array(before), "provisional").count > 2 * 14)
         #expect(abs(2 * confirmed.count - provisional.count) <= 2 && zip(confirmed, confirmed.dropFirst()).allSatisfy { $1 - $0 == 160 })
         #expect(confirmed.first == provisional.first && confirmed.last! >= provisional.last! - 80)
-        let opened = lines.filter { $0["phase"] == "open" }.compactMap { $0["id"] }
-        let ended = lines.filter { $0["phase"] == "close" || $0["phase"] == "retract" }.compactMap { $0["id"] }
-        #expect(opened.count > 5 && Set(opened) == Set(ended) && ended.count == opened.count)
+        expectEveryEventEnds(lines)
     }
 
     @Test("Columns that no pass has confirmed when their place is needed are counted; what was open ends, and listening goes on")
@@ -55,8 +59,6 @@ extension ListenTests {
         // Grids of columns are half a column apart.
         #expect(abs(confirmed.first! - provisional.first! - 10 * unconfirmed) <= 10)
         #expect(confirmed.last! >= provisional.last! - 10)
-        let opened = lines.filter { $0["phase"] == "open" }.compactMap { $0["id"] }
-        let ended = lines.filter { $0["phase"] == "close" || $0["phase"] == "retract" }.compactMap { $0["id"] }
-        #expect(opened.count > 5 && Set(opened) == Set(ended) && ended.count == opened.count)
+        expectEveryEventEnds(lines)
     }
 }
