@@ -3,6 +3,11 @@ import Glibc
 import TestSupport
 import Testing
 
+/// A WAV header of a writer that cannot know how much follows.
+private let liveHeader = Array(wav([], announced: 0xFFFF_FFFF).prefix(44))
+
+private func put(_ bytes: [UInt8], _ input: Int32) { _ = Glibc.write(input, bytes, bytes.count) }
+
 private func makePipe() -> (output: Int32, input: Int32) {
     var ends: (Int32, Int32) = (0, 0)
     withUnsafeMutableBytes(of: &ends) { _ = pipe($0.baseAddress!.assumingMemoryBound(to: Int32.self)) }
@@ -37,14 +42,14 @@ private func record(
         var random = SeededRandom(seed: UInt64(bytes.count)), rest = bytes[...]
         while !rest.isEmpty {
             let piece = rest.prefix(Int.random(in: 1...9999, using: &random))
-            _ = piece.withUnsafeBytes { Glibc.write(input, $0.baseAddress, $0.count) }
+            put(Array(piece), input)
             rest = rest.dropFirst(piece.count)
         }
     }
 }
 
 @Suite("A pipe")
-struct StreamTests {
+struct PipeTests {
     @Test("of raw samples, or of WAV with any size that its writer may give, gives every sample")
     func kinds() async throws {
         // ffmpeg's, arecord's and sox's for what they cannot know, and none.
@@ -92,8 +97,8 @@ struct StreamTests {
 
     @Test("has times that do not move, whether it comes faster than it lasts or is live and was buffered",
           arguments: [
-            (isLive: false, header: [], burst: 20), (true, [], 20), (true, Array(wav([], announced: 0xFFFF_FFFF).prefix(44)), 50),
-            (false, Array(wav([], announced: 0xFFFF_FFFF).prefix(44)), 350),
+            (isLive: false, header: [], burst: 20), (true, [], 20), (true, liveHeader, 50),
+            (false, liveHeader, 350),
           ] as [(Bool, [UInt8], Int)])
     func times(isLive: Bool, header: [UInt8], burst: Int) async throws {
         let (output, input) = makePipe()
@@ -102,10 +107,10 @@ struct StreamTests {
         async let feeding: StreamInstant = onThread {
             var begun = begun
             // Some seconds at once, more than a pipe holds after a header, and one as it is made, or all at once.
-            _ = header.withUnsafeBytes { Glibc.write(input, $0.baseAddress, $0.count) }
+            put(header, input)
             for index in 0..<burst + 10 {
                 if isLive, index >= burst { usleep(100_000) }
-                _ = ramp(1600).withUnsafeBytes { Glibc.write(input, $0.baseAddress, $0.count) }
+                put(ramp(1600), input)
                 if isLive, index == burst - 1 { begun = .now() }
             }
             close(input)
@@ -141,12 +146,11 @@ struct StreamTests {
             for index in 0..<50 {
                 var block = ramp(1600)
                 if index == 15 {
-                    _ = Glibc.write(input, block, 1)
-                    block.removeFirst()
+                    put([block.removeFirst()], input)
                     usleep(2_000_000)
                 }
                 usleep(100_000)
-                _ = block.withUnsafeBytes { Glibc.write(input, $0.baseAddress, $0.count) }
+                put(block, input)
             }
         }
         #expect(recording.hasEnded && recording.samples.count == 80_000)
@@ -161,11 +165,10 @@ struct StreamTests {
     @Test("that is live and delivers nothing after its header is stalled, and heard from its first sample on")
     func stalledAtOnce() async throws {
         let recording = try await record(stallTime: 600) { input in
-            let header = wav([], announced: 0xFFFF_FFFF).prefix(44)
-            _ = header.withUnsafeBytes { Glibc.write(input, $0.baseAddress, $0.count) }
+            put(liveHeader, input)
             usleep(1_500_000)
             for _ in 0..<15 {
-                _ = ramp(1600).withUnsafeBytes { Glibc.write(input, $0.baseAddress, $0.count) }
+                put(ramp(1600), input)
                 usleep(100_000)
             }
         }
@@ -176,7 +179,7 @@ struct StreamTests {
 
     @Test("with a name, of raw samples, goes on with the next writer's whole samples, also after one that wrote nothing; WAV ends with its own")
     func writers() async throws {
-        for header in [[UInt8](), Array(wav([], announced: 0xFFFF_FFFF).prefix(44))] {
+        for header in [[UInt8](), liveHeader] {
             let path = "\(directory)/writers-\(header.count)"
             mkfifo(path, 0o600)
             let source = try StreamSource(descriptor: StreamSource.open(path), name: path, path: path)
@@ -184,7 +187,7 @@ struct StreamTests {
                 for samples in [0, 1000, 1000, 1000] where samples == 0 || header.isEmpty || source.statistics.capturedSamples == 0 {
                     let input = open(path, O_WRONLY | O_CLOEXEC)
                     // Half a sample at its end is nobody's.
-                    if samples > 0 { _ = (header + ramp(samples) + [1]).withUnsafeBytes { Glibc.write(input, $0.baseAddress, $0.count) } }
+                    if samples > 0 { put(header + ramp(samples) + [1], input) }
                     close(input)
                     usleep(700_000)
                 }
@@ -212,7 +215,7 @@ struct StreamTests {
             mkfifo(path, 0o600)
             for isLast in [false, true] {
                 let input = open(path, O_WRONLY | O_CLOEXEC)
-                _ = ramp(1000).withUnsafeBytes { Glibc.write(input, $0.baseAddress, $0.count) }
+                put(ramp(1000), input)
                 usleep(700_000)
                 if isLast { unlink(path) }
                 close(input)
