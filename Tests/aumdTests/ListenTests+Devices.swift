@@ -5,7 +5,7 @@ import Testing
 /// Listening to a device.
 extension ListenTests {
     /// The PCM `mic` plays eight seconds of bursts, and fails as the script says.
-    private func makeBursts(_ script: String = "") throws {
+    func makeBursts(_ script: String = "") throws {
         try Sound.raw(Sound.bursts(seconds: 8)).write(to: folder.url.appending(path: "bursts.raw"))
         try folder.makeScriptedDevice("infile \"\(folder.path)/bursts.raw\" script \"\(script)\"")
     }

@@ -7,8 +7,7 @@ extension ListenTests {
     /// What is told of the PCM `mic` while window passes stand still for so many seconds from the first score on, and a second more.
     private func hear(held: Double, _ options: String) throws -> [Line] {
         let library = try folder.compileLibrary("Tests/aumdTests/Preloaded/hold_window_passes.c", as: "hold.so")
-        try Sound.raw(Sound.bursts(seconds: 8)).write(to: folder.url.appending(path: "bursts.raw"))
-        try folder.makeScriptedDevice("infile \"\(folder.path)/bursts.raw\"")
+        try makeBursts()
         let heard = try Program.shell(
             """
             cd \(folder.path); touch hold
