@@ -202,14 +202,26 @@ private struct Anything: Decodable {
 extension ModelError {
     fileprivate static func configuration(path: String, isJSON: Bool, decoding error: DecodingError) -> ModelError {
         func key(_ context: DecodingError.Context) -> String {
-            context.codingPath.isEmpty ? "config" : context.codingPath.map(\.stringValue).joined(separator: ".")
+            let path = context.codingPath.map { $0.intValue.map(String.init) ?? $0.stringValue }
+            return path.isEmpty ? "config" : path.joined(separator: ".")
+        }
+        /// What a Swift type is called in JSON.
+        func words(for type: any Any.Type) -> String {
+            switch "\(type)" {
+            case "String": "a text"
+            case "Bool": "true or false"
+            case "Int": "a whole number"
+            case "Float", "Double": "a number"
+            case let name where name.hasPrefix("Array"): "a list"
+            default: "an object"
+            }
         }
         switch error {
         case .keyNotFound(let missing, let context):
             let prefix = context.codingPath.map { $0.stringValue + "." }.joined()
             return .configuration(path: path, key: prefix + missing.stringValue, reason: "this key is missing")
         case .typeMismatch(let type, let context):
-            return .configuration(path: path, key: key(context), reason: "this value is not of type \(type)")
+            return .configuration(path: path, key: key(context), reason: "this value is not \(words(for: type))")
         case .valueNotFound(_, let context):
             return .configuration(path: path, key: key(context), reason: "this value is null")
         case .dataCorrupted(let context):

@@ -84,6 +84,9 @@ extension Configuration {
             if let clip_frames {
                 try range("clip_frames", clip_frames, patch_frames...1_000_000)
                 try check("clip_frames", clip_frames % patch_frames == 0, "\(clip_frames) frames are not whole columns of \(patch_frames)")
+                // Memory grows with a clip's tokens, which no tensor's shape bounds where positions are of frequency alone.
+                let tokens = clip_frames / patch_frames * (frontend.melCount / patch_mel)
+                try check("clip_frames", tokens <= 1 << 17, "\(clip_frames) frames are \(tokens) tokens, more than \(1 << 17)")
             } else {
                 try check("clip_frames", pooling == .column && position == .frequency && token_order == .timeMajor,
                           "only a model with time-major tokens, frequency positions and column pooling takes clips of any length")

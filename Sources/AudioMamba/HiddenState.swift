@@ -43,6 +43,11 @@ public struct HiddenState: Sendable, Equatable {
         for i in values.indices { values[i] = step.contains(i) ? Self.silence : 0 }
     }
 
+    /// Whether both are of one model, and laid out alike.
+    func fits(_ other: HiddenState) -> Bool {
+        model == other.model && (values.count, tailCount, layerStride, gridStride) == (other.values.count, other.tailCount, other.layerStride, other.gridStride)
+    }
+
     /// Takes over `other`'s values in place.
     mutating func copy(from other: HiddenState) {
         precondition(other.values.count == values.count)
@@ -119,7 +124,7 @@ public struct HiddenState: Sendable, Equatable {
     /// Reads a state that ``save(to:)`` wrote.
     ///
     /// - Throws: ``ModelError/foreignState(path:found:expected:)`` for another model's, ``ModelError/unreadable(path:reason:)``, or
-    ///   ``ModelError/notHiddenState(path:)`` for whatever is no such file, or damaged.
+    ///   ``ModelError/notHiddenState(path:)`` for whatever is no such file, or cut short.
     public init(contentsOf path: String, model: Model) throws(ModelError) {
         self.init(of: model)
         do throws(ModelError) {

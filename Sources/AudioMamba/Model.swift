@@ -1,3 +1,5 @@
+import Glibc
+
 /// A checkpoint, ready to run: shared by all streams, never written.
 public final class Model: Sendable {
     /// What config.json says.
@@ -29,7 +31,7 @@ public final class Model: Sendable {
 
     /// Takes weights from any source.
     ///
-    /// - Throws: ``ModelError`` for the first tensor that does not fit `configuration`.
+    /// - Throws: ``ModelError`` for the first tensor that does not fit `configuration`, or where the logits of silence are no numbers.
     public init(
         configuration: Configuration, source: some TensorSource, kernels: Kernels = .best,
         storage: WeightStorage = .float32, digest: String = "unsaved"
@@ -39,5 +41,10 @@ public final class Model: Sendable {
         identifier = "\(configuration.name)@\(digest.prefix(8))" + (storage == .float32 ? "" : "+\(storage.rawValue)")
         self.storage = storage
         weights = try Weights(source, configuration, storage: storage)
+        // Weights may be numbers, and too large: one flipped bit of an exponent does it.
+        let silence = [Float](repeating: log(Float.ulpOfOne), count: configuration.columnSize)
+        guard try ClipEncoder(model: self).logits(logMel: silence.span).allSatisfy(\.isFinite) else {
+            throw .logitsNotFinite(path: source.origin)
+        }
     }
 }

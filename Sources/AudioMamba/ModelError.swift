@@ -16,11 +16,13 @@ public enum ModelError: Error, Equatable, CustomStringConvertible {
     case tensorShape(path: String, name: String, found: [Int], expected: [Int])
     /// A tensor is stored as something other than F32, F16 or BF16.
     case tensorType(path: String, name: String, found: String)
-    /// A tensor holds NaN or infinity.
+    /// A tensor holds NaN or infinity, or is too large for the arithmetic.
     case tensorNotFinite(path: String, name: String)
+    /// All tensors hold numbers, but the logits of a clip of silence are none.
+    case logitsNotFinite(path: String)
     /// The model cannot run in the mode asked for.
     case unsupported(mode: String, reason: String)
-    /// A file holds no hidden state, or a damaged one.
+    /// A file holds no hidden state, or one that is cut short.
     case notHiddenState(path: String)
     /// A saved hidden state belongs to another model.
     case foreignState(path: String, found: String, expected: String)
@@ -45,6 +47,8 @@ public enum ModelError: Error, Equatable, CustomStringConvertible {
             "\(path): tensor \(name) is stored as \(found); store it as F32, F16 or BF16."
         case .tensorNotFinite(let path, let name):
             "\(path): tensor \(name) holds NaN or infinity; the checkpoint is damaged, fetch or train it again."
+        case .logitsNotFinite(let path):
+            "\(path): with these weights the model's scores are no numbers; the checkpoint is damaged, fetch or train it again."
         case .unsupported(let mode, let reason):
             "This model cannot run in \(mode) mode: \(reason)."
         case .notHiddenState(let path):

@@ -6,9 +6,12 @@
 /// what comes out is the mean of the two columns that ended last, one of each grid. One instance a stream, used from one
 /// thread at a time.
 public final class StreamingEncoder {
+    /// What it runs.
     public let model: Model
-    /// The state after the last step. Set it to go on from a snapshot; steps continue bit for bit.
-    public var state: HiddenState
+    /// The state after the last step. Set it to a snapshot of this model's to go on from there; steps continue bit for bit.
+    public var state: HiddenState {
+        didSet { precondition(state.fits(oldValue), "a hidden state of another model") }
+    }
     private let blocks: Blocks
     private let embedding: Embedding
     private let readout: Readout

@@ -57,7 +57,7 @@ struct DirectionWeights: Sendable {
     ) throws(ModelError) -> AlignedBuffer {
         let (E, N) = (c.innerWidth, c.stateCount)
         let values = try source.tensor(name, shape: [E, N]).map { Float(-exp(Double($0)) * log2e) }
-        guard values.allSatisfy(\.isFinite) else { throw .tensorNotFinite(path: source.origin, name: name) }
+        guard values.allSatisfy(\.isFinite) else { throw .tensorNotFinite(path: source.origin, name: "exp(\(name))") }
         let packed = AlignedBuffer(count: padded(E) * N, in: memory)
         aumd_pack_matrix(packed.pointer, values, nil, E, N)
         return packed

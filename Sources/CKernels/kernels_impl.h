@@ -273,14 +273,17 @@ static void scan(float *y, const float *x, const float *dt, const float *z, size
     }
 }
 
+/* NaN stays NaN, though EXP2 may clamp it: what is no number is no score. */
 static void sigmoid(float *x, size_t n) {
     for (size_t i = 0; i < n; i += VL) {
         float lanes[VL] = {0};
         size_t count = n - i < VL ? n - i : VL;
         memcpy(lanes, x + i, count * sizeof *x);
-        vf e;
-        EXP2(e, LOAD(lanes) * -LOG2E);
-        STORE(lanes, 1.0f / (e + 1.0f));
+        vf v = LOAD(lanes), e;
+        EXP2(e, v * -LOG2E);
+        e = 1.0f / (e + 1.0f);
+        vi isNaN = v != v;
+        STORE(lanes, (vf)(((vi)v & isNaN) | ((vi)e & ~isNaN)));
         memcpy(x + i, lanes, count * sizeof *x);
     }
 }

@@ -15,16 +15,17 @@ typedef uint16_t vh_memory __attribute__((vector_size(VL * 2), aligned(2), may_a
 
 #if defined(AVX512_EXP2)
 
-/* 2^x as p(x - floor x) * 2^floor x in two instructions of AVX-512 and a polynomial on [0, 1), p(0) = 1, relative error
- * 8.3e-8 before rounding. Any x: scalef underflows to 0 and overflows to infinity by itself. */
+/* 2^x as p(x - floor x) * 2^floor x in two instructions of AVX-512 and a polynomial on [0, 1), relative error 8.3e-8 before
+ * rounding. p(0) = 1 and p(1) = 2: a slow decay, x just below 0, must not be off always to one side, or a hidden state drifts. Any x:
+ * scalef underflows to 0 and overflows to infinity by itself. */
 #define EXP2_IN_RANGE(result, argument)                                                                    \
     do {                                                                                                   \
         vf exp2_a = (argument);                                                                            \
         vf exp2_f = (vf)_mm512_reduce_ps((__m512)exp2_a, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);       \
-        vf exp2_p = exp2_f * 0.0018671300495043397f + 0.009017030708491802f;                               \
-        exp2_p = exp2_p * exp2_f + 0.05579991266131401f;                                                   \
-        exp2_p = exp2_p * exp2_f + 0.24016444385051727f;                                                   \
-        exp2_p = exp2_p * exp2_f + 0.6931512951850891f;                                                    \
+        vf exp2_p = exp2_f * 0.001880902680568397f + 0.0089864581823349f;                                  \
+        exp2_p = exp2_p * exp2_f + 0.05582338199019432f;                                                   \
+        exp2_p = exp2_p * exp2_f + 0.24015720188617706f;                                                   \
+        exp2_p = exp2_p * exp2_f + 0.6931520700454712f;                                                    \
         exp2_p = exp2_p * exp2_f + 1.0f;                                                                   \
         (result) = (vf)_mm512_scalef_ps((__m512)exp2_p, (__m512)exp2_a);                                   \
     } while (0)

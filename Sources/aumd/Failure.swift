@@ -38,8 +38,8 @@ struct Failure: Error, CustomStringConvertible {
             switch error {
             case .missing: .noInput
             case .unreadable, .unwritable: .ioError
-            case .configuration, .notSafeTensors, .tensorMissing, .tensorShape, .tensorType, .tensorNotFinite, .notHiddenState,
-                .foreignState:
+            case .configuration, .notSafeTensors, .tensorMissing, .tensorShape, .tensorType, .tensorNotFinite, .logitsNotFinite,
+                .notHiddenState, .foreignState:
                 .dataError
             case .unsupported: .unavailable
             }

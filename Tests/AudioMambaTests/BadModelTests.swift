@@ -217,6 +217,13 @@ struct BadModelTests {
         #expect("\(error!)".contains("norm_f.weight times head.weight holds NaN or infinity"))
     }
 
+    @Test("A model whose scores are no numbers is refused, though every number in it is one")
+    func noNumbers() throws {
+        let path = try folder { $0["normalization"] = ["mean": -4.2, "std": 2e-38] }
+        defer { remove(path) }
+        #expect(refusal(path).contains("the model's scores are no numbers"))
+    }
+
     @Test("Every configuration key that is missing, mistyped or impossible is named")
     func everyKey() throws {
         let optional = ["parents", "thresholds"]
@@ -228,7 +235,8 @@ struct BadModelTests {
         for key in config.keys {
             let path = try folder { $0[key] = [[1]] }
             defer { remove(path) }
-            #expect(refusal(path).contains("config.json: \(key)"), "\(key)")
+            let sentence = refusal(path)
+            #expect(sentence.contains("config.json: \(key)") && !sentence.contains("Array") && !sentence.contains("Dictionary"), "\(sentence)")
         }
         func frontend(_ key: String, _ value: Int) -> (String, [String: Any]) {
             var frontend = config["frontend"] as! [String: any Sendable]
@@ -246,7 +254,7 @@ struct BadModelTests {
             ("dt_rank", ["dt_rank": 0]), ("num_classes", ["num_classes": 0]), ("mids", ["num_classes": 3]),
             ("norm_eps", ["norm_eps": 0]), ("patch_mel", ["patch_mel": 7]), ("patch_frames", ["patch_frames": 0]),
             ("variant", ["variant": "x"]), ("token_order", ["token_order": "x"]), ("clip_frames", ["pooling": "cls-middle"]),
-            ("clip_frames", ["position": "absolute"]), ("clip_frames", ["clip_frames": 17]), ("model_type", ["model_type": "gpt"]),
+            ("clip_frames", ["position": "absolute"]), ("clip_frames", ["clip_frames": 17]), ("clip_frames", ["clip_frames": 480_000]), ("model_type", ["model_type": "gpt"]),
             ("normalization.std", ["normalization": ["mean": 0, "std": 0]]),
             ("streaming.chunk", ["streaming": ["chunk": 0, "lookahead": 1]]), ("mids", ["mids": ["/m/1"]]),
             ("id2label.1", ["id2label": ["0": "Bark", "2": "Dog"]]), ("id2label.1", ["id2label": ["0": "Bark", "1": "Bark"]]),

@@ -28,29 +28,30 @@ struct GoldenCase: CustomTestStringConvertible {
     static func configuration(completing given: [String: Any]) throws -> Configuration {
         var config = given
         let classes = config["num_classes"] as! Int
-        config["frontend"] = [
+        let frontend: [String: Any] = [
             "sample_rate": 16000, "frame_length": 400, "hop_length": 160, "n_fft": 512, "n_mels": 128, "f_min": 20,
             "f_max": 8000, "preemphasis": 0.97,
         ]
+        config["frontend"] = frontend.merging(config["frontend"] as? [String: Any] ?? [:]) { $1 }
         config["streaming"] = ["chunk": 8, "lookahead": 16]
         config["id2label"] = Dictionary(uniqueKeysWithValues: (0..<classes).map { ("\($0)", "label \($0)") })
         config["mids"] = (0..<classes).map { "/m/\($0)" }
         return try Configuration(json: JSONSerialization.data(withJSONObject: config), origin: "cases.json")
     }
 
-    /// - Parameter grids: patch grids; the case's own unless told.
-    func model(kernels: Kernels = .best, grids: Int? = nil) throws -> Model {
+    /// - Parameter grids: patch grids; by default the case's own.
+    func model(kernels: Kernels = .best, grids: Int? = nil, storage: WeightStorage = .float32) throws -> Model {
         var c = configuration
         c.patchGrids = grids ?? c.patchGrids
         return try Model(
             configuration: c,
             source: RandomWeights(seed: seed, layerCount: c.layerCount, convolutionWidth: c.convolutionWidth),
-            kernels: kernels)
+            kernels: kernels, storage: storage)
     }
 
-    /// (frames, 128).
+    /// (frames, melCount).
     func input() throws -> [Float] {
-        try RandomWeights(seed: seed, layerCount: 1, convolutionWidth: 1).tensor("input", shape: [frames, 128])
+        try RandomWeights(seed: seed, layerCount: 1, convolutionWidth: 1).tensor("input", shape: [frames, configuration.frontend.melCount])
     }
 
     func expected(_ tensor: String) throws -> [Float] {

@@ -129,6 +129,26 @@ struct KernelTests {
         }
     }
 
+    @Test("A slow decay is off to neither side: what little a state loses a token adds up over a stream", arguments: names)
+    func slowDecay(_ name: String) {
+        let k = kernels(name), count = 1 << 14
+        let a2 = (0..<count).map { -1e-6 * Float(pow(1000, Double($0) / Double(count))) }
+        let ones = [Float](repeating: 1, count: count), zeros = [Float](repeating: 0, count: count)
+        var (y, s) = (zeros, ones)
+        k.scan(&y, zeros, ones, nil, count, a2, zeros, 2, zeros, &s, 1, count, 1, Int32(AUMD_FORWARD), 0, 1, nil)
+        let bias = zip(s, a2).map { Double($0) / exp2(Double($1)) - 1 }.reduce(0, +) / Double(count)
+        #expect(abs(bias) < 2e-8)
+    }
+
+    @Test("A logit that is no number is no score", arguments: names)
+    func noNumber(_ name: String) {
+        for count in 1...40 {
+            var logits = (0..<count).map { $0 % 3 == 0 ? Float.nan : 0 }
+            kernels(name).sigmoid(&logits, count)
+            #expect(logits.indices.allSatisfy { $0 % 3 == 0 ? logits[$0].isNaN : logits[$0] == 0.5 })
+        }
+    }
+
     @Test("The convolution agrees in both directions, for every width and split", arguments: names)
     func convolution(_ name: String) {
         let k = kernels(name)

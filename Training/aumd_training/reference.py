@@ -16,16 +16,23 @@ Config = Mapping[str, object]
 Weights = Mapping[str, Tensor]
 
 
+def patch_grid(config: Config) -> tuple[int, int, int]:
+    """Bands of a column, mel bins of a patch, frames of a patch; the published model's where the config has none."""
+    mel, frames = int(config.get("patch_mel", 16)), int(config.get("patch_frames", 16))
+    return int(config.get("frontend", {}).get("n_mels", 128)) // mel, mel, frames
+
+
 def tensor_shapes(config: Config, tokens: int) -> dict[str, tuple[int, ...]]:
     """Names and shapes of a checkpoint; `tokens` counts the patches of a clip (absolute positions)."""
     d, n, k, r = (int(config[key]) for key in ("d_model", "d_state", "d_conv", "dt_rank"))
     e, c = int(config["expand"]) * d, int(config["num_classes"])
+    bands, mel, frames = patch_grid(config)
     has_class_token = config["pooling"] != "column"
     shapes: dict[str, tuple[int, ...]] = {
-        "patch_embed.proj.weight": (d, 1, 16, 16),
+        "patch_embed.proj.weight": (d, 1, mel, frames),
         "patch_embed.proj.bias": (d,),
     }
-    rows = 8 if config["position"] == "frequency" else tokens
+    rows = bands if config["position"] == "frequency" else tokens
     shapes["pos_embed.pos_embed"] = (1, rows + int(has_class_token), d)
     if has_class_token:
         shapes["cls_token"] = (1, 1, d)
@@ -97,22 +104,23 @@ def mixer(u: Tensor, w: Weights, prefix: str, config: Config, backward: bool) ->
 
 
 def embed(logmel: Tensor, w: Weights, config: Config) -> tuple[Tensor, int | None]:
-    """Normalised log-mel (frames, 128) -> tokens (L, D) in sequence order, class token's index.
+    """Normalised log-mel (frames, mel) -> tokens (L, D) in sequence order, class token's index.
 
     Rows of an absolute position embedding count patches frequency-major in either token order,
     as in the published code, which adds positions before it transposes. The class token's row comes first.
     """
     d = int(config["d_model"])
-    columns = len(logmel) // 16
-    patches = logmel[: columns * 16].reshape(columns, 16, 8, 16).permute(2, 0, 3, 1)  # band, column, mel, frame
-    grid = patches.reshape(8, columns, 256) @ w["patch_embed.proj.weight"].reshape(d, 256).T
+    bands, mel, frames = patch_grid(config)
+    columns = len(logmel) // frames
+    patches = logmel[: columns * frames].reshape(columns, frames, bands, mel).permute(2, 0, 3, 1)  # band, column, mel, frame
+    grid = patches.reshape(bands, columns, mel * frames) @ w["patch_embed.proj.weight"].reshape(d, mel * frames).T
     grid = grid + w["patch_embed.proj.bias"]
     has_class_token = config["pooling"] != "column"
     position = w["pos_embed.pos_embed"][0, int(has_class_token) :]
-    grid = grid + (position[:, None] if config["position"] == "frequency" else position.reshape(8, columns, d))
+    grid = grid + (position[:, None] if config["position"] == "frequency" else position.reshape(bands, columns, d))
     if config["token_order"] == "time-major":
         grid = grid.transpose(0, 1)
-    tokens = grid.reshape(8 * columns, d)
+    tokens = grid.reshape(bands * columns, d)
     if not has_class_token:
         return tokens, None
     index = {"cls-start": 0, "cls-middle": len(tokens) // 2, "cls-end": len(tokens)}[str(config["pooling"])]
@@ -121,7 +129,7 @@ def embed(logmel: Tensor, w: Weights, config: Config) -> tuple[Tensor, int | Non
 
 
 def logits(logmel: Tensor, w: Weights, config: Config, backward: bool = True) -> Tensor:
-    """Unnormalised log-mel (frames, 128) -> (C), or (columns, C) with column pooling.
+    """Unnormalised log-mel (frames, mel) -> (C), or (columns, C) with column pooling.
 
     On two patch grids the second's column i is around the beginning of the first's column i, and silence comes before the clip.
     A column has the mean of what overlaps it, by how much of it overlaps. Without the backward direction there is a row for each
@@ -130,8 +138,9 @@ def logits(logmel: Tensor, w: Weights, config: Config, backward: bool = True) ->
     own = on_one_grid(logmel, w, config, backward)
     if config.get("patch_grids", 1) == 1:
         return own
-    silence = torch.full((8, logmel.shape[1]), 2.0**-23, dtype=logmel.dtype).log()
-    other = on_one_grid(torch.cat([silence, logmel])[: len(own) * 16], w, config, backward)
+    patch_frames = patch_grid(config)[2]
+    silence = torch.full((patch_frames // 2, logmel.shape[1]), 2.0**-23, dtype=logmel.dtype).log()
+    other = on_one_grid(torch.cat([silence, logmel])[: len(own) * patch_frames], w, config, backward)
     if not backward:
         ended = torch.stack([other, own], 1).flatten(0, 1)
         return torch.cat([ended[:1], (ended[:-1] + ended[1:]) / 2])
@@ -152,10 +161,11 @@ def on_one_grid(logmel: Tensor, w: Weights, config: Config, backward: bool) -> T
         u = rms_norm(h, w[f"layers.{i}.norm.weight"], eps)
         h = h + mixer(u, w, f"layers.{i}.mixer.", config, backward)
     h = rms_norm(h, w["norm_f.weight"], eps)
+    bands = patch_grid(config)[0]
     if class_index is not None:
         pooled = h[class_index]
     elif config["token_order"] == "time-major":
-        pooled = h.reshape(-1, 8, h.shape[-1]).mean(1)
+        pooled = h.reshape(-1, bands, h.shape[-1]).mean(1)
     else:
-        pooled = h.reshape(8, -1, h.shape[-1]).mean(0)
+        pooled = h.reshape(bands, -1, h.shape[-1]).mean(0)
     return pooled @ w["head.weight"].T + w["head.bias"]

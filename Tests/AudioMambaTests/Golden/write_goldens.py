@@ -5,7 +5,7 @@ Run from anywhere: python3 Tests/AudioMambaTests/Golden/write_goldens.py [CASEâ€
 Each case gives <case>.safetensors (F32 `logits`; for dual-mode models also `forward`, the backward
 direction absent, a row for each step) beside this file; cases.json lists every case's config, seed and frames. Weights
 and input are drawn by Training/aumd_training/splitmix.py. A clip is cut or zero-padded to
-`clip_frames` where that is set; else its whole columns of 16 frames count.
+`clip_frames` where that is set; else its whole columns count.
 """
 
 from __future__ import annotations
@@ -25,19 +25,21 @@ from aumd_training import reference, splitmix  # noqa: E402
 
 def case(variant: str, d: int, layers: int, frames: int, *, n: int = 16, k: int = 4, r: int | None = None,
          order: str = "time-major", position: str = "frequency", pooling: str = "column",
-         clip: int | None = None, classes: int = 7, seed: int = 1, grids: int = 1) -> dict:
-    """One entry of cases.json. `clip` is the model's own clip length in frames, `grids` how many patch grids there are."""
+         clip: int | None = None, classes: int = 7, seed: int = 1, grids: int = 1, patch: tuple[int, int] = (16, 16),
+         mels: int = 128, expand: int = 2, eps: float = 1e-5) -> dict:
+    """One entry of cases.json. `clip` is the model's own clip length in frames, `grids` how many patch grids there are, `patch` the
+    mel bins and frames of a patch."""
     return {
         "seed": seed,
         "frames": frames,
         "config": {
             "model_type": "audio-mamba", "name": "golden", "license": "mit", "variant": variant,
-            "d_model": d, "n_layer": layers, "d_state": n, "d_conv": k, "expand": 2,
-            "dt_rank": r or -(-d // 16), "norm_eps": 1e-5, "num_classes": classes, "token_order": order,
+            "d_model": d, "n_layer": layers, "d_state": n, "d_conv": k, "expand": expand,
+            "dt_rank": r or -(-d // 16), "norm_eps": eps, "num_classes": classes, "token_order": order,
             "position": position, "pooling": pooling, "dual_mode": pooling == "column" and order == "time-major",
-            "patch_mel": 16, "patch_frames": 16, "clip_frames": clip,
+            "patch_mel": patch[0], "patch_frames": patch[1], "clip_frames": clip,
             "normalization": {"mean": -4.2677393, "std": 4.5689974},
-        } | ({"patch_grids": grids} if grids > 1 else {}),
+        } | ({"patch_grids": grids} if grids > 1 else {}) | ({"frontend": {"n_mels": mels}} if mels != 128 else {}),
     }
 
 
@@ -66,18 +68,22 @@ def cases() -> dict[str, dict]:
     out["fo-bi-column-frequency-major"] = case("fo-bi", 40, 2, 80, order="frequency-major", seed=23, **absolute)
     out["fo-bi-cls-frequency"] = case("fo-bi", 40, 2, 80, pooling="cls-middle", clip=80, seed=24)
     out["fo-bi-column-1"] = case("fo-bi", 64, 2, 16, seed=20)
+    out["bi-bi-other-patches"] = case("bi-bi", 40, 2, 42, n=8, k=3, r=5, seed=25, patch=(8, 4), mels=40, expand=3, eps=1e-3)
+    out["fo-bi-other-patches-two-grids"] = case("fo-bi", 24, 2, 63, n=8, k=2, r=3, seed=26, grids=2, patch=(10, 6), mels=30,
+                                                expand=1, eps=1e-2)
     return out
 
 
 def write(name: str, entry: dict) -> None:
     """Runs the reference and writes the case's file."""
     config, seed = entry["config"], entry["seed"]
-    tokens = (config["clip_frames"] or entry["frames"]) // 16 * 8
+    bands, _, frames = reference.patch_grid(config)
+    tokens = (config["clip_frames"] or entry["frames"]) // frames * bands
     weights = {
         key: torch.from_numpy(splitmix.tensor(key, shape, seed, config["n_layer"], config["d_conv"])).double()
         for key, shape in reference.tensor_shapes(config, tokens).items()
     }
-    logmel = torch.from_numpy(splitmix.tensor("input", (entry["frames"], 128), seed, 1, 1)).double()
+    logmel = torch.from_numpy(splitmix.tensor("input", (entry["frames"], config.get("frontend", {}).get("n_mels", 128)), seed, 1, 1)).double()
     tensors = {"logits": reference.logits(logmel, weights, config).float().contiguous()}
     if config["dual_mode"] and config["variant"] != "fo-fo":
         tensors["forward"] = reference.logits(logmel, weights, config, backward=False).float().contiguous()
