@@ -10,7 +10,7 @@ display_name, one row a class.
 from __future__ import annotations
 
 import argparse
-import pickle
+import math
 import sys
 from pathlib import Path
 
@@ -42,15 +42,16 @@ trained to run with its backward direction absent, so every score comes from a w
 
 def load_state(path: Path) -> dict[str, Tensor]:
     """The state dict, without the prefix that data-parallel training leaves."""
+    with path.open("rb"):  # What the system has against it is not the checkpoint's fault.
+        pass
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
-        raise CheckpointError(f"{path} is not a PyTorch checkpoint of plain tensors; save its state dict.") from error
-    if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
+    except Exception as error:  # Whatever unpickling a damaged file comes to: it has no closed set.
+        raise CheckpointError(f"{path} is not a PyTorch checkpoint of plain tensors, or is cut short; save its state dict.") from error
+    if not isinstance(state, dict) or not state or not all(isinstance(n, str) and isinstance(t, Tensor) for n, t in state.items()):
         raise CheckpointError(f"{path} does not hold a state dict (names and tensors); save the model's state dict.")
-    return {name.removeprefix("module."): tensor for name, tensor in state.items()}
+    # The daemon reads no float64: what goes beyond float32 is no weight.
+    return {name.removeprefix("module."): t.float() if t.dtype == torch.float64 else t for name, t in state.items()}
 
 
 def expected_shapes(tensors: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:
@@ -72,7 +73,7 @@ def expected_shapes(tensors: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:
         "cls_token": (1, 1, d), "norm_f.weight": (d,), "head.weight": (classes, d), "head.bias": (classes,),
     }
     names = (name.split(".")[1] for name in tensors if name.startswith("layers."))
-    for layer in range(1 + max(int(index) for index in names if index.isdigit())):
+    for layer in range(1 + max(int(index) for index in names if index.isdecimal())):
         shapes |= layer_shapes(tensors, variant_of(tensors), layer)
     return shapes
 
@@ -82,11 +83,13 @@ def read_label_file(path: Path) -> list[Label]:
     try:
         return read_labels(path)
     except (KeyError, ValueError, TypeError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{path} is not a labels file: expected the columns index, mid, display_name.") from error
+        raise CheckpointError(f"{path} is not a labels file with the columns index, mid, display_name ({error}).") from error
 
 
 def convert(arguments: argparse.Namespace) -> None:
     """Reads, checks and writes."""
+    if not math.isfinite(arguments.mean) or not 0 < arguments.std < math.inf:
+        raise CheckpointError(f"--mean {arguments.mean} --std {arguments.std}: give numbers, and a std above 0.")
     tensors = load_state(arguments.checkpoint)
     check(tensors, expected_shapes(tensors))
     labels = read_label_file(arguments.labels)
@@ -118,12 +121,9 @@ def main() -> int:
     except CheckpointError as error:
         print(f"convert.py: {error}", file=sys.stderr)
         return EX_DATAERR
-    except FileNotFoundError as error:
-        print(f"convert.py: {error.filename} does not exist; check the path.", file=sys.stderr)
-        return EX_NOINPUT
     except OSError as error:
-        print(f"convert.py: {error.filename} cannot be read or written: {error.strerror}.", file=sys.stderr)
-        return EX_CANTCREAT
+        print(f"convert.py: {error.filename}: {error.strerror}; check the path and its permissions.", file=sys.stderr)
+        return EX_NOINPUT if error.filename in (str(arguments.checkpoint), str(arguments.labels)) else EX_CANTCREAT
     print(f"Wrote {arguments.outdir}")
     return 0
 

@@ -33,10 +33,18 @@ class Clip:
 
 
 def read_labels(path: Path) -> list[Label]:
-    """Labels in index order from a CSV with the columns index, mid, display_name."""
+    """Labels in index order from a CSV with the columns index, mid, display_name.
+
+    Raises ValueError where the indices are not 0, 1, 2, …, or a name is missing or there twice: scores would have other names.
+    """
     with path.open(newline="", encoding="utf-8") as file:
         rows = sorted(csv.DictReader(file), key=lambda row: int(row["index"]))
-    return [Label(row["mid"], row["display_name"]) for row in rows]
+    if [int(row["index"]) for row in rows] != list(range(len(rows))):
+        raise ValueError("the indices are not 0, 1, 2 and so on")
+    labels = [Label(row["mid"], row["display_name"]) for row in rows]
+    if not all(label.mid and label.name for label in labels) or len({label.name for label in labels}) < len(labels):
+        raise ValueError("an id or a name is missing, or a name is there twice")
+    return labels
 
 
 def read_manifest(path: Path) -> list[Clip]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from . import features
@@ -23,6 +23,9 @@ FRONTEND = {
 class CheckpointError(Exception):
     """What is wrong with a checkpoint or its labels, where, and what to do, in one sentence."""
 
+
+#: Types that the daemon reads.
+STORED = (torch.float16, torch.bfloat16, torch.float32)
 
 #: What train.py was configured with that a run's history and its model card tell, by the names of TrainConfig.
 TOLD = ("batch", "scenes", "muon", "drop_path", "dropout", "follow_weight")
@@ -86,6 +89,8 @@ def sizes(tensors: dict[str, Tensor]) -> tuple[int, int, int, int, int]:
     e, n = require(tensors, "layers.0.mixer.A_log", 2).shape
     r = require(tensors, "layers.0.mixer.dt_proj.weight", 2).shape[1]
     k = require(tensors, "layers.0.mixer.conv1d.weight", 3).shape[2]
+    if min(d, e, n, r, k) < 1 or n > 256 or k > 64:
+        raise CheckpointError(f"D = {d}, E = {e}, N = {n}, R = {r}, K = {k} cannot be run: at least 1, N up to 256, K up to 64.")
     return d, e, n, r, k
 
 
@@ -102,8 +107,10 @@ def check(tensors: dict[str, Tensor], expected: dict[str, tuple[int, ...]]) -> N
         found = tuple(require(tensors, name, len(shape)).shape)
         if found != shape:
             raise CheckpointError(f"Tensor {name} has the shape {found}, expected {shape}.")
-        if not tensors[name].is_floating_point():
-            raise CheckpointError(f"Tensor {name} has the type {tensors[name].dtype}, expected floating point.")
+        if tensors[name].dtype not in STORED or tensors[name].layout != torch.strided:
+            raise CheckpointError(
+                f"Tensor {name} has the type {tensors[name].dtype}, {tensors[name].layout}, expected dense float16, bfloat16 or float32."
+            )
         if not torch.isfinite(tensors[name]).all():
             raise CheckpointError(f"Tensor {name} holds values that are not finite; the checkpoint is damaged.")
     unknown = sorted(set(tensors) - set(expected))
@@ -135,6 +142,8 @@ def describe(tensors: dict[str, Tensor], labels: list[Label], **settings: object
 def write(folder: Path, config: dict[str, object], tensors: dict[str, Tensor], card: str) -> None:
     """Writes the three files, the weights in the type they come in."""
     folder.mkdir(parents=True, exist_ok=True)
-    save_file({name: t.contiguous() for name, t in tensors.items()}, folder / "model.safetensors", {"format": "pt"})
+    # Not by save_file: that writes a file which only its owner may read, and a service runs as another user.
+    copies = {name: t.contiguous().clone() for name, t in tensors.items()}
+    (folder / "model.safetensors").write_bytes(save(copies, {"format": "pt"}))
     (folder / "config.json").write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     (folder / "README.md").write_text(card, encoding="utf-8")

@@ -1,6 +1,7 @@
 """convert.py on checkpoints with the published tensor names, made here."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ torch = pytest.importorskip("torch", reason="needs PyTorch")
 safetensors = pytest.importorskip("safetensors.torch", reason="needs safetensors")
 
 from aumd_training import reference, splitmix  # noqa: E402
+from aumd_training.corpus import read_labels  # noqa: E402
 
 SCRIPT = Path(__file__).resolve().parents[1] / "convert.py"
 GOLDEN = Path(__file__).resolve().parents[2] / "Tests/aumdTests/Golden"
@@ -87,6 +89,10 @@ def without(state: dict, name: str) -> dict:
         (lambda s: s | {"pos_embed.pos_embed": torch.ones(1, 40, 48)}, "pos_embed.pos_embed has 40 rows"),
         (lambda s: {"model": s}, "does not hold a state dict"),
         (lambda s: [1, 2], "does not hold a state dict"),
+        (lambda s: {0: torch.ones(1)}, "does not hold a state dict"),
+        (lambda s: s | {"norm_f.weight": torch.ones(48).to(torch.float8_e5m2)}, "norm_f.weight has the type"),
+        (lambda s: s | {"layers.²": torch.ones(1)}, "layers.² is not part of"),
+        (lambda s: s | {"layers.0.mixer.dt_proj.weight": torch.ones(96, 0)}, "R = 0"),
     ],
 )
 def test_bad_checkpoints_are_refused_in_one_sentence(tmp_path: Path, change, sentence: str) -> None:  # noqa: ANN001
@@ -95,6 +101,40 @@ def test_bad_checkpoints_are_refused_in_one_sentence(tmp_path: Path, change, sen
     assert sentence in result.stderr
     assert result.stderr.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("options", [("--std", "0"), ("--std=-1",), ("--mean", "nan"), ("--std", "inf")])
+def test_a_normalisation_that_cannot_be_is_refused(tmp_path: Path, options: tuple[str, ...]) -> None:
+    result = convert(tmp_path, published("fo-bi"), 3, *options)
+    assert result.returncode == 65
+    assert "give numbers, and a std above 0" in result.stderr
+
+
+def test_shared_tensors_and_doubles_are_written_as_what_they_are(tmp_path: Path) -> None:
+    state = published("fo-bi")
+    state |= {"layers.0.mixer.A_b_log": state["layers.0.mixer.A_log"], "norm_f.weight": state["norm_f.weight"].double()}
+    result = convert(tmp_path, state)
+    assert result.returncode == 0, result.stderr
+    written = safetensors.load_file(tmp_path / "out/model.safetensors")
+    assert torch.equal(written["layers.0.mixer.A_b_log"], written["layers.0.mixer.A_log"])
+    assert written["norm_f.weight"].dtype == torch.float32
+
+
+def test_all_users_may_read_what_it_writes(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        assert convert(tmp_path, published("fo-bi")).returncode == 0
+    finally:
+        os.umask(before)
+    assert all(file.stat().st_mode & 0o444 == 0o444 for file in (tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize("indices", [(1, 2, 3), (0, 0, 2), (0, 1, 9)])
+def test_labels_have_their_own_indices(tmp_path: Path, indices: tuple[int, ...]) -> None:
+    file = tmp_path / "labels.csv"
+    file.write_text("index,mid,display_name\n" + "".join(f"{index},/m/{i},label {i}\n" for i, index in enumerate(indices)))
+    with pytest.raises(ValueError, match="not 0, 1, 2"):
+        read_labels(file)
 
 
 def test_labels_must_match_the_head(tmp_path: Path) -> None:
@@ -109,6 +149,11 @@ def test_not_a_checkpoint(tmp_path: Path) -> None:
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 65
     assert "is not a PyTorch checkpoint" in result.stderr
+    torch.save(published("fo-bi"), tmp_path / "whole.pth")
+    whole = (tmp_path / "whole.pth").read_bytes()
+    for size in (0, len(whole) // 2, len(whole) - 10):
+        (tmp_path / "text.pth").write_bytes(whole[:size])
+        assert subprocess.run(command, capture_output=True, check=False).returncode == 65
     missing = subprocess.run([*command[:2], tmp_path / "gone.pth", *command[3:]], capture_output=True, text=True, check=False)
     assert missing.returncode == 66
 
