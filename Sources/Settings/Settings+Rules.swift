@@ -40,7 +40,7 @@ extension Settings {
             let (on, off) = (label.on ?? rule.on, label.off ?? rule.off)
             let moved = lowered(on, by: sensitivity)
             rule.on = merged.on ?? moved
-            rule.off = merged.off ?? (merged.on == nil ? off * (moved / on) : off)
+            rule.off = merged.off ?? (merged.on == nil ? max(off * (moved / on), .leastNonzeroMagnitude) : off)
             let change = merged.on.map { logOdds(on) - logOdds($0) } ?? sensitivity
             rule.provisionalOn = merged.provisionalOn ?? (rule.on < 1 ? label.provisionalOn.map { lowered($0, by: change) } : nil)
             if rule.off > rule.on {

@@ -27,8 +27,8 @@ public enum SettingsError: Error, Sendable, Equatable, CustomStringConvertible {
     case wrongType(Origin, key: String, found: String, expected: String)
     /// A value is of the right type, but cannot be.
     case impossibleValue(Origin?, key: String, value: String, allowed: String)
-    /// A key is there twice in one mapping.
-    case duplicateKey(Origin, key: String, firstLine: Int)
+    /// A key is there twice in one mapping; the origin is the first's.
+    case duplicateKey(Origin, key: String)
 
     public var description: String {
         switch self {
@@ -44,8 +44,8 @@ public enum SettingsError: Error, Sendable, Equatable, CustomStringConvertible {
             "\(origin): \(key) is \(found); give \(expected)."
         case .impossibleValue(let origin, let key, let value, let allowed):
             "\(prefix(origin))\(key) cannot be \(value); give \(allowed)."
-        case .duplicateKey(let origin, let key, let firstLine):
-            "\(origin): \(key) is already in line \(firstLine); keep one of them."
+        case .duplicateKey(let origin, let key):
+            "\(origin): the key \(key) is there twice in its section; keep one of them."
         }
     }
 
@@ -57,7 +57,7 @@ public enum SettingsError: Error, Sendable, Equatable, CustomStringConvertible {
         case .notYAML(.file(_, let line, let column), _), .unknownKey(.file(_, let line, let column), _, _),
             .unknownLabel(.file(_, let line, let column), _, _), .wrongType(.file(_, let line, let column), _, _, _),
             .impossibleValue(.file(_, let line, let column), _, _, _),
-            .duplicateKey(.file(_, let line, let column), _, _):
+            .duplicateKey(.file(_, let line, let column), _):
             (line, column)
         default: (0, 0)
         }

@@ -19,11 +19,6 @@ struct SettingsReader {
         let value: Node
     }
 
-    /// Mappings that were merged in so far. Nested ones multiply.
-    private var merges = 0
-    private var mergesAreTold = false
-    private static let mergeLimit = 1000
-
     init(document: Document) { self.document = document }
 
     /// - Parameter upper: what will be laid over the file.
@@ -132,7 +127,7 @@ struct SettingsReader {
         }
     }
 
-    /// The entries of a mapping, merge keys (`<<`) resolved; nil after an error. Nothing at all counts as empty.
+    /// The entries of a mapping; nil after an error. Nothing at all counts as empty.
     private mutating func entries(of node: Node, at path: String) -> [Entry]? {
         guard !isNull(node) else { return [] }
         guard let mapping = node.mapping else {
@@ -143,36 +138,15 @@ struct SettingsReader {
             return nil
         }
         var entries: [Entry] = []
-        var merged: [Entry] = []
         for (key, value) in mapping {
-            guard let name = document.key(key) else {
+            guard let name = key.scalar?.string else {
                 errors.append(
                     .wrongType(document.origin(key), key: "a key", found: Self.kind(key), expected: "a text"))
                 continue
             }
-            if name == "<<", key.scalar?.style == .plain {
-                for node in value.sequence.map(Array.init) ?? [value] {
-                    merges += 1
-                    if merges > Self.mergeLimit { break }
-                    merged += self.entries(of: node, at: path) ?? []
-                }
-                if merges > Self.mergeLimit, !mergesAreTold {
-                    mergesAreTold = true
-                    errors.append(
-                        .impossibleValue(
-                            document.origin(key), key: "<<", value: "used so often",
-                            allowed: "at most \(Self.mergeLimit) merges, nested ones counted each time"))
-                }
-                continue
-            }
             let full = path.isEmpty ? Self.quoted(name) : "\(path).\(Self.quoted(name))"
-            if let first = entries.first(where: { $0.name == name }) {
-                errors.append(
-                    .duplicateKey(document.origin(key), key: full, firstLine: first.key.mark?.line ?? 1))
-            }
             entries.append(Entry(path: full, name: name, key: key, value: value))
         }
-        for entry in merged where !entries.contains(where: { $0.name == entry.name }) { entries.append(entry) }
         return entries
     }
 

