@@ -117,7 +117,7 @@ extension ListenTests {
         for environment in [[:], ["AUMD_PERIOD_MS": "5", "AUMD_RATE": "16000"]] {
             let heard = try Program.shell(
                 """
-                cd \(folder.path); "$AUMD" listen --config device.yaml --format ndjson --scores > out &
+                cd \(folder.path); rm -f out; "$AUMD" listen --config device.yaml --format ndjson --scores > out &
                 until grep -q '"type":"scores"' out || ! kill -0 $!; do sleep 0.02; done
                 kill -INT $!; wait $!
                 """, environment: folder.alsa.merging(environment) { $1 })

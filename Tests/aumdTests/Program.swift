@@ -20,13 +20,16 @@ enum Program {
 
     /// Runs it to its end.
     static func run(_ arguments: String..., environment: [String: String] = [:]) throws -> Command {
-        try Command(path, arguments, environment: environment)
+        try Command("timeout", limit + [path] + arguments, environment: environment)
     }
 
     /// Runs a shell line in which `$AUMD` is the program.
     static func shell(_ line: String, environment: [String: String] = [:]) throws -> Command {
-        try Command("sh", ["-c", line], environment: environment.merging(["AUMD": path]) { $1 })
+        try Command("timeout", limit + ["sh", "-c", line], environment: environment.merging(["AUMD": path]) { $1 })
     }
+
+    /// What hangs fails (status 124), with all that it has started: a test run must end.
+    private static let limit = ["-k", "5", "300"]
 }
 
 /// A line of NDJSON.
