@@ -1,42 +1,4 @@
-/// Why a tagger cannot be made from a configuration.
-public enum TaggerConfigurationError: Error, Sendable, Equatable, CustomStringConvertible {
-    /// There have to be as many rules as labels.
-    case ruleCount(labels: Int, rules: Int)
-    /// A label names itself, or no label at all, as its ancestor.
-    case ancestorIndex(label: String, index: Int)
-    /// An ancestor's own ancestors are missing from a label's list, or two labels are each other's ancestors.
-    case ancestorsIncomplete(label: String, ancestor: String)
-    /// Thresholds have to satisfy 0 < off <= on <= 1.
-    case thresholds(label: String, on: Float, off: Float)
-    /// The threshold of provisional scores has to satisfy 0 < on <= 1.
-    case provisionalThreshold(label: String, on: Float)
-    /// A duration is negative, not a number, or longer than a day.
-    case duration(label: String, name: String, seconds: Double)
-    /// Sample rate and step length have to be positive, and a column has two samples or more, and a whole number of steps.
-    case timeBase(sampleRate: Int, columnLength: Int, stepLength: Int)
-
-    /// What is wrong, where, and what to do, in one sentence.
-    public var description: String {
-        switch self {
-        case .ruleCount(let labels, let rules):
-            "There are \(labels) labels but \(rules) rules; give one rule for each label."
-        case .ancestorIndex(let label, let index):
-            "Label \"\(label)\" names ancestor \(index), which is not another label of the model; correct its parents."
-        case .ancestorsIncomplete(let label, let ancestor):
-            "Label \"\(label)\" has the ancestor \"\(ancestor)\" but not all of that one's ancestors; list every ancestor, nearest first."
-        case .thresholds(let label, let on, let off):
-            "Label \"\(label)\" has the thresholds on \(on) and off \(off); choose 0 < off <= on <= 1."
-        case .provisionalThreshold(let label, let on):
-            "Label \"\(label)\" has the provisional threshold \(on); choose a value above 0, at most 1."
-        case .duration(let label, let name, let seconds):
-            "Label \"\(label)\" has \(name) \(seconds) s; choose a value from 0 to 86400."
-        case .timeBase(let sampleRate, let columnLength, let stepLength):
-            "A sample rate of \(sampleRate) Hz with columns of \(columnLength) samples and steps of \(stepLength) is impossible; all have to be positive, and a column two samples or more, and a whole number of steps."
-        }
-    }
-}
-
-/// Everything a tagger needs to know about a model and its user's wishes. Checked when made, then immutable.
+/// Everything a tagger needs to know about a model and its user's wishes. Immutable.
 public struct TaggerConfiguration: Sendable {
     /// The model's classes in the order of its scores.
     public let labels: [Label]
@@ -51,43 +13,32 @@ public struct TaggerConfiguration: Sendable {
     /// Whether the confirmed scores know nothing of what follows, as those of a model with one direction.
     public let isCausal: Bool
 
-    /// - Throws: `TaggerConfigurationError` for whatever cannot be run as it stands.
+    /// Whoever makes it has checked what a person wrote (the settings, a model's `config.json`): that it holds is a precondition.
+    ///
+    /// - Parameters:
+    ///   - labels: each with every ancestor's ancestors among its own, nearest first.
+    ///   - rules: one a label, 0 < off <= on <= 1, 0 < provisionalOn <= 1, durations from 0 to 86400 s.
+    ///   - columnLength: two samples or more, a whole number of steps.
     public init(
         labels: [Label], rules: [LabelRule], sampleRate: Int = 16_000, columnLength: Int = 2_560, stepLength: Int? = nil,
         isCausal: Bool = false
-    ) throws(TaggerConfigurationError) {
-        guard labels.count == rules.count else {
-            throw .ruleCount(labels: labels.count, rules: rules.count)
-        }
+    ) {
         let stepLength = stepLength ?? columnLength
-        guard sampleRate > 0, columnLength > 1, stepLength > 0, columnLength % stepLength == 0 else {
-            throw .timeBase(sampleRate: sampleRate, columnLength: columnLength, stepLength: stepLength)
-        }
+        precondition(labels.count == rules.count, "a rule is needed for each label")
+        precondition(sampleRate > 0 && columnLength > 1 && stepLength > 0 && columnLength % stepLength == 0)
         for (index, label) in labels.enumerated() {
             for parent in label.parents {
-                guard labels.indices.contains(parent), parent != index else {
-                    throw .ancestorIndex(label: label.name, index: parent)
-                }
+                precondition(labels.indices.contains(parent) && parent != index, "\(label.name) has an ancestor that is no label")
                 // A complete list that does not hold the label itself also rules out cycles.
-                guard labels[parent].parents.allSatisfy({ $0 != index && label.parents.contains($0) }) else {
-                    throw .ancestorsIncomplete(label: label.name, ancestor: labels[parent].name)
-                }
+                precondition(
+                    labels[parent].parents.allSatisfy { $0 != index && label.parents.contains($0) },
+                    "\(label.name) has not all ancestors of \(labels[parent].name)")
             }
-            let rule = rules[index]
-            guard rule.off > 0, rule.off <= rule.on, rule.on <= 1 else {
-                throw .thresholds(label: label.name, on: rule.on, off: rule.off)
-            }
-            if let provisional = rule.provisionalOn, !(provisional > 0 && provisional <= 1) {
-                throw .provisionalThreshold(label: label.name, on: provisional)
-            }
-            let durations = [
-                ("minimum duration", rule.minimumDuration), ("minimum gap", rule.minimumGap), ("cooldown", rule.cooldown),
-            ]
-            for (name, seconds) in durations {
-                guard seconds >= 0, seconds <= 86_400 else {
-                    throw .duration(label: label.name, name: name, seconds: seconds)
-                }
-            }
+        }
+        for rule in rules {
+            precondition(0 < rule.off && rule.off <= rule.on && rule.on <= 1)
+            precondition(rule.provisionalOn.map { 0 < $0 && $0 <= 1 } ?? true)
+            for seconds in [rule.minimumDuration, rule.minimumGap, rule.cooldown] { precondition((0...86_400).contains(seconds)) }
         }
         self.labels = labels
         self.rules = rules

@@ -21,7 +21,7 @@ enum Samples {
     static func actions() throws -> [Action] {
         var rules = Array(repeating: LabelRule(on: 0.5, off: 0.3, cooldown: 0), count: labels.count)
         rules[3].group = "alarm"
-        var tagger = try Tagger(TaggerConfiguration(labels: labels, rules: rules))
+        var tagger = Tagger(TaggerConfiguration(labels: labels, rules: rules))
         var actions: [Action] = []
         for column in 0..<40 {
             let bark: Float = (3..<8).contains(column) ? 0.71 : 0

@@ -141,7 +141,7 @@ func randomScores() throws {
         var random = RandomScores(seed: seed)
         let rules = random.rules()
         let steps = 1 + Int(seed / 4 % 2)
-        let configuration = try TaggerConfiguration(labels: Labels.all, rules: rules, stepLength: Int(column) / steps)
+        let configuration = TaggerConfiguration(labels: Labels.all, rules: rules, stepLength: Int(column) / steps)
         let jitter = [Float(0), 0.1, 0.5, 1.5][Int(seed % 4)]
         let chunk = 1 + Int(random.next() % 12)
         let lookahead = Int(random.next() % 20)
@@ -187,7 +187,7 @@ func sameScores() throws {
             rules[index] = LabelRule(on: rules[index].on, off: rules[index].off, mute: rules[index].mute)
         }
         let steps = 1 + Int(seed / 3 % 2)
-        var tagger = Tagger(try TaggerConfiguration(labels: Labels.all, rules: rules, stepLength: Int(column) / steps))
+        var tagger = Tagger(TaggerConfiguration(labels: Labels.all, rules: rules, stepLength: Int(column) / steps))
         let scores = random.script(columns: 150, jitter: [Float(0), 0.3, 1.0][Int(seed % 3)])
         let actions = tagger.run(
             provisional: scores.stepped(steps), confirmed: scores, chunk: 1 + Int(random.next() % 12), lookahead: Int(random.next() % 20)

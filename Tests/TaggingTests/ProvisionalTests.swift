@@ -7,7 +7,7 @@ import Testing
     func latency(steps: Int) throws {
         let step = column / Int64(steps)
         for begin in stride(from: Int64(5 * 2560), to: 6 * 2560, by: 40) {
-            var tagger = try makeTagger(step: step)
+            var tagger = makeTagger(step: step)
             var actions: [Action] = []
             for index in 0..<12 * steps {
                 // The score of a column is the part of it that sounds.
@@ -26,7 +26,7 @@ import Testing
 
     @Test("A provisional threshold of its own opens events sooner, and the confirmed scores decide by theirs")
     func provisionalThreshold() throws {
-        var tagger = try makeTagger(LabelRule(on: 0.6, off: 0.3, provisionalOn: 0.35, cooldown: 0))
+        var tagger = makeTagger(LabelRule(on: 0.6, off: 0.3, provisionalOn: 0.35, cooldown: 0))
         let rising: [Float] = [0, 0, 0.4, 0.5, 0.7, 0.8, 0.8, 0.1], faint: [Float] = [0, 0, 0.4, 0.5, 0.4, 0.1]
         let (heard, _) = tagger.run(provisional: Script(tracks: ["Siren": rising]), confirmed: Script(tracks: ["Siren": rising]))
         #expect(story(heard).first == "open 0 Siren" && story(heard).last == "close 0 Siren")
@@ -34,11 +34,6 @@ import Testing
         let (taken, _) = tagger.run(
             provisional: Script(tracks: ["Siren": faint]), confirmed: Script(tracks: ["Siren": faint]), first: 100)
         #expect(story(taken).first == "open 1 Siren" && story(taken).last == "retract 1 Siren (not confirmed)")
-        for on: Float in [0, -1, 1.01, .nan] {
-            #expect(throws: TaggerConfigurationError.self) {
-                _ = try makeTagger(LabelRule(on: 0.6, off: 0.3, provisionalOn: on))
-            }
-        }
     }
 
     @Test("A provisional event waits for the cooldown of what stands, and not of what was taken back")
@@ -46,7 +41,7 @@ import Testing
         let rule = LabelRule(on: 0.5, off: 0.3, minimumGap: 0, cooldown: 5)
         /// When the event that stands for the sound in columns 40 to 44 is told, in columns, after one in 5 to 9.
         func told(provisionally: Bool, confirmed: Bool) throws -> Int? {
-            var tagger = try makeTagger(rule), actions: [Action] = []
+            var tagger = makeTagger(rule), actions: [Action] = []
             for index in 0..<48 {
                 let sounds = (first: (5..<10).contains(index), second: (40..<45).contains(index))
                 tagger.provisional(index, Script(tracks: ["Siren": up(0..<1)]).scores(sounds.second || sounds.first && provisionally ? 0 : 1), &actions)
@@ -65,7 +60,7 @@ import Testing
 
     @Test("What was taken back before a gap keeps no sound after it from being told")
     func cooldownAcrossAGap() throws {
-        var tagger = try makeTagger(LabelRule(on: 0.5, off: 0.3, minimumGap: 0, cooldown: 60)), actions: [Action] = []
+        var tagger = makeTagger(LabelRule(on: 0.5, off: 0.3, minimumGap: 0, cooldown: 60)), actions: [Action] = []
         let sound = Script(tracks: ["Siren": up(1..<20)])
         for index in 0..<20 { tagger.provisional(index, sound.scores(index), &actions) }
         for index in 0..<16 { tagger.confirmed(index, Script(tracks: [:]).scores(index), &actions) }
@@ -79,7 +74,7 @@ import Testing
         for hundredths in stride(from: 0, through: 120, by: 4) {
             let minimum = Double(hundredths) / 100
             for length in 1...8 {
-                var tagger = try makeTagger(LabelRule(on: 0.5, off: 0.3, minimumDuration: minimum), step: column / Int64(steps))
+                var tagger = makeTagger(LabelRule(on: 0.5, off: 0.3, minimumDuration: minimum), step: column / Int64(steps))
                 let sound = Script(tracks: ["Siren": up(3..<3 + length)])
                 let story = story(tagger.run(provisional: sound.stepped(steps), confirmed: sound).actions)
                 let isLong = length * 16 >= hundredths
@@ -103,7 +98,7 @@ import Testing
             for (rule, expected) in [
                 (LabelRule(on: 0.95, off: 0.1, provisionalOn: on), expected), (LabelRule(on: on, off: 0.1), scores[2] >= on),
             ] {
-                var tagger = try makeTagger(rule, step: column / Int64(steps)), actions: [Action] = []
+                var tagger = makeTagger(rule, step: column / Int64(steps)), actions: [Action] = []
                 // What is heard between the columns does not count.
                 let between = Array(repeating: min(scores[0], scores[1]), count: steps - 1)
                 for (index, score) in scores.map({ [$0] }).joined(separator: between).enumerated() {

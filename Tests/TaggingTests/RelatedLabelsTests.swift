@@ -4,7 +4,7 @@ import Testing
 @Suite("Events of labels that belong together, by example") struct RelatedLabelsTests {
     @Test("Animal, Dog and Bark that start together are one event, of the bark")
     func together() throws {
-        var tagger = try makeTagger()
+        var tagger = makeTagger()
         let actions = tagger.run(
             confirmed: Script(tracks: ["Animal": up(3..<9), "Dog": up(3..<9), "Bark": up(3..<8)]))
         #expect(story(actions) == ["open 0 Bark", "close 0 Bark"])
@@ -12,7 +12,7 @@ import Testing
 
     @Test("A descendant within a second of the ancestor's onset renames its event, step by step to the deepest")
     func renamed() throws {
-        var tagger = try makeTagger()
+        var tagger = makeTagger()
         let actions = tagger.run(
             confirmed: Script(tracks: ["Animal": up(3..<20), "Dog": up(5..<20), "Bark": up(8..<19)]))
         #expect(
@@ -24,12 +24,12 @@ import Testing
 
     @Test("A label with two parents that have just opened takes over one event, and retracts the other unless that is confirmed")
     func twoParents() throws {
-        var tagger = try makeTagger()
+        var tagger = makeTagger()
         let scores = Script(tracks: ["Animal": up(3..<20), "Pets": up(4..<20), "Dog": up(6..<20)])
         var actions: [Action] = []
         for index in 0..<10 { tagger.provisional(index, scores.scores(index), &actions) }
         #expect(story(actions) == ["open 0 Animal", "open 1 Pets", "update 0 Dog (more specific)", "retract 1 Pets (absorbed)"])
-        var other = try makeTagger()
+        var other = makeTagger()
         #expect(
             story(other.run(confirmed: scores)) == [
                 "open 0 Animal", "open 1 Pets", "update 0 Dog (more specific)", "close 1 Pets", "close 0 Dog",
@@ -38,7 +38,7 @@ import Testing
 
     @Test("A piano two seconds into the music has an event of its own")
     func ownEvent() throws {
-        var tagger = try makeTagger()
+        var tagger = makeTagger()
         let actions = tagger.run(confirmed: Script(tracks: ["Music": up(0..<60), "Piano": up(13..<25)]))
         #expect(story(actions) == ["open 0 Music", "open 1 Piano", "close 1 Piano", "close 0 Music"])
     }
@@ -46,7 +46,7 @@ import Testing
     @Test("An ancestor is absorbed while a descendant's event is open and for two seconds after, then told from its end")
     func absorbed() throws {
         for tail in 0..<30 {
-            var tagger = try makeTagger()
+            var tagger = makeTagger()
             let actions = tagger.run(
                 confirmed: Script(tracks: ["Bark": up(3..<10), "Dog": up(5..<10 + tail), "Music": up(0..<60, 0)]))
             // The offset lies in column 10; two seconds are 12.5 columns, so that column 23 is the first past them.
@@ -58,7 +58,7 @@ import Testing
 
     @Test("Siblings have an event each, and absorb their parent between them")
     func siblings() throws {
-        var tagger = try makeTagger()
+        var tagger = makeTagger()
         let actions = tagger.run(
             confirmed: Script(tracks: ["Dog": up(3..<20), "Bark": up(3..<10), "Growling": up(8..<18)]))
         #expect(story(actions) == ["open 0 Bark", "open 1 Growling", "close 0 Bark", "close 1 Growling"])
@@ -67,7 +67,7 @@ import Testing
     @Test("The confirmed track names a relative: the event keeps its number and takes the other label")
     func relabelled() throws {
         for (first, second) in [("Bark", "Dog"), ("Dog", "Bark"), ("Animal", "Bark")] {
-            var tagger = try makeTagger()
+            var tagger = makeTagger()
             let (actions, _) = tagger.run(
                 provisional: Script(tracks: [first: up(5..<9)]), confirmed: Script(tracks: [second: up(6..<9)]))
             #expect(
@@ -80,7 +80,7 @@ import Testing
 
     @Test("Of two announced events that could be meant, the confirmed sound takes the one of its own label")
     func sameLabelFirst() throws {
-        var tagger = try makeTagger()
+        var tagger = makeTagger()
         let (actions, _) = tagger.run(
             provisional: Script(tracks: ["Music": up(5..<30), "Piano": up(12..<30)]),
             confirmed: Script(tracks: ["Music": up(9..<30), "Piano": up(0..<30, 0)]))
@@ -95,7 +95,7 @@ import Testing
     func group() throws {
         var rule = LabelRule(on: 0.5, off: 0.3, cooldown: 0)
         rule.group = "alarm"
-        var tagger = try makeTagger(LabelRule(on: 0.5, off: 0.3, cooldown: 0), ["Siren": rule, "Smoke detector": rule])
+        var tagger = makeTagger(LabelRule(on: 0.5, off: 0.3, cooldown: 0), ["Siren": rule, "Smoke detector": rule])
         let actions = tagger.run(
             confirmed: Script(tracks: ["Siren": up(3..<8, 0.7), "Smoke detector": up(6..<15, 0.95), "Speech": up(2..<9)]))
         #expect(story(actions) == ["open 0 Speech", "open 1 Siren", "close 0 Speech", "close 1 Siren"])
@@ -109,7 +109,7 @@ import Testing
           arguments: [false, true])
     func groupOfADescendant(isOpen: Bool) throws {
         let rule = LabelRule(on: 0.5, off: 0.3, group: "loud")
-        var tagger = try makeTagger(LabelRule(on: 0.5, off: 0.3), ["Bark": rule, "Siren": rule])
+        var tagger = makeTagger(LabelRule(on: 0.5, off: 0.3), ["Bark": rule, "Siren": rule])
         let siren: [String: [Float]] = isOpen ? ["Siren": up(1..<14)] : [:]
         let actions = tagger.run(confirmed: Script(tracks: ["Dog": up(3..<12), "Bark": up(5..<12)].merging(siren) { $1 }))
         #expect(story(actions) == (isOpen
@@ -120,7 +120,7 @@ import Testing
 
     @Test("A muted label is silent and absorbs nothing")
     func mute() throws {
-        var tagger = try makeTagger(LabelRule(on: 0.5, off: 0.3, cooldown: 0), ["Bark": LabelRule(mute: true)])
+        var tagger = makeTagger(LabelRule(on: 0.5, off: 0.3, cooldown: 0), ["Bark": LabelRule(mute: true)])
         let actions = tagger.run(confirmed: Script(tracks: ["Bark": up(3..<9), "Dog": up(3..<9)]))
         #expect(story(actions) == ["open 0 Dog", "close 0 Dog"])
     }

@@ -24,8 +24,8 @@ enum Labels {
 /// A tagger with one rule for all labels but those named.
 func makeTagger(
     _ rule: LabelRule = LabelRule(on: 0.5, off: 0.3, minimumGap: 0), _ named: [String: LabelRule] = [:], step: Int64 = column
-) throws -> Tagger {
-    try Tagger(
+) -> Tagger {
+    Tagger(
         TaggerConfiguration(labels: Labels.all, rules: Labels.all.map { named[$0.name] ?? rule }, stepLength: Int(step)))
 }
 

@@ -133,7 +133,7 @@ struct Stages {
             inputRate: c.frontend.sampleRate, parameters: model.filterBank, columnFrames: c.patchFrames, stepFrames: c.stepFrames)
         let rules = [LabelRule](repeating: LabelRule(), count: c.labels.count)
         let analysis = try Analysis(
-            model: model, tagging: try model.tagging(rules: rules), options: Analysis.Options())
+            model: model, tagging: model.tagging(rules: rules), options: Analysis.Options())
         analysis.waits = true
         var actions: [Action] = []
         var start: Int64 = 0

@@ -24,7 +24,6 @@ struct Check: ParsableCommand {
         }
         do throws(InvalidSettings) { _ = try settings.rules(labels: model.modelLabels) } catch { errors += error.errors }
         guard errors.isEmpty else { throw Failure(InvalidSettings(errors)) }
-        _ = try model.tagging(rules: model.rules(settings))
         try say("\(file.printable) is correct.")
     }
 }

@@ -36,7 +36,7 @@ struct Listen: AsyncParsableCommand {
         let settings = try settingsOptions.merged()
         try sourceOptions.check(beside: settingsOptions)
         let model = try modelOptions.load(settings: settings.model)
-        let tagging = try model.tagging(rules: model.rules(settings), window: settings.usesWindow)
+        let tagging = model.tagging(rules: try model.rules(settings), window: settings.usesWindow)
         let source = try sourceOptions.source(settings)
         let logger = ServiceLog.logger
         let outputs = try Outputs(

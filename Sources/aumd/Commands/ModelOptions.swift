@@ -57,12 +57,10 @@ extension Model {
     /// - Parameters:
     ///   - rules: one a label, see ``rules(_:)``.
     ///   - window: whether the second direction is to run, where there is one.
-    func tagging(rules: [LabelRule], window: Bool = true) throws(Failure) -> TaggerConfiguration {
-        do throws(TaggerConfigurationError) {
-            return try TaggerConfiguration(
-                labels: configuration.labels.map { Label(name: $0.name, mid: $0.mid, parents: $0.parents) }, rules: rules,
-                sampleRate: configuration.frontend.sampleRate, columnLength: configuration.columnSamples,
-                stepLength: configuration.stepSamples, isCausal: !configuration.needsWindow(window))
-        } catch { throw Failure(.configuration, error.description) }
+    func tagging(rules: [LabelRule], window: Bool = true) -> TaggerConfiguration {
+        TaggerConfiguration(
+            labels: configuration.labels.map { Label(name: $0.name, mid: $0.mid, parents: $0.parents) }, rules: rules,
+            sampleRate: configuration.frontend.sampleRate, columnLength: configuration.columnSamples,
+            stepLength: configuration.stepSamples, isCausal: !configuration.needsWindow(window))
     }
 }

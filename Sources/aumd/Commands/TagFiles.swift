@@ -70,7 +70,7 @@ struct TagFiles: ParsableCommand {
         try Descriptors.check()
         let settings = try settings()
         let model = try modelOptions.load(settings: settings.model)
-        let tagging = try model.tagging(rules: model.rules(settings), window: settings.usesWindow)
+        let tagging = model.tagging(rules: try model.rules(settings), window: settings.usesWindow)
         let output = TagOutput(
             format: format ?? (isatty(STDOUT_FILENO) == 1 ? .text : .ndjson), mode: mode, fileCount: files.count)
         // Where the output is on the same terminal, it is the progress.
