@@ -30,24 +30,34 @@ struct JSONWriter {
         needsComma = false
     }
 
-    mutating func null() { literal("null") }
+    /// A key and its value; nothing where that is nil.
+    mutating func field(_ name: StaticString, _ value: (some JSONValue)?) {
+        guard let value else { return }
+        key(name)
+        self.value(value)
+    }
 
-    mutating func value(_ value: String) {
+    /// A key and its value; null where that is nil.
+    mutating func field(_ name: StaticString, orNull value: (some JSONValue)?) {
+        key(name)
+        if let value { self.value(value) } else { literal("null") }
+    }
+
+    mutating func value(_ value: some JSONValue) { value.write(to: &self) }
+
+    /// A string, in quotation marks.
+    mutating func string(_ text: String) {
         separate()
         bytes.append(0x22)
-        for byte in value.utf8 { escape(byte) }
+        for byte in text.utf8 { escape(byte) }
         bytes.append(0x22)
     }
 
-    mutating func value(_ value: Bool) { literal(value ? "true" : "false") }
-
-    mutating func value(_ value: some BinaryInteger) { literal(String(value)) }
-
-    /// The shortest text that reads back as the same number; what JSON has no number for becomes null.
-    mutating func value(_ value: Float) { literal(value.isFinite ? value.description : "null") }
-
-    /// The shortest text that reads back as the same number; what JSON has no number for becomes null.
-    mutating func value(_ value: Double) { literal(value.isFinite ? value.description : "null") }
+    /// A number, true, false or null, as it stands.
+    mutating func literal(_ text: String) {
+        separate()
+        bytes.append(contentsOf: text.utf8)
+    }
 
     private mutating func open(_ bracket: UInt8) {
         separate()
@@ -58,11 +68,6 @@ struct JSONWriter {
     private mutating func close(_ bracket: UInt8) {
         bytes.append(bracket)
         needsComma = true
-    }
-
-    private mutating func literal(_ text: String) {
-        separate()
-        bytes.append(contentsOf: text.utf8)
     }
 
     private mutating func separate() {
@@ -89,3 +94,32 @@ struct JSONWriter {
 
     private static func hex(_ digit: UInt8) -> UInt8 { digit < 10 ? 0x30 + digit : 0x57 + digit }
 }
+
+/// What can stand as a value.
+protocol JSONValue {
+    func write(to json: inout JSONWriter)
+}
+
+extension String: JSONValue {
+    func write(to json: inout JSONWriter) { json.string(self) }
+}
+
+extension Bool: JSONValue {
+    func write(to json: inout JSONWriter) { json.literal(self ? "true" : "false") }
+}
+
+extension BinaryInteger {
+    func write(to json: inout JSONWriter) { json.literal(String(self)) }
+}
+
+extension Int: JSONValue {}
+extension Int64: JSONValue {}
+extension UInt64: JSONValue {}
+
+extension BinaryFloatingPoint where Self: CustomStringConvertible {
+    /// The shortest text that reads back as the same number; what JSON has no number for becomes null.
+    func write(to json: inout JSONWriter) { json.literal(isFinite ? description : "null") }
+}
+
+extension Float: JSONValue {}
+extension Double: JSONValue {}

@@ -18,7 +18,7 @@ public enum JournalMessage: String, Sendable, CaseIterable {
     /// As 32 hexadecimal digits, the form of the MESSAGE_ID field.
     public var id: String { rawValue }
 
-    /// The entry that a record makes, or nil: scores, clips, updates other than the confirmation, and status records
+    /// The entry that a record makes, or nil: scores, updates other than the confirmation, and status records
     /// that change neither the state nor its reason make none.
     ///
     /// - Parameter previous: The source's last status record.
@@ -45,7 +45,7 @@ public enum JournalMessage: String, Sendable, CaseIterable {
             case .deviceLost: self = .deviceLost
             case .stopping: self = .stopped
             }
-        case .scores, .clip: return nil
+        case .scores: return nil
         }
     }
 

@@ -112,7 +112,7 @@ public struct JournalSink: RecordSink {
             fields.add("AUMD_STATE", status.state.rawValue)
             if let level = status.levelDBFS { fields.add("AUMD_LEVEL_DBFS", Sentence.decimal(level, 1)) }
             if let device = status.device { fields.add("AUMD_DEVICE", device) }
-        case .scores, .clip: break
+        case .scores: break
         }
     }
 }

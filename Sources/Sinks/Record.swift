@@ -10,15 +10,13 @@ public enum Record: Sendable, Equatable {
     case status(StatusRecord)
     /// The highest scores of one column.
     case scores(ScoresRecord)
-    /// The tags of a whole file.
-    case clip(ClipRecord)
 
     /// Name of the schema, in every line.
     public static let schema = "aumd/1"
 
     /// The `type` field's values.
     public enum Kind: String, Sendable, CaseIterable {
-        case event, gap, status, scores, clip
+        case event, gap, status, scores
     }
 
     /// Which kind it is.
@@ -28,9 +26,15 @@ public enum Record: Sendable, Equatable {
         case .gap: .gap
         case .status: .status
         case .scores: .scores
-        case .clip: .clip
         }
     }
+}
+
+extension Set<Record.Kind> {
+    /// Everything but scores: what an event stream holds unless asked for more.
+    public static let events: Self = [.event, .gap, .status]
+    /// Scores too.
+    public static let all = Set(Record.Kind.allCases)
 }
 
 /// What the tagger told of an event, with names and times in place of indices and positions.
@@ -268,7 +272,7 @@ public struct ScoresRecord: Sendable, Equatable {
     }
 }
 
-/// The tags of a whole file.
+/// The tags of a whole file: a line of the same schema, `type` "clip", outside the stream of a source.
 public struct ClipRecord: Sendable, Equatable {
     /// Its name as it was given.
     public var file: String

@@ -11,173 +11,115 @@ public struct RecordEncoder {
     ///   - sequence: The record's number in this process.
     ///   - dropped: Records lost to this reader so far, for a status record.
     public mutating func line(_ record: Record, sequence: UInt64, dropped: UInt64 = 0) -> [UInt8] {
-        json.clear()
-        json.beginObject()
-        json.key("schema")
-        json.value(Record.schema)
-        json.key("type")
-        json.value(record.kind.rawValue)
+        begin(record.kind.rawValue)
         switch record {
         case .event(let event): write(event, sequence)
         case .gap(let gap): write(gap, sequence)
         case .status(let status): write(status, sequence, dropped)
         case .scores(let scores): write(scores, sequence)
-        case .clip(let clip): write(clip, sequence)
         }
+        return end()
+    }
+
+    /// The line of a clip, valid until the next call.
+    public mutating func line(_ clip: ClipRecord, sequence: UInt64) -> [UInt8] {
+        begin("clip")
+        json.field("seq", sequence)
+        json.field("file", clip.file)
+        json.field("duration", clip.duration)
+        json.field("model", clip.model)
+        write(clip.tags)
+        return end()
+    }
+
+    private mutating func begin(_ type: String) {
+        json.clear()
+        json.beginObject()
+        json.field("schema", Record.schema)
+        json.field("type", type)
+    }
+
+    private mutating func end() -> [UInt8] {
         json.endObject()
         json.endLine()
         return json.bytes
     }
 
     private mutating func write(_ event: EventRecord, _ sequence: UInt64) {
-        json.key("phase")
-        json.value(event.phase.rawValue)
-        json.key("id")
-        json.value(event.id.description)
-        json.key("seq")
-        json.value(sequence)
-        json.key("rev")
-        json.value(event.revision)
-        json.key("source")
-        json.value(event.source)
-        json.key("time")
-        json.value(event.time)
-        json.key("label")
-        json.value(event.label)
-        json.key("mid")
-        json.value(event.mid)
+        json.field("phase", event.phase.rawValue)
+        json.field("id", event.id.description)
+        json.field("seq", sequence)
+        json.field("rev", event.revision)
+        json.field("source", event.source)
+        json.field("time", event.time)
+        json.field("label", event.label)
+        json.field("mid", event.mid)
         json.key("parents")
         json.beginArray()
         for parent in event.parents { json.value(parent) }
         json.endArray()
-        if let group = event.group {
-            json.key("group")
-            json.value(group)
-        }
-        json.key("score")
-        json.value(event.score)
-        json.key("peak")
-        json.value(event.peak)
-        json.key("status")
-        json.value(event.status.rawValue)
-        json.key("onset")
-        json.value(event.onset)
-        json.key("onset_error")
-        json.value(event.onsetError)
-        json.key("offset")
-        if let offset = event.offset { json.value(offset) } else { json.null() }
-        if let error = event.offsetError {
-            json.key("offset_error")
-            json.value(error)
-        }
-        if let duration = event.duration {
-            json.key("duration")
-            json.value(duration)
-        }
-        if let reason = event.reason {
-            json.key("reason")
-            json.value(reason.rawValue)
-        }
-        json.key("model")
-        json.value(event.model)
+        json.field("group", event.group)
+        json.field("score", event.score)
+        json.field("peak", event.peak)
+        json.field("status", event.status.rawValue)
+        json.field("onset", event.onset)
+        json.field("onset_error", event.onsetError)
+        json.field("offset", orNull: event.offset)
+        json.field("offset_error", event.offsetError)
+        json.field("duration", event.duration)
+        json.field("reason", event.reason?.rawValue)
+        json.field("model", event.model)
     }
 
     private mutating func write(_ gap: GapRecord, _ sequence: UInt64) {
-        begin(sequence, gap.source)
-        json.key("from")
-        json.value(gap.from)
-        json.key("to")
-        json.value(gap.to)
-        json.key("samples")
-        json.value(gap.samples)
-        json.key("cause")
-        json.value(gap.cause.rawValue)
-        json.key("reset")
-        json.value(gap.reset)
+        json.field("seq", sequence)
+        json.field("source", gap.source)
+        json.field("from", gap.from)
+        json.field("to", gap.to)
+        json.field("samples", gap.samples)
+        json.field("cause", gap.cause.rawValue)
+        json.field("reset", gap.reset)
     }
 
     private mutating func write(_ status: StatusRecord, _ sequence: UInt64, _ dropped: UInt64) {
-        begin(sequence, status.source)
-        json.key("time")
-        json.value(status.time)
-        json.key("state")
-        json.value(status.state.rawValue)
-        level(status.levelDBFS)
-        json.key("xruns")
-        json.value(status.xruns)
-        json.key("dropped")
-        json.value(dropped)
-        json.key("lost_samples")
-        json.value(status.lostSamples)
-        json.key("broken_samples")
-        json.value(status.brokenSamples)
-        json.key("late_windows")
-        json.value(status.lateWindows)
-        json.key("unconfirmed_columns")
-        json.value(status.unconfirmedColumns)
-        if let delay = status.worstWakeUp {
-            json.key("worst_wake_up_ms")
-            json.value(delay)
-        }
-        if let realtime = status.realtime {
-            json.key("realtime")
-            json.value(realtime)
-        }
-        if let device = status.device {
-            json.key("device")
-            json.value(device)
-        }
-        if let message = status.message {
-            json.key("message")
-            json.value(message)
-        }
+        json.field("seq", sequence)
+        json.field("source", status.source)
+        json.field("time", status.time)
+        json.field("state", status.state.rawValue)
+        write(levelDBFS: status.levelDBFS)
+        json.field("xruns", status.xruns)
+        json.field("dropped", dropped)
+        json.field("lost_samples", status.lostSamples)
+        json.field("broken_samples", status.brokenSamples)
+        json.field("late_windows", status.lateWindows)
+        json.field("unconfirmed_columns", status.unconfirmedColumns)
+        json.field("worst_wake_up_ms", status.worstWakeUp)
+        json.field("realtime", status.realtime)
+        json.field("device", status.device)
+        json.field("message", status.message)
     }
 
     private mutating func write(_ scores: ScoresRecord, _ sequence: UInt64) {
-        begin(sequence, scores.source)
-        json.key("time")
-        json.value(scores.time)
-        json.key("status")
-        json.value(scores.status.rawValue)
-        level(scores.levelDBFS)
-        tags(scores.tags)
+        json.field("seq", sequence)
+        json.field("source", scores.source)
+        json.field("time", scores.time)
+        json.field("status", scores.status.rawValue)
+        write(levelDBFS: scores.levelDBFS)
+        write(scores.tags)
     }
 
-    private mutating func write(_ clip: ClipRecord, _ sequence: UInt64) {
-        json.key("seq")
-        json.value(sequence)
-        json.key("file")
-        json.value(clip.file)
-        json.key("duration")
-        json.value(clip.duration)
-        json.key("model")
-        json.value(clip.model)
-        tags(clip.tags)
+    private mutating func write(levelDBFS level: Float?) {
+        json.field("level_dbfs", orNull: level.map { (Double($0) * 10).rounded() / 10 })
     }
 
-    private mutating func begin(_ sequence: UInt64, _ source: String) {
-        json.key("seq")
-        json.value(sequence)
-        json.key("source")
-        json.value(source)
-    }
-
-    private mutating func level(_ level: Float?) {
-        json.key("level_dbfs")
-        if let level { json.value((Double(level) * 10).rounded() / 10) } else { json.null() }
-    }
-
-    private mutating func tags(_ tags: [Tag]) {
+    private mutating func write(_ tags: [Tag]) {
         json.key("tags")
         json.beginArray()
         for tag in tags {
             json.beginObject()
-            json.key("label")
-            json.value(tag.label)
-            json.key("mid")
-            json.value(tag.mid)
-            json.key("score")
-            json.value(tag.score)
+            json.field("label", tag.label)
+            json.field("mid", tag.mid)
+            json.field("score", tag.score)
             json.endObject()
         }
         json.endArray()

@@ -3,39 +3,6 @@ import Glibc
 import Synchronization
 import Threads
 
-/// A set of record kinds, such as what a sink asks for.
-public struct RecordKinds: OptionSet, Sendable {
-    /// One bit a kind.
-    public let rawValue: UInt8
-    /// A set from its bits.
-    public init(rawValue: UInt8) { self.rawValue = rawValue }
-
-    /// Sound events.
-    public static let event = RecordKinds(rawValue: 1)
-    /// Missing sound.
-    public static let gap = RecordKinds(rawValue: 2)
-    /// How the daemon is doing.
-    public static let status = RecordKinds(rawValue: 4)
-    /// Scores of every column.
-    public static let scores = RecordKinds(rawValue: 8)
-    /// Tags of whole files.
-    public static let clip = RecordKinds(rawValue: 16)
-    /// Everything but scores: what an event stream holds unless asked for more.
-    public static let events: RecordKinds = [.event, .gap, .status, .clip]
-    /// Scores too.
-    public static let all: RecordKinds = [.events, .scores]
-
-    init(_ kind: Record.Kind) {
-        switch kind {
-        case .event: self = .event
-        case .gap: self = .gap
-        case .status: self = .status
-        case .scores: self = .scores
-        case .clip: self = .clip
-        }
-    }
-}
-
 /// A record with its place in the stream it was accepted into.
 public struct NumberedRecord: Sendable {
     /// Counts the records offered to this queue, from 0. A hole means that records in between were lost to this reader.
@@ -69,11 +36,11 @@ public final class RecordQueue: Sendable {
         var lostOthers: UInt64 = 0
         var isFinished = false
         var isStalled = false
-        var isHurried = false
+        var waitsForNobody = false
     }
 
     /// What this queue takes.
-    public let kinds: RecordKinds
+    public let kinds: Set<Record.Kind>
     /// Records held at most.
     public let capacity: Int
     /// Milliseconds that `send` waits for a reader that takes nothing; nil: for ever, 0: it never waits.
@@ -89,7 +56,7 @@ public final class RecordQueue: Sendable {
     ///   - kinds: Other records are passed over without a number.
     ///   - capacity: Records held at most. 1024: the events of minutes; of scores, which may take half, 27 s (three records a column).
     ///   - patience: Milliseconds that `send` waits while the ring is full; nil: for ever.
-    public init(kinds: RecordKinds, capacity: Int = 1024, patience: Int? = 0) {
+    public init(kinds: Set<Record.Kind>, capacity: Int = 1024, patience: Int? = 0) {
         precondition(capacity >= 2)
         self.patience = patience
         self.kinds = kinds
@@ -100,14 +67,14 @@ public final class RecordQueue: Sendable {
     /// Puts a record at the end, or counts it as lost. Returns whether it was taken.
     @discardableResult
     public func send(_ record: Record) -> Bool {
-        guard kinds.contains(RecordKinds(record.kind)) else { return true }
+        guard kinds.contains(record.kind) else { return true }
         waitForRoom()
         let taken = state.withLock { state in
             guard !state.isFinished else { return false }
             let sequence = state.next
             state.next += 1
             let isScores = record.kind == .scores
-            guard state.count < (isScores && (patience == 0 || state.isHurried) ? capacity / 2 : capacity) else {
+            guard state.count < (isScores && (patience == 0 || state.waitsForNobody) ? capacity / 2 : capacity) else {
                 if isScores { state.lostScores += 1 } else { state.lostOthers += 1 }
                 return false
             }
@@ -125,7 +92,7 @@ public final class RecordQueue: Sendable {
         let begin = ContinuousClock.now
         while true {
             room.clear()
-            let isFull = state.withLock { $0.count == capacity && !$0.isFinished && !$0.isStalled && !$0.isHurried }
+            let isFull = state.withLock { $0.count == capacity && !$0.isFinished && !$0.isStalled && !$0.waitsForNobody }
             guard isFull else { return }
             if let patience, ContinuousClock.now - begin >= .milliseconds(patience) {
                 return state.withLock { $0.isStalled = true }
@@ -135,8 +102,8 @@ public final class RecordQueue: Sendable {
     }
 
     /// Ends all patience, now and later.
-    public func hurry() {
-        state.withLock { $0.isHurried = true }
+    public func stopWaiting() {
+        state.withLock { $0.waitsForNobody = true }
         room.signal()
     }
 

@@ -53,11 +53,11 @@ public enum RecordTime: Sendable, Equatable {
     }
 }
 
-extension JSONWriter {
-    mutating func value(_ time: RecordTime) {
-        switch time {
-        case .clock: value(time.text)
-        case .stream(let milliseconds): value(Double(milliseconds) / 1000)
+extension RecordTime: JSONValue {
+    func write(to json: inout JSONWriter) {
+        switch self {
+        case .clock: json.value(text)
+        case .stream(let milliseconds): json.value(Double(milliseconds) / 1000)
         }
     }
 }

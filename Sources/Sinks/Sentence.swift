@@ -11,8 +11,6 @@ public enum Sentence {
         case .gap(let gap): self.gap(gap)
         case .status(let status): self.status(status)
         case .scores: nil
-        case .clip(let clip):
-            "\(clip.file): " + clip.tags.map { "\($0.label) \(decimal($0.score, 2))" }.joined(separator: ", ")
         }
     }
 

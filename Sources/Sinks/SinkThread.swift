@@ -8,8 +8,10 @@ public protocol RecordSink {
     ///
     /// - Parameter dropped: Records that the queue before this sink has lost.
     mutating func write(_ record: NumberedRecord, dropped: UInt64) -> Bool
-    /// Called after each batch of records and every `SinkThread.interval` milliseconds: to flush, retry or repaint.
+    /// Called after each batch of records, and every `flushInterval` milliseconds: to flush, retry or repaint.
     mutating func flush()
+    /// Milliseconds between two calls of `flush` where nothing happens; -1: none.
+    var flushInterval: Int32 { get }
     /// Called on request, for log rotation.
     mutating func reopen()
     /// Called once at the end, when everything has been written.
@@ -21,6 +23,8 @@ public protocol RecordSink {
 extension RecordSink {
     /// Nothing by default.
     public mutating func flush() {}
+    /// None by default.
+    public var flushInterval: Int32 { -1 }
     /// Nothing by default.
     public mutating func reopen() {}
     /// Nothing by default.
@@ -35,17 +39,15 @@ public final class SinkThread: Sendable {
     private final class Work: @unchecked Sendable {
         var sink: any RecordSink
         let queue: RecordQueue
-        let interval: Int32
         let outcome: Outcome
         let onReaderGone: @Sendable () -> Void
 
         init(
-            _ sink: sending any RecordSink, _ queue: RecordQueue, _ interval: Int32, _ outcome: Outcome,
+            _ sink: sending any RecordSink, _ queue: RecordQueue, _ outcome: Outcome,
             _ onReaderGone: @escaping @Sendable () -> Void
         ) {
             self.sink = sink
             self.queue = queue
-            self.interval = interval
             self.outcome = outcome
             self.onReaderGone = onReaderGone
         }
@@ -55,7 +57,7 @@ public final class SinkThread: Sendable {
             records.reserveCapacity(queue.capacity)
             loop: while true {
                 var entry = pollfd(fd: queue.descriptor, events: Int16(POLLIN), revents: 0)
-                _ = poll(&entry, 1, interval)
+                _ = poll(&entry, 1, sink.flushInterval)
                 if queue.takeReopenRequest() { sink.reopen() }
                 records.removeAll(keepingCapacity: true)
                 guard queue.take(into: &records) else { break }
@@ -90,16 +92,13 @@ public final class SinkThread: Sendable {
 
     /// Starts the thread.
     ///
-    /// - Parameters:
-    ///   - interval: Milliseconds between two calls of the sink's `flush` where nothing happens; -1: none.
-    ///   - onReaderGone: Called on the sink's thread, at most once.
+    /// - Parameter onReaderGone: Called on the sink's thread, at most once.
     /// - Throws: `SinkError.thread`.
     public init(
-        _ sink: sending any RecordSink, queue: RecordQueue, interval: Int32 = -1,
-        onReaderGone: @escaping @Sendable () -> Void = {}
+        _ sink: sending any RecordSink, queue: RecordQueue, onReaderGone: @escaping @Sendable () -> Void = {}
     ) throws(SinkError) {
         self.queue = queue
-        let work = Work(sink, queue, interval, outcome, onReaderGone)
+        let work = Work(sink, queue, outcome, onReaderGone)
         let code = startThread("sink") { work.run() }
         guard code == 0 else { throw .thread(errno: code) }
     }

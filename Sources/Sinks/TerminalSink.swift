@@ -1,12 +1,11 @@
 import Glibc
 
-/// Repaints the live view in place on a terminal, at most ten times a second.
+/// Repaints the live view in place on a terminal, at most ten times a second, from every kind of record.
 ///
-/// Give its `SinkThread` an interval of 100 ms and its queue every kind of record. The cursor is hidden while the view
-/// stands and comes back, below the last picture, with `finish`.
+/// The cursor is hidden while the view is shown and comes back, below the last picture, with `finish`.
 public struct TerminalSink: RecordSink {
-    /// Milliseconds between two pictures.
-    public static let interval: Int32 = 100
+    /// Between two pictures.
+    public let flushInterval: Int32 = 100
 
     private let descriptor: Int32
     private let color: Bool
@@ -68,7 +67,7 @@ public struct TerminalSink: RecordSink {
         var now = timespec()
         clock_gettime(CLOCK_MONOTONIC, &now)
         let milliseconds = Int64(now.tv_sec) * 1000 + Int64(now.tv_nsec) / 1_000_000
-        guard milliseconds - lastPaint >= Int64(Self.interval) else { return }
+        guard milliseconds - lastPaint >= Int64(flushInterval) else { return }
         lastPaint = milliseconds
         paint()
     }

@@ -71,7 +71,6 @@ public struct TerminalState: Sendable {
             if !scoresHaveLevel || status.state != .capturing { setLevel(status.levelDBFS) }
             if status.state != .capturing { topScores.removeAll() }
         case .scores(let scores): apply(scores)
-        case .clip: break
         }
     }
 

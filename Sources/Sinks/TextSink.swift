@@ -24,7 +24,7 @@ public struct TextSink: RecordSink {
         case .status(let status):
             if status.repeats(told.updateValue(status, forKey: status.source)) { return true }
             time = status.time
-        case .scores, .clip: return true
+        case .scores: return true
         }
         guard let sentence = Sentence.text(record.record) else { return true }
         return lines.write(Array("\(time.text)  \(sentence.printable)\n".utf8))

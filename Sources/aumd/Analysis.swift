@@ -17,8 +17,9 @@ final class Analysis {
         var lookahead: Int?
     }
 
-    /// Called with the scores (C) of a column, provisional or confirmed, and the column's first sample.
-    var onScores: ((Event.Status, Int64, UnsafeBufferPointer<Float>) -> Void)?
+    /// Takes the scores (C) of a column, provisional or confirmed, and the column's first sample.
+    typealias OnScores = (Event.Status, Int64, UnsafeBufferPointer<Float>) -> Void
+
     /// Passes that had not ended when the next column came.
     private(set) var lateWindows: UInt64 = 0
     /// Columns that were given up before a pass had confirmed them.
@@ -87,24 +88,28 @@ final class Analysis {
     /// - Parameters:
     ///   - logMel: (stepFrames, melCount).
     ///   - start: position of its first sample at the model's rate.
-    func step(_ logMel: UnsafeBufferPointer<Float>, start: Int64, into actions: inout [Action]) {
+    ///   - actions: what the tagger says is appended.
+    ///   - onScores: called for each column that has scores by now, in order.
+    func step(_ logMel: UnsafeBufferPointer<Float>, start: Int64, into actions: inout [Action], onScores: OnScores) {
         if steps == 0 { origin = start }
         let first = actions.count
         onsets.append(logMel, start: start)
-        encode(logMel, start: start, into: &actions)
+        encode(logMel, start: start, into: &actions, onScores)
         onsets.correct(&actions, from: first)
         if steps == 0 { onsets.reset() }  // The backlog was given up.
     }
 
-    private func encode(_ logMel: UnsafeBufferPointer<Float>, start: Int64, into actions: inout [Action]) {
+    private func encode(
+        _ logMel: UnsafeBufferPointer<Float>, start: Int64, into actions: inout [Action], _ onScores: OnScores
+    ) {
         steps += 1
         let endsColumn = steps % columnSteps == 0
-        if endsColumn { collect(wait: waits, into: &actions) }
+        if endsColumn { collect(wait: waits, into: &actions, onScores) }
         if let encoder {
             var logits = scores.mutableSpan
             encoder.step(logMel.span, logits: &logits)
             model.sigmoid(&logits)
-            tell(columnStart: start + stepSamples - columnSamples, endsColumn, into: &actions)
+            tag(columnStart: start + stepSamples - columnSamples, endsColumn, into: &actions, onScores)
         }
         guard let pass else { return }
         history.append(step: logMel)
@@ -116,8 +121,8 @@ final class Analysis {
         }
     }
 
-    /// Tells the tagger the scores of the column that ends with the last step. One that began before the run is not told of.
-    private func tell(columnStart start: Int64, _ endsColumn: Bool, into actions: inout [Action]) {
+    /// Hands the tagger the scores of the column that ends with the last step, unless that began before the run.
+    private func tag(columnStart start: Int64, _ endsColumn: Bool, into actions: inout [Action], _ onScores: OnScores) {
         guard steps >= columnSteps else { return }
         if pass != nil {
             tagger.provisional(start: start, scores: scores.span, into: &actions)
@@ -126,19 +131,19 @@ final class Analysis {
         } else {
             return
         }
-        scores.withUnsafeBufferPointer { onScores?(pass == nil ? .confirmed : .provisional, start, $0) }
+        scores.withUnsafeBufferPointer { onScores(pass == nil ? .confirmed : .provisional, start, $0) }
     }
 
     /// Ends a run of columns, at a gap or at the end of the stream: what is there is confirmed with the right context there
     /// is, open events are ended, and the hidden state goes back to zero.
-    func interrupt(into actions: inout [Action]) {
+    func interrupt(into actions: inout [Action], onScores: OnScores) {
         let first = actions.count
         if let pass {
-            collect(wait: true, into: &actions)
+            collect(wait: true, into: &actions, onScores)
             while columnsScheduled < columnsSeen {
                 let rest = columnsSeen - columnsScheduled
                 begin(confirming: rest <= pass.capacity - pass.leftContext(confirming: rest) ? rest : min(chunk, rest))
-                collect(wait: true, into: &actions)
+                collect(wait: true, into: &actions, onScores)
             }
             pass.reset()
         }
@@ -164,7 +169,7 @@ final class Analysis {
         columnsScheduled += count
     }
 
-    private func collect(wait: Bool, into actions: inout [Action]) {
+    private func collect(wait: Bool, into actions: inout [Action], _ onScores: OnScores) {
         guard let pass, pass.isInFlight else { return }
         let collected = pass.collect(wait: wait) { scores in
             guard !isDiscarding else { return }
@@ -173,7 +178,7 @@ final class Analysis {
                     rebasing: scores[vector * pass.labelCount..<(vector + 1) * pass.labelCount])
                 let start = origin + Int64(columnsConfirmed) * columnSamples
                 tagger.confirmed(start: start, scores: column.span, into: &actions)
-                onScores?(.confirmed, start, column)
+                onScores(.confirmed, start, column)
                 columnsConfirmed += 1
             }
         }

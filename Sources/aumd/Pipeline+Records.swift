@@ -13,7 +13,7 @@ extension Pipeline {
             case .open, .update: open[action.event.number] = action.event.label
             case .close, .retract: open[action.event.number] = nil
             }
-            records.send(
+            send(
                 .event(
                     EventRecord(
                         action, at: min(nextStep, runEnd ?? .max), former: former, id: names.id(of: action, time: time),
@@ -23,9 +23,9 @@ extension Pipeline {
     }
 
     func tell(scores status: Event.Status, at start: Int64, _ scores: UnsafeBufferPointer<Float>) {
-        guard options.scoreCount > 0, records.wants(.scores) else { return }
+        guard options.scoreCount > 0 else { return }
         let top = scores.indices.sorted { scores[$0] > scores[$1] }.prefix(options.scoreCount)
-        records.send(
+        send(
             .scores(
                 ScoresRecord(
                     source: options.name, time: time(start), status: status,
@@ -34,26 +34,12 @@ extension Pipeline {
     }
 
     func tell(_ gap: Gap, isReset: Bool) {
-        records.send(
+        send(
             .gap(
                 GapRecord(
                     source: options.name, from: time(modelPosition(position)),
                     to: time(modelPosition(position + gap.samples)), samples: gap.samples,
                     cause: GapRecord.Cause(gap.cause), reset: isReset)))
-    }
-
-    func change(to new: SourceState) {
-        switch new {
-        case .capturing: state = .capturing
-        case .waiting: state = .starting
-        // By the error and not by the gap's cause: a device that stood still may be gone when it is opened again.
-        case .lost(_, .device(_, .stalled)), .lost(_, .file(_, .stalled)): state = .stalled
-        case .lost: state = .deviceLost
-        case .silent: state = .silent
-        }
-        message = new.reason
-        if case .lost = new { lostAt = lostAt ?? .now } else { lostAt = nil }
-        tellStatus()
     }
 
     func tellStatusWhenDue() {
@@ -67,15 +53,15 @@ extension Pipeline {
     func tellStatus() {
         guard options.statusInterval != nil else { return }
         let statistics = source.statistics
-        let status = StatusRecord(
+        let record = StatusRecord(
             source: options.name, time: .clock(milliseconds: StreamInstant.now().nanoseconds / 1_000_000),
-            state: state, levelDBFS: isReady && lostAt == nil ? levelDBFS : nil, xruns: UInt64(statistics.xruns),
+            state: status.state, levelDBFS: isReady && status.lostAt == nil ? levelDBFS : nil, xruns: UInt64(statistics.xruns),
             lostSamples: UInt64(statistics.overflowSamples), brokenSamples: UInt64(statistics.nonFiniteSamples),
             lateWindows: analysis.lateWindows, unconfirmedColumns: analysis.unconfirmedColumns,
             worstWakeUp: options.device == nil ? nil : Double(statistics.worstWakeUpDelay / 1000) / 1000,
-            realtime: statistics.realtimeScheduling.map { $0 == .granted }, device: options.device, message: message)
-        records.send(.status(status))
-        supervision.status(status, open.values.map { labels[$0].name }.sorted())
+            realtime: statistics.realtimeScheduling.map { $0 == .granted }, device: options.device, message: status.message)
+        send(.status(record))
+        supervision.status(record, open.values.map { labels[$0].name }.sorted())
     }
 }
 

@@ -29,6 +29,8 @@ final class Pipeline {
     struct Supervision {
         /// Every time around the loop, sound or not.
         var alive: () -> Void = {}
+        /// The source has turned out to be live: no reader of the records may hold it up.
+        var live: () -> Void = {}
         /// The first column has been analysed.
         var ready: () -> Void = {}
         /// A status record was made; the labels are those of open events.
@@ -42,8 +44,8 @@ final class Pipeline {
     let model: Model
     let labels: [Label]
     let options: Options
-    let records: RecordStream
     let supervision: Supervision
+    let send: (Record) -> Void
     let analysis: Analysis
     private var frontend: Frontend?
     /// Ids of events.
@@ -63,29 +65,25 @@ final class Pipeline {
     /// Position, at the model's rate, where the run that is being ended has no more sound.
     var runEnd: Int64?
     var isReady = false
-    var state = StatusRecord.State.starting
-    /// What is wrong in this state, in words.
-    var message: String?
+    var status = SourceStatus()
     var nextStatus: ContinuousClock.Instant?
-    /// Since when the device has been away.
-    var lostAt: ContinuousClock.Instant?
 
+    /// - Parameter send: takes every record, on the analysis thread.
     /// - Throws: ``Failure`` where the model cannot run as asked.
     init(
-        source: any Source, model: Model, tagging: TaggerConfiguration, options: Options, records: RecordStream,
-        supervision: Supervision = .init()
+        source: any Source, model: Model, tagging: TaggerConfiguration, options: Options,
+        supervision: Supervision = .init(), send: @escaping (Record) -> Void
     ) throws(Failure) {
         self.source = source
         self.model = model
         self.options = options
-        self.records = records
         self.supervision = supervision
+        self.send = send
         labels = tagging.labels
         names = EventNames(source: options.name, seed: 0)
         do throws(ModelError) {
             analysis = try Analysis(model: model, tagging: tagging, options: options.analysis)
         } catch { throw Failure(error) }
-        analysis.onScores = { [unowned self] in tell(scores: $0, at: $1, $2) }
     }
 
     /// Runs until the source ends.
@@ -96,8 +94,7 @@ final class Pipeline {
         var failure: Failure?
         do throws(Failure) { try listen() } catch { failure = error }
         endRun()
-        state = .stopping
-        message = failure?.description
+        status.stop(failure)
         tellStatus()
         if let failure { throw failure }
     }
@@ -118,7 +115,9 @@ final class Pipeline {
                 try process(UnsafeBufferPointer(rebasing: buffer[..<count]))
                 position += Int64(count)
             case .gap(let gap): try bridge(gap, buffer)
-            case .state(let new): change(to: new)
+            case .state(let new):
+                status.change(to: new)
+                tellStatus()
             case .timeout:
                 endRunOfLostDevice()
                 tellStatusWhenDue()
@@ -132,7 +131,7 @@ final class Pipeline {
         let isLive = source.isLive
         guard analysis.waits == isLive else { return }
         analysis.waits = !isLive
-        if isLive { records.hurry() }
+        if isLive { supervision.live() }
     }
 
     private func process(_ samples: UnsafeBufferPointer<Float>) throws(Failure) {
@@ -154,7 +153,7 @@ final class Pipeline {
 
     private func step(_ logMel: UnsafeBufferPointer<Float>) {
         levelDBFS = level.read() ?? levelDBFS
-        analysis.step(logMel, start: nextStep, into: &actions)
+        analysis.step(logMel, start: nextStep, into: &actions) { tell(scores: $0, at: $1, $2) }
         nextStep += Int64(model.configuration.stepSamples)
         tellActions()
         if !isReady, analysis.hasHeard {
@@ -185,7 +184,7 @@ final class Pipeline {
 
     /// A device that stays away for longer than is filled ends what was heard, long before it is back.
     private func endRunOfLostDevice() {
-        guard let lostAt, ContinuousClock.now - lostAt > .seconds(Self.longestFilledGap) else { return }
+        guard let lostAt = status.lostAt, ContinuousClock.now - lostAt > .seconds(Self.longestFilledGap) else { return }
         endRun()
     }
 
@@ -194,7 +193,7 @@ final class Pipeline {
         // The last column is filled up: no sound goes on in that.
         runEnd = modelPosition(position)
         frontend?.finish { step($0) }
-        analysis.interrupt(into: &actions)
+        analysis.interrupt(into: &actions) { tell(scores: $0, at: $1, $2) }
         tellActions()
         runEnd = nil
         isRunBegun = false

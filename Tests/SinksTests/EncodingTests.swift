@@ -60,7 +60,7 @@ import Testing
     func eventNames() throws {
         var names = EventNames(source: "kitchen", seed: 1)
         var ids: [UInt64: Set<ULID>] = [:]
-        for (step, action) in try Samples.actions().enumerated() {
+        for (step, action) in Samples.actions().enumerated() {
             let id = names.id(of: action) { .clock(milliseconds: $0 + Int64(step)) }
             ids[action.event.number, default: []].insert(id)
         }
@@ -74,8 +74,8 @@ import Testing
         var encoder = RecordEncoder()
         for bits in stride(from: UInt32(0), through: UInt32.max - 9_999_991, by: 9_999_991) {
             let score = Float(bitPattern: bits)
-            let record = Record.clip(ClipRecord(file: "", duration: 0, model: "", tags: [Tag(label: "", mid: "", score: score)]))
-            let line = String(decoding: encoder.line(record, sequence: 0), as: UTF8.self)
+            let clip = ClipRecord(file: "", duration: 0, model: "", tags: [Tag(label: "", mid: "", score: score)])
+            let line = String(decoding: encoder.line(clip, sequence: 0), as: UTF8.self)
             let start = try #require(line.firstRange(of: #""score":"#)).upperBound
             let number = line[start...].prefix { $0 != "}" }
             if score.isFinite { #expect(Float(number) == score) } else { #expect(number == "null") }

@@ -101,7 +101,7 @@ import Testing
                 "MESSAGE=\(status.source): \(words)", "MESSAGE_ID=\(kind.0)", "PRIORITY=\(kind.1)",
                 "AUMD_SOURCE=\(status.source)", "AUMD_STATE=\(status.state.rawValue)",
             ]
-        case .scores, .clip: return nil
+        case .scores: return nil
         }
         return fields
     }
@@ -122,7 +122,6 @@ import Testing
         case .scores(var scores):
             scores.source = source
             return .scores(scores)
-        case .clip: return record
         }
     }
 

@@ -71,8 +71,8 @@ final class Collector: RecordSink, Sendable {
         #expect(!thread.endedFailing)
     }
 
-    @Test("In a hurry it waits for nobody")
-    func hurry() throws {
+    @Test("Told to stop waiting, it waits for nobody")
+    func stopWaiting() throws {
         let queue = RecordQueue(kinds: .all, capacity: 8, patience: nil)
         for number in 0..<8 { #expect(queue.send(scores(number))) }
         let waiting = Collector()
@@ -82,7 +82,7 @@ final class Collector: RecordSink, Sendable {
         }
         usleep(300_000)
         #expect(!waiting.isFinished)
-        queue.hurry()
+        queue.stopWaiting()
         #expect(eventually { waiting.isFinished })
         #expect(!queue.send(scores(9)))
     }
@@ -105,12 +105,10 @@ final class Collector: RecordSink, Sendable {
     func kinds() throws {
         let collector = Collector()
         let queue = RecordQueue(kinds: .events)
-        let stream = RecordStream([queue])
-        #expect(stream.wants(.event) && !stream.wants(.scores))
         let thread = try SinkThread(collector, queue: queue)
         for number in 0..<100 {
-            stream.send(scores(number))
-            stream.send(status(.capturing, number))
+            queue.send(scores(number))
+            queue.send(status(.capturing, number))
         }
         #expect(thread.stop(milliseconds: 5000))
         #expect(collector.records.withLock { $0.map(\.sequence) } == Array(0..<100))

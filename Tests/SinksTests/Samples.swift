@@ -13,12 +13,16 @@ enum Samples {
     static let anchor: Int64 = 1_795_407_502_000
     static let model = "aumd-small@1f3c0a9b"
 
+    static let tags = [
+        Tag(label: "Bark", mid: "/m/05tny_", score: 0.71), Tag(label: "Dog", mid: "/m/0bt9lr", score: 1e-7),
+    ]
+
     static func clock(_ position: Int64) -> RecordTime { .clock(milliseconds: anchor + position / 16) }
     static func stream(_ position: Int64) -> RecordTime { .stream(milliseconds: position / 16) }
 
     /// The actions of a tagger on a made-up scene: a bark announced and confirmed, a false alarm, a bark that the end
     /// of the stream cuts.
-    static func actions() throws -> [Action] {
+    static func actions() -> [Action] {
         var rules = Array(repeating: LabelRule(on: 0.5, off: 0.3, cooldown: 0), count: labels.count)
         rules[3].group = "alarm"
         var tagger = Tagger(TaggerConfiguration(labels: labels, rules: rules))
@@ -39,15 +43,12 @@ enum Samples {
 
     static func records(_ time: (Int64) -> RecordTime = clock) throws -> [Record] {
         var names = EventNames(source: "kitchen", seed: 1)
-        var records = try actions().map { action -> Record in
+        var records = actions().map { action -> Record in
             .event(
                 EventRecord(
                     action, at: 640_000, id: names.id(of: action, time: time), source: "kitchen", model: model, labels: labels,
                     time: time))
         }
-        let tags = [
-            Tag(label: "Bark", mid: "/m/05tny_", score: 0.71), Tag(label: "Dog", mid: "/m/0bt9lr", score: 1e-7),
-        ]
         for cause in GapRecord.Cause.allCases {
             records.append(
                 .gap(
@@ -71,7 +72,6 @@ enum Samples {
                 ScoresRecord(
                     source: "kitchen", time: time(2560), status: .confirmed, levelDBFS: -.infinity,
                     tags: [Tag(label: "Dog", mid: "/m/0bt9lr", score: .nan)])),
-            .clip(ClipRecord(file: "a/ü \"b\".wav", duration: 10.24, model: model, tags: tags)),
         ]
         return records
     }
@@ -88,5 +88,18 @@ enum Samples {
         return records.enumerated().map {
             String(decoding: encoder.line($0.element, sequence: UInt64($0.offset)), as: UTF8.self)
         }.joined()
+    }
+
+    /// Every record, and a clip, with clock and with stream times, numbered as one stream.
+    static func everyLine() throws -> [String] {
+        var encoder = RecordEncoder(), lines: [String] = []
+        for time in [clock, stream] {
+            for record in try records(time) {
+                lines.append(String(decoding: encoder.line(record, sequence: UInt64(lines.count)), as: UTF8.self))
+            }
+            let clip = ClipRecord(file: "a/ü \"b\".wav", duration: 10.24, model: model, tags: tags)
+            lines.append(String(decoding: encoder.line(clip, sequence: UInt64(lines.count)), as: UTF8.self))
+        }
+        return lines
     }
 }

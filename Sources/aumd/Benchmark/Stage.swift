@@ -142,7 +142,7 @@ struct Stages {
         return stage("whole pipeline", sound: 10, limit: cost) {
             sound.withUnsafeBufferPointer { samples in
                 frontend.process(samples) { step in
-                    analysis.step(step, start: start, into: &actions)
+                    analysis.step(step, start: start, into: &actions) { _, _, _ in }
                     start += Int64(c.stepSamples)
                     actions.removeAll(keepingCapacity: true)
                 }

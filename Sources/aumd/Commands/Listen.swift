@@ -50,15 +50,17 @@ struct Listen: AsyncParsableCommand {
         options.scoreCount = outputs.scoreCount
         options.statusInterval = outputs.showsView ? min(1, settings.statusInterval) : settings.statusInterval
         options.analysis = Analysis.Options(settings)
-        var supervision = Pipeline.Supervision.serviceManager()
+        let manager = ServiceManager()
+        var supervision = manager.supervision()
+        supervision.live = outputs.stopWaiting
         let ready = supervision.ready
         supervision.ready = { [source = source.source] in
             ready()
             for refusal in source.statistics.refusals { outputs.notify(refusal) }
         }
         let pipeline = try Pipeline(
-            source: source.source, model: model, tagging: tagging, options: options, records: outputs.records,
-            supervision: supervision)
+            source: source.source, model: model, tagging: tagging, options: options, supervision: supervision,
+            send: outputs.send)
 
         let service = ListenService(pipeline: pipeline, outputs: outputs, stop: { source.stop() })
         let group = ServiceGroup(
@@ -66,7 +68,7 @@ struct Listen: AsyncParsableCommand {
                 services: [
                     .init(service: service, successTerminationBehavior: .gracefullyShutdownGroup,
                           failureTerminationBehavior: .gracefullyShutdownGroup),
-                    .init(service: HangUpService(outputs: outputs, stop: { source.stop() })),
+                    .init(service: HangUpService(outputs: outputs, manager: manager, stop: { source.stop() })),
                 ],
                 gracefulShutdownSignals: [.sigterm, .sigint], logger: Logger(label: "aumd") { _ in
                     var log = ServiceLog()

@@ -199,22 +199,24 @@ struct TagFiles: ParsableCommand {
         _ file: String, _ model: Model, _ tagging: TaggerConfiguration, _ settings: Settings, _ output: TagOutput
     ) throws(Failure) {
         let source = SoundFileSource(path: file, channel: ChannelChoice(settings))
-        let records = RecordQueue(kinds: mode == .scores ? .scores : .event, patience: nil)
-        let thread: SinkThread
-        do throws(SinkError) {
-            thread = try SinkThread(output.sink(file: file), queue: records, onReaderGone: { source.stop() })
-        } catch { throw Failure(.osError, error.description) }
-        defer { thread.stop(milliseconds: -1) }
         var options = Pipeline.Options(name: file)
         options.filterBank = model.filterBank
         options.analysis = Analysis.Options(settings)
         options.streamTime = true
         options.scoreCount = mode == .scores ? tagCount(of: model.configuration.labels.count) : 0
-        let pipeline = try Pipeline(
-            source: source, model: model, tagging: tagging, options: options, records: RecordStream([records]))
+        var hasEvents = false
+        let pipeline = try Pipeline(source: source, model: model, tagging: tagging, options: options) { record in
+            switch record {
+            case .event(let event) where mode == .stream:
+                output.write(event, file: file)
+                hasEvents = hasEvents || event.phase == .close
+            case .scores(let scores) where scores.status == .confirmed: output.write(scores, file: file)
+            default: break
+            }
+            if output.hasEnded { source.stop() }
+        }
         try pipeline.run()
-        thread.stop(milliseconds: -1)
-        if mode == .stream { output.endEvents(of: file) }
+        if mode == .stream, !hasEvents { output.writeNothingHeard(file: file) }
         reportBroken(source)
     }
 }

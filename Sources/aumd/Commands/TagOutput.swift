@@ -1,22 +1,19 @@
 import Glibc
 import Sinks
-import Synchronization
 
 /// Writes what `aumd tag` found, in the format asked for, to the standard output.
-final class TagOutput: Sendable {
+final class TagOutput {
     private let format: TagFiles.Format
     /// A label track has no place for the file's name but its labels.
     private let namesFiles: Bool
-    private let sequence = Atomic<UInt64>(0)
-    private let ended = Atomic(false)
-    private let failed = Atomic(false)
-    /// Whether the file had an event.
-    private let hasEvents = Atomic(false)
+    private var encoder = RecordEncoder()
+    /// Lines of JSON so far; all files' are numbered as one stream.
+    private var sequence: UInt64 = 0
 
     /// Nothing more can be written: the reader has closed the pipe, or the disk is full.
-    var hasEnded: Bool { ended.load(ordering: .relaxed) }
-    /// It ended for an error, which was said.
-    var hasFailed: Bool { failed.load(ordering: .relaxed) }
+    private(set) var hasEnded = false
+    /// It ended for an error, which was reported.
+    private(set) var hasFailed = false
 
     init(format: TagFiles.Format, mode: TagFiles.Mode, fileCount: Int) {
         self.format = format
@@ -32,7 +29,7 @@ final class TagOutput: Sendable {
     /// A clip's tags, by falling score.
     func write(_ clip: ClipRecord) {
         switch format {
-        case .ndjson: write(.clip(clip))
+        case .ndjson: write(encoder.line(clip, sequence: nextSequence()))
         case .csv:
             for tag in clip.tags {
                 write(Self.row(clip.file, tag.label, tag.mid, "\(tag.score)"))
@@ -47,16 +44,10 @@ final class TagOutput: Sendable {
         }
     }
 
-    /// A sink for the events, or the scores, of one file.
-    func sink(file: String) -> some RecordSink & Sendable {
-        hasEvents.store(false, ordering: .relaxed)
-        return StreamLines(output: self, file: file)
-    }
-
-    fileprivate func write(_ event: EventRecord, file: String) {
-        if format == .ndjson { return write(.event(event)) }
+    /// An event: in ndjson each of its records, otherwise one line when it is closed.
+    func write(_ event: EventRecord, file: String) {
+        if format == .ndjson { return write(encoder.line(.event(event), sequence: nextSequence())) }
         guard event.phase == .close, let offset = event.offset else { return }
-        hasEvents.store(true, ordering: .relaxed)
         switch format {
         case .csv:
             write(Self.row(file, event.onset.text, offset.text, event.label, event.mid, "\(event.peak)"))
@@ -68,9 +59,9 @@ final class TagOutput: Sendable {
     }
 
     /// The scores of a column, as confirmed.
-    fileprivate func write(_ scores: ScoresRecord, file: String) {
+    func write(_ scores: ScoresRecord, file: String) {
         switch format {
-        case .ndjson: write(.scores(scores))
+        case .ndjson: write(encoder.line(.scores(scores), sequence: nextSequence()))
         case .csv:
             for tag in scores.tags {
                 write(Self.row(file, scores.time.text, tag.label, tag.mid, "\(tag.score)"))
@@ -81,15 +72,14 @@ final class TagOutput: Sendable {
         }
     }
 
-    /// All events of a file are written: says so to a person where there was none.
-    func endEvents(of file: String) {
-        if !hasEvents.load(ordering: .relaxed), format == .text { write("\(file.printable)  nothing heard\n") }
+    /// For a person: a file without events has a line, too.
+    func writeNothingHeard(file: String) {
+        if format == .text { write("\(file.printable)  nothing heard\n") }
     }
 
-    /// A line of JSON; all files' are numbered as one stream.
-    private func write(_ record: Record) {
-        var encoder = RecordEncoder()
-        write(encoder.line(record, sequence: sequence.wrappingAdd(1, ordering: .relaxed).oldValue))
+    private func nextSequence() -> UInt64 {
+        defer { sequence += 1 }
+        return sequence
     }
 
     private func write(_ text: String) { write(Array(text.utf8)) }
@@ -101,9 +91,9 @@ final class TagOutput: Sendable {
         case .readerGone: break
         case .failed(let code, _):
             report(Failure(unwritable: code))
-            failed.store(true, ordering: .relaxed)
+            hasFailed = true
         }
-        ended.store(true, ordering: .relaxed)
+        hasEnded = true
     }
 
     private func audacityLabel(_ file: String, _ label: String) -> String {
@@ -124,19 +114,5 @@ final class TagOutput: Sendable {
         let scalars = text.unicodeScalars
         guard scalars.contains(where: { ",\"\r\n".unicodeScalars.contains($0) }) else { return text }
         return "\"" + scalars.map { $0 == "\"" ? "\"\"" : String($0) }.joined() + "\""
-    }
-}
-
-private struct StreamLines: RecordSink, Sendable {
-    let output: TagOutput
-    let file: String
-
-    mutating func write(_ record: NumberedRecord, dropped: UInt64) -> Bool {
-        switch record.record {
-        case .event(let event): output.write(event, file: file)
-        case .scores(let scores) where scores.status == .confirmed: output.write(scores, file: file)
-        default: break
-        }
-        return !output.hasEnded
     }
 }

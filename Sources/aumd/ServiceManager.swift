@@ -1,0 +1,37 @@
+import Sinks
+import Synchronization
+
+/// What systemd hears of the program (sd_notify(3)): READY with the first analysed sound, the watchdog from the analysis loop, a
+/// status line with level and what is heard. Nothing where no manager listens.
+final class ServiceManager: Sendable {
+    // Relaxed: a value on its own.
+    private let ready = Atomic(false)
+
+    /// Whether the first sound has been analysed. From any thread.
+    var isReady: Bool { ready.load(ordering: .relaxed) }
+
+    /// What the pipeline reports, as messages to the manager.
+    func supervision() -> Pipeline.Supervision {
+        var supervision = Pipeline.Supervision()
+        guard Notifier.isActive else { return supervision }
+        let interval = (Notifier.watchdogMicroseconds ?? 0) / 4
+        var next = ContinuousClock.now
+        supervision.alive = {
+            let now = ContinuousClock.now
+            guard interval > 0, now >= next else { return }
+            next = now + .microseconds(interval)
+            Notifier.watchdog()
+        }
+        supervision.ready = { [self] in
+            Notifier.ready(status: "Listening.")
+            ready.store(true, ordering: .relaxed)
+        }
+        supervision.status = { status, labels in
+            if status.state == .stopping { Notifier.stopping() }
+            let level = status.levelDBFS.map { "\(Int($0.rounded())) dBFS" } ?? "no sound yet"
+            let heard = labels.isEmpty ? "nothing of note" : labels.joined(separator: ", ")
+            Notifier.status(status.state == .capturing ? "\(level), \(heard)" : status.message ?? status.state.rawValue)
+        }
+        return supervision
+    }
+}

@@ -1,0 +1,30 @@
+import Capture
+import Sinks
+
+/// What the source is doing, in the words of status records.
+struct SourceStatus {
+    private(set) var state = StatusRecord.State.starting
+    /// What is wrong in this state, in words.
+    private(set) var message: String?
+    /// Since when the device has been away.
+    private(set) var lostAt: ContinuousClock.Instant?
+
+    mutating func change(to new: SourceState) {
+        switch new {
+        case .capturing: state = .capturing
+        case .waiting: state = .starting
+        // By the error and not by the gap's cause: a device that stood still may be gone when it is opened again.
+        case .lost(_, .device(_, .stalled)), .lost(_, .file(_, .stalled)): state = .stalled
+        case .lost: state = .deviceLost
+        case .silent: state = .silent
+        }
+        message = new.reason
+        if case .lost = new { lostAt = lostAt ?? .now } else { lostAt = nil }
+    }
+
+    /// The source has ended, or the program is to.
+    mutating func stop(_ failure: Failure?) {
+        state = .stopping
+        message = failure?.description
+    }
+}
