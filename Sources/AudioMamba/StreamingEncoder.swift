@@ -10,8 +10,14 @@ public final class StreamingEncoder {
     public let model: Model
     /// The state after the last step. Set it to a snapshot of this model's to go on from there; steps continue bit for bit.
     public var state: HiddenState {
-        didSet { precondition(state.fits(oldValue), "a hidden state of another model") }
+        get { current }
+        set {
+            precondition(newValue.fits(current), "a hidden state of another model")
+            current = newValue
+        }
     }
+    /// Apart from ``state``: an observer there would copy it at every step.
+    private var current: HiddenState
     private let blocks: Blocks
     private let embedding: Embedding
     private let readout: Readout
@@ -23,7 +29,7 @@ public final class StreamingEncoder {
             throw .unsupported(mode: "recurrent", reason: obstacle)
         }
         self.model = model
-        state = HiddenState(of: model)
+        current = HiddenState(of: model)
         blocks = Blocks(model: model, capacity: model.configuration.bands, bidirectional: false)
         embedding = Embedding(model: model)
         readout = Readout(model: model, capacity: 1)
@@ -41,13 +47,13 @@ public final class StreamingEncoder {
         step.withUnsafeBufferPointer { step in
             var whole = step.baseAddress!
             if c.patchGrids > 1 {
-                state.join(whole, into: column.pointer)
+                current.join(whole, into: column.pointer)
                 whole = UnsafePointer(column.pointer)
             }
             embedding.embed(whole, at: 0, of: 1, into: blocks.hidden)
         }
-        blocks.run(tokens: c.bands, state: &state, grid: state.nextGrid)
+        blocks.run(tokens: c.bands, state: &current, grid: current.nextGrid)
         readout.columns(1, of: blocks.hidden, into: &logits)
-        if c.patchGrids > 1 { state.average(&logits) }
+        if c.patchGrids > 1 { current.average(&logits) }
     }
 }
