@@ -1,2 +1,1 @@
 #include <systemd/sd-journal.h>
-#include <systemd/sd-daemon.h>

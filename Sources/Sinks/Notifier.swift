@@ -1,9 +1,10 @@
-import CSystemd
 import Glibc
 
 /// Tells the service manager how the daemon is doing (sd_notify(3)). Does nothing where there is no manager, which
-/// `NOTIFY_SOCKET` says. Any thread may call; the call is one datagram, and waits only while the manager has left so many unread
-/// that its socket takes no more (net.unix.max_dgram_qlen).
+/// `NOTIFY_SOCKET` says. Any thread may call; the call is one datagram and never waits.
+///
+/// Not by libsystemd's sd_notify: that waits while the manager has left so many datagrams unread that its socket takes no more
+/// (net.unix.max_dgram_qlen), and the analysis would stand still with it. The protocol is stable (sd_notify(3), NOTES).
 public enum Notifier {
     /// Whether a service manager listens.
     public static var isActive: Bool { getenv("NOTIFY_SOCKET") != nil }
@@ -35,12 +36,33 @@ public enum Notifier {
     /// Microseconds within which `watchdog` has to be called (call it twice as often), or nil where the manager has
     /// set none for this process (sd_watchdog_enabled(3)).
     public static var watchdogMicroseconds: UInt64? {
-        var interval: UInt64 = 0
-        return sd_watchdog_enabled(0, &interval) > 0 ? interval : nil
+        guard let interval = getenv("WATCHDOG_USEC").flatMap({ UInt64(String(cString: $0)) }), interval > 0 else { return nil }
+        if let process = getenv("WATCHDOG_PID"), pid_t(String(cString: process)) != getpid() { return nil }
+        return interval
     }
 
-    /// Returns whether the manager got it.
-    private static func send(_ state: String) -> Bool { sd_notify(0, state) > 0 }
+    /// Returns whether the manager's socket took it; `EAGAIN`, as any error, loses the message.
+    private static func send(_ state: String) -> Bool {
+        guard let variable = getenv("NOTIFY_SOCKET") else { return false }
+        var path = Array(String(cString: variable).utf8)
+        // An abstract name (unix(7)) is written with @ for its NUL.
+        guard let first = path.first, first == UInt8(ascii: "/") || first == UInt8(ascii: "@") else { return false }
+        if first == UInt8(ascii: "@") { path[0] = 0 }
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        guard path.count < MemoryLayout.size(ofValue: address.sun_path) else { return false }
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path) }
+        let length = MemoryLayout<sa_family_t>.size + path.count
+        let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { return false }
+        defer { close(descriptor) }
+        let bytes = Array(state.utf8)
+        return withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                sendto(descriptor, bytes, bytes.count, Int32(MSG_DONTWAIT | MSG_NOSIGNAL), $0, socklen_t(length)) == bytes.count
+            }
+        }
+    }
 
     /// A newline would begin another assignment.
     private static func line(_ text: String) -> String {

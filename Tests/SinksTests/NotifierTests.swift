@@ -39,6 +39,18 @@ import Testing
         let stamp = try #require(Double(reload.dropFirst("RELOADING=1\nMONOTONIC_USEC=".count)))
         #expect(abs(stamp * 1e-6 - seconds()) < 5)
 
+        // A manager that reads nothing: messages are lost, and nobody waits.
+        let begin = seconds()
+        for _ in 0..<2000 where !Notifier.watchdog() { break }
+        #expect(!Notifier.watchdog() && seconds() - begin < 5)
+        while !received().isEmpty {}
+        #expect(Notifier.watchdog())
+
+        for elsewhere in ["", "relative", "/nonexistent/notify", "/" + String(repeating: "x", count: 200)] {
+            setenv("NOTIFY_SOCKET", elsewhere, 1)
+            #expect(!Notifier.watchdog())
+        }
+
         setenv("WATCHDOG_USEC", "3000000", 1)
         setenv("WATCHDOG_PID", "\(getpid())", 1)
         #expect(Notifier.watchdogMicroseconds == 3_000_000)

@@ -98,6 +98,66 @@ extension ListenTests {
         #expect(result.output == "waits None\n", "\(result.errors)")
     }
 
+    @Test("A signal that comes before it listens, even where it is ignored at first, does what it is meant to")
+    func earlySignals() throws {
+        let result = try Program.shell(
+            """
+            python3 - <<'END'
+            import os, signal, subprocess, time
+            ignore = lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)
+            for sent, first in [(signal.SIGTERM, None), (signal.SIGINT, None), (signal.SIGINT, ignore), (signal.SIGHUP, None)]:
+                codes = set()
+                for milliseconds in (0, 5, 20, 50, 100, 200):
+                    program = subprocess.Popen(
+                        [os.environ["AUMD"], "listen", "--source", "\(file)", "--pace", "--format", "ndjson"],
+                        stdout=subprocess.DEVNULL, preexec_fn=first)
+                    # Until it is loaded, signals have their default action.
+                    caught = 0
+                    while not caught & 1 << signal.SIGTERM - 1:
+                        lines = open(f"/proc/{program.pid}/status").read().splitlines()
+                        caught = int(next(line.split()[1] for line in lines if line.startswith("SigCgt")), 16)
+                    time.sleep(milliseconds / 1000)
+                    program.send_signal(sent)
+                    if sent == signal.SIGHUP:
+                        time.sleep(0.3)
+                        program.terminate()
+                    codes.add(program.wait(timeout=20))
+                print(sent.name, codes)
+            END
+            """)
+        #expect(result.output == "SIGTERM {0}\nSIGINT {0}\nSIGINT {0}\nSIGHUP {0}\n", "\(result.errors)")
+    }
+
+    @Test("A manager, or a reader of the standard error, that takes nothing holds up neither the analysis nor the end")
+    func nobodyReads() throws {
+        // What was no number is said at the end.
+        let samples = [Float](repeating: .nan, count: 100) + [Float](repeating: 0, count: 10 * 16_000)
+        try samples.withUnsafeBytes { try Data($0).write(to: folder.url.appending(path: "nan.raw")) }
+        let result = try Program.shell(
+            """
+            python3 - <<'END'
+            import os, signal, socket, subprocess, time
+            server = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            server.bind("\(folder.path)/notify")
+            _, errors = os.pipe()
+            os.set_blocking(errors, False)
+            try:
+                while os.write(errors, b" "): pass
+            except BlockingIOError: os.set_blocking(errors, True)
+            program = subprocess.Popen(
+                [os.environ["AUMD"], "listen", "--source", "\(folder.path)/nan.raw", "--raw-format", "float", "--pace", "--format", "ndjson"],
+                env=dict(os.environ, NOTIFY_SOCKET="\(folder.path)/notify", WATCHDOG_USEC="40000", AUMD_STATUS_INTERVAL="0.1"),
+                stderr=errors, stdout=subprocess.PIPE)
+            begin = time.time()
+            lines = 0
+            while time.time() - begin < 4 and program.stdout.readline(): lines += 1
+            program.terminate()
+            print(lines > 25, program.communicate(timeout=10) and program.returncode)
+            END
+            """)
+        #expect(result.output == "True 0\n", "\(result.errors)")
+    }
+
     @Test("With --journal a real journal holds what began, ended and was taken back, as the standard output has it")
     func journal() throws {
         let journal = try Journal()

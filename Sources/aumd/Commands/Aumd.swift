@@ -90,8 +90,10 @@ func report(_ failure: Failure) {
     for sentence in failure.sentences { report(sentence) }
 }
 
-/// Writes to the standard error, which may be closed.
+/// Writes to the standard error, which may be closed, or a pipe that nobody reads: what that does not take within a second is lost.
 func writeError(_ text: String) {
+    var entry = pollfd(fd: STDERR_FILENO, events: Int16(POLLOUT), revents: 0)
+    guard poll(&entry, 1, 1000) != 0 else { return }
     _ = writeAll(Array(text.utf8), to: STDERR_FILENO)
 }
 

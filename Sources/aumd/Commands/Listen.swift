@@ -1,6 +1,7 @@
 import ArgumentParser
 import AudioMamba
 import Capture
+import Glibc
 import Logging
 import ServiceLifecycle
 import Settings
@@ -25,6 +26,7 @@ struct Listen: AsyncParsableCommand {
         case ndjson, text
     }
 
+
     @OptionGroup var modelOptions: ModelOptions
     @OptionGroup var settingsOptions: SettingsOptions
     @OptionGroup var sourceOptions: SourceOptions
@@ -32,6 +34,7 @@ struct Listen: AsyncParsableCommand {
     var format: Format?
 
     func run() async throws {
+        EarlySignals.keep([SIGHUP, SIGINT, SIGTERM])
         try Descriptors.check()
         let settings = try settingsOptions.merged()
         try sourceOptions.check(beside: settingsOptions)

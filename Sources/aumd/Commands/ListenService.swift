@@ -12,6 +12,8 @@ struct ListenService: Service {
     let stop: @Sendable () -> Void
 
     func run() async throws {
+        // The group has taken them by now.
+        EarlySignals.raiseAgain([SIGINT, SIGTERM])
         try await withGracefulShutdownHandler {
             try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
                 let code = startThread("analysis") {
@@ -38,7 +40,9 @@ struct HangUpService: Service {
     private let terminals = (STDIN_FILENO...STDERR_FILENO).filter { tcgetsid($0) == getsid(0) }
 
     func run() async throws {
-        for await _ in await UnixSignalsSequence(trapping: .sighup).cancelOnGracefulShutdown() {
+        let hangUps = await UnixSignalsSequence(trapping: .sighup)
+        EarlySignals.raiseAgain([SIGHUP])
+        for await _ in hangUps.cancelOnGracefulShutdown() {
             if terminalIsClosed {
                 outputs.cutShort()
                 stop()
