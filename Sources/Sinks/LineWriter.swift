@@ -44,11 +44,7 @@ struct LineWriter {
             }
         }
         switch put(line) {
-        case .done:
-            if isFailing {
-                isFailing = false
-                onNotice(.recovered(name: name, lost: lost))
-            }
+        case .done: recover()
         case .readerGone: return false
         case .failed(let code, let count):
             fail(code)
@@ -66,7 +62,7 @@ struct LineWriter {
     mutating func finish() {
         guard !rest.isEmpty else { return }
         switch put(rest) {
-        case .done: isFailing = false
+        case .done: recover()
         case .failed(_, let count): cutBack(written + count)
         case .readerGone: break
         }
@@ -85,6 +81,12 @@ struct LineWriter {
         guard !isFailing else { return }
         isFailing = true
         onNotice(.failing(name: name, errno: code))
+    }
+
+    private mutating func recover() {
+        guard isFailing else { return }
+        isFailing = false
+        onNotice(.recovered(name: name, lost: lost))
     }
 
     /// Takes the last bytes off a regular file.

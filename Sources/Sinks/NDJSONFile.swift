@@ -39,6 +39,8 @@ public struct NDJSONFile: RecordSink {
     /// Opens the path anew, as after a rotation. The old file is kept where that fails.
     public mutating func reopen() {
         guard let path else { return }
+        // Before it is opened, which ends whatever line somebody left unfinished.
+        lines.finish()
         let fresh = Self.open(path)
         guard fresh >= 0 else {
             lines.onNotice(.reopenFailed(name: path, errno: errno))

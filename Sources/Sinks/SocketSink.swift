@@ -207,8 +207,7 @@ private final class SocketServer: @unchecked Sendable {
     }
 
     private func drain(_ index: Int) {
-        var bytes: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
-        let count = withUnsafeMutableBytes(of: &bytes) {
+        let count = withUnsafeTemporaryAllocation(byteCount: 16_384, alignment: 1) {
             recv(clients[index].descriptor, $0.baseAddress, $0.count, 0)
         }
         if count == 0 { clients[index].isReadEnded = true }

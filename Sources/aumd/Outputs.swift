@@ -108,17 +108,21 @@ final class Outputs: Sendable {
 
     /// Writes what is left and ends the threads. Once that is done it does nothing more.
     ///
-    /// - Returns: whether an output ended without its last record, for a full disk or a reader that takes nothing; but not where it
-    ///   was cut short.
+    /// - Returns: whether an output ended without its last record, for a full disk or a reader that takes nothing; false where the
+    ///   program was asked to end: what was lost until then has been reported.
     @discardableResult
     func finish() -> Bool {
         lost.withLock { lost in
             if let lost { return lost }
             let ended = threads.map { $0.stop(milliseconds: Self.patience) }
             socket?.stop(milliseconds: Self.patience)
-            let isStuck = ended.contains(false) && !isCutShort.load(ordering: .relaxed)
-            if isStuck { report("An output's reader takes nothing; what was left for it is lost.") }
-            lost = isStuck || threads.contains { $0.endedFailing }
+            if isCutShort.load(ordering: .relaxed) {
+                lost = false
+            } else {
+                let isStuck = ended.contains(false)
+                if isStuck { report("An output's reader takes nothing; what was left for it is lost.") }
+                lost = isStuck || threads.contains { $0.endedFailing }
+            }
             return lost!
         }
     }

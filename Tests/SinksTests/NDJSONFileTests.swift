@@ -196,6 +196,29 @@ func sequences(_ text: String, _ context: String = "") -> [Int] {
     }
 
     @Test(
+        "A line that a full disk left unfinished is ended before the file is reopened, and what begins then has a line of its own",
+        .enabled(if: geteuid() == 0, "needs the right to mount"), arguments: [true, false])
+    func reopenedInALine(isFreed: Bool) throws {
+        let folder = TemporaryFolder()
+        #expect(shell("mount -t tmpfs -o size=16k none '\(folder.path)'").status == 0)
+        defer { shell("umount '\(folder.path)'") }
+        let path = folder.file("events"), ballast = folder.file("ballast"), notices = Notices()
+        shell("head -c 4096 /dev/zero > '\(ballast)'")
+        var file = try NDJSONFile(path: path, onNotice: notices.add)
+        write(&file, 0..<400)
+        #expect(text(path).last != "\n")
+        if isFreed { unlink(ballast) }
+        file.reopen()
+        unlink(ballast)
+        write(&file, 400..<410)
+        file.finish()
+        let numbers = sequences(text(path))
+        let lost = 410 - numbers.count
+        #expect(numbers == numbers.sorted() && numbers.suffix(10) == Array(400..<410))
+        #expect(notices.all == [.failing(name: path, errno: ENOSPC), .recovered(name: path, lost: UInt64(lost))])
+    }
+
+    @Test(
         "A line that cannot be ended on a full disk is taken back at the end",
         .enabled(if: geteuid() == 0, "needs the right to mount"))
     func diskStaysFull() throws {

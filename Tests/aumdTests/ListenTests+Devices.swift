@@ -140,6 +140,9 @@ extension ListenTests {
         let result = try Program.run("devices", environment: folder.alsa)
         #expect(result.status == 0, "\(result.errors)")
         #expect(result.output.contains("mic  A microphone\n    16000 48000 Hz, 2 channels\n"), "\(result.output)")
+        try folder.makeScriptedDevice("hint { description \"a \u{1B}[31mred one\" show on }")
+        let red = try Program.run("devices", environment: folder.alsa)
+        #expect(red.output.contains("red one") && !red.output.contains("\u{1B}"), "\(red.output)")
     }
 
     /// What was told of sounds that began in the first 3 s, and when, in ms from the first one's onset.

@@ -111,7 +111,8 @@ extension ListenTests {
         ["listen", "--demo", "--device", "mic"], ["listen", "--demo", "--rate", "48000"], ["listen", "--demo", "--channel", "1"],
         ["listen", "--demo", "--source", "FILE"], ["listen", "--demo", "--raw-rate", "8000"], ["listen", "--source", "FILE", "--device", "mic"],
         ["listen", "--source", "FILE", "--rate", "48000"], ["bench", "--shape", "tiny", "--model", "FILE"], ["tag", "--top", "3", "--mode", "stream", "FILE"],
-        ["tag", "--mode", "scores", "--format", "audacity", "FILE"],
+        ["tag", "--mode", "scores", "--format", "audacity", "FILE"], ["listen", "--no-window", "--chunk", "8"],
+        ["listen", "--no-window", "--lookahead", "8"],
     ])
     func contradictions(arguments: [String]) throws {
         let result = try Command("timeout", ["20", Program.path] + arguments.map { $0 == "FILE" ? file : $0 })
@@ -127,5 +128,7 @@ extension ListenTests {
         #expect(heard.status == 0, "\(heard.errors)")
         let raw = try Command("timeout", ["20", Program.path, "listen", "--raw-rate", "8000"])
         #expect(raw.errors == "aumd: --raw-rate says what a --source holds; name one.\n")
+        let pace = try Command("timeout", ["20", Program.path, "listen", "--pace"])
+        #expect(pace.errors == "aumd: --pace says how a --source is taken; name one.\n" && pace.status == 64)
     }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Capture
+import Sinks
 
 /// `aumd devices`: what can be captured from.
 struct Devices: ParsableCommand {
@@ -31,10 +32,10 @@ struct Devices: ParsableCommand {
         switch device.state {
         case .free: break
         case .busy(let owner):
-            parts.append("in use" + (owner.map { " by \($0.program ?? "process") (\($0.process))" } ?? ""))
-        case .unusable(let error): parts.append("cannot be opened: \(error)")
+            parts.append("in use" + (owner.map { " by \(($0.program ?? "process").printable) (\($0.process))" } ?? ""))
+        case .unusable(let error): parts.append("cannot be opened: \("\(error)".printable)")
         }
-        let description = device.description.isEmpty ? "" : "  \(device.description)"
-        return "\(device.name)\(description)\n    \(parts.joined(separator: ", "))"
+        let description = device.description.isEmpty ? "" : "  \(device.description.printable)"
+        return "\(device.name.printable)\(description)\n    \(parts.joined(separator: ", "))"
     }
 }

@@ -44,6 +44,10 @@ struct SourceOptions: ParsableArguments {
         if let (option, _) = ofRaw.first(where: \.1), source == nil {
             throw Failure(.usage, "\(option) says what a --source holds; name one.")
         }
+        if pace, source == nil, !demo { throw Failure(.usage, "--pace says how a --source is taken; name one.") }
+        if settings.noWindow {
+            try exclude("--no-window", [("--chunk", settings.chunk != nil), ("--lookahead", settings.lookahead != nil)])
+        }
     }
 
     /// What a pipe carries may be live, as a camera's sound, which is known only once some has come. A reader that takes nothing for
