@@ -83,7 +83,7 @@ public struct EventRecord: Sendable, Equatable {
     /// - Parameters:
     ///   - position: Of the end of the newest sound.
     ///   - former: Index of the label that the event's last record had.
-    ///   - id: From `EventNames`, the same for the whole life of the event.
+    ///   - id: From `EventIDs`, the same for the whole life of the event.
     ///   - time: Turns a sample position into a time.
     public init(
         _ action: Action, at position: Int64, former: Int? = nil, id: ULID, source: String, model: String, labels: [Label],

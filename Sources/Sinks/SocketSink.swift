@@ -73,10 +73,10 @@ private final class SocketServer: @unchecked Sendable {
     private let sendTimeout: Int
     private let onNotice: @Sendable (SinkNotice) -> Void
     private var clients: [Client] = []
-    private var standing = Standing()
+    private var retained = RetainedRecords()
     /// A client was turned away, and none has left since.
     private var hasRefused = false
-    /// Records other than scores that the queue had no room for, as far as `standing` knows of them.
+    /// Records other than scores that the queue had no room for, as far as `retained` knows of them.
     private var known: UInt64 = 0
     private var encoder = RecordEncoder()
 
@@ -116,7 +116,7 @@ private final class SocketServer: @unchecked Sendable {
             let lost = queue.dropped.others
             let isOpen = queue.take(into: &records)
             for record in records {
-                standing.take(record)
+                retained.take(record)
                 send(record)
             }
             forgetWhatMayHaveEnded(lost)
@@ -137,7 +137,7 @@ private final class SocketServer: @unchecked Sendable {
                 continue
             }
             var client = Client(descriptor: descriptor, lastProgress: Self.seconds())
-            for record in standing.records {
+            for record in retained.records {
                 let line = encoder.line(record.record, sequence: record.sequence, dropped: lost)
                 if client.buffer.count + line.count <= bufferSize { client.buffer += line }
             }
@@ -171,7 +171,7 @@ private final class SocketServer: @unchecked Sendable {
 
     /// After records were lost, the ends of events may be among them.
     private func forgetWhatMayHaveEnded(_ lost: UInt64) {
-        if lost > known { standing.forgetEvents() }
+        if lost > known { retained.forgetEvents() }
         known = lost
     }
 

@@ -8,14 +8,12 @@ public struct ULID: Sendable, Hashable, CustomStringConvertible {
 
     /// - Parameters:
     ///   - milliseconds: Time part; since 1970, or since the start of a file. Held to 0 ..< 2^48.
-    ///   - seed: Tells one run of the program from another; the same value for a reproducible replay.
     ///   - source: Name of the source.
     ///   - number: Number of the event in its stream.
-    public init(milliseconds: Int64, seed: UInt64, source: String, number: UInt64) {
-        // FNV-1a over seed, number and name, then two draws of splitmix64 from that state.
+    public init(milliseconds: Int64, source: String, number: UInt64) {
+        // FNV-1a over number and name, then two draws of splitmix64 from that state.
         var state: UInt64 = 0xCBF2_9CE4_8422_2325
         func mix(_ byte: UInt8) { state = (state ^ UInt64(byte)) &* 0x100_0000_01B3 }
-        for shift in stride(from: 0, to: 64, by: 8) { mix(UInt8(truncatingIfNeeded: seed >> UInt64(shift))) }
         for shift in stride(from: 0, to: 64, by: 8) { mix(UInt8(truncatingIfNeeded: number >> UInt64(shift))) }
         for byte in source.utf8 { mix(byte) }
         let first = Self.splitMix(&state)

@@ -40,7 +40,7 @@ final class Analysis {
     private let chunk: Int
     private let lookahead: Int
     private var tagger: Tagger
-    private var onsets: Onsets
+    private var onsets: OnsetRefiner
     private var scores: [Float]
     private var history: ColumnHistory
     /// Steps of this run.
@@ -75,7 +75,7 @@ final class Analysis {
         // Room for a pass that is 41 s late; an onset is looked for when it is told, 5 s and two passes later at most.
         let historyColumns = 256 + 2 * (pass?.capacity ?? 0)
         let onsetColumns = 32 + 2 * (pass?.capacity ?? 0)
-        onsets = Onsets(
+        onsets = OnsetRefiner(
             model: model, tagging: tagging, seconds: Double(onsetColumns * c.columnSamples) / Double(c.frontend.sampleRate), capacity: tagger.capacity)
         scores = [Float](repeating: 0, count: c.labels.count)
         history = ColumnHistory(capacity: historyColumns, columnSize: c.columnSize, columnSteps: c.patchGrids)

@@ -16,7 +16,7 @@ extension Pipeline {
             send(
                 .event(
                     EventRecord(
-                        action, at: min(nextStep, runEnd ?? .max), former: former, id: names.id(of: action, time: time),
+                        action, at: min(nextStep, runEnd ?? .max), former: former, id: ids.id(of: action, time: time),
                         source: options.name, model: model.identifier, labels: labels, time: time)))
         }
         actions.removeAll(keepingCapacity: true)

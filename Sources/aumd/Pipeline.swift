@@ -48,8 +48,7 @@ final class Pipeline {
     let send: (Record) -> Void
     let analysis: Analysis
     private var frontend: Frontend?
-    /// Ids of events.
-    var names: EventNames
+    var ids: EventIDs
     private var level = LevelMeter()
     var levelDBFS: Float = LevelMeter.lowestDBFS
     private var noise = ComfortNoise()
@@ -80,7 +79,7 @@ final class Pipeline {
         self.supervision = supervision
         self.send = send
         labels = tagging.labels
-        names = EventNames(source: options.name, seed: 0)
+        ids = EventIDs(source: options.name)
         do throws(ModelError) {
             analysis = try Analysis(model: model, tagging: tagging, options: options.analysis)
         } catch { throw Failure(error) }

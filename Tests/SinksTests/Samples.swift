@@ -42,11 +42,11 @@ enum Samples {
     }
 
     static func records(_ time: (Int64) -> RecordTime = clock) throws -> [Record] {
-        var names = EventNames(source: "kitchen", seed: 1)
+        var ids = EventIDs(source: "kitchen")
         var records = actions().map { action -> Record in
             .event(
                 EventRecord(
-                    action, at: 640_000, id: names.id(of: action, time: time), source: "kitchen", model: model, labels: labels,
+                    action, at: 640_000, id: ids.id(of: action, time: time), source: "kitchen", model: model, labels: labels,
                     time: time))
         }
         for cause in GapRecord.Cause.allCases {

@@ -90,7 +90,7 @@ private func pseudoTerminal() -> [Int32] {
         ) -> Record {
             var event = template
             event.phase = phase
-            event.id = ULID(milliseconds: 0, seed: 0, source: "kitchen", number: number)
+            event.id = ULID(milliseconds: 0, source: "kitchen", number: number)
             event.label = label
             event.status = status
             event.onset = Samples.clock(onset * 16)

@@ -35,11 +35,11 @@ struct Listen: AsyncParsableCommand {
 
     func run() async throws {
         EarlySignals.keep([SIGHUP, SIGINT, SIGTERM])
-        try Descriptors.check()
+        try DescriptorLimit.check()
         let settings = try settingsOptions.merged()
         try sourceOptions.check(beside: settingsOptions)
         let model = try modelOptions.load(settings: settings.model)
-        let tagging = model.tagging(rules: try model.rules(settings), window: settings.usesWindow)
+        let tagging = try model.tagging(settings)
         let source = try sourceOptions.source(settings)
         let logger = ServiceLog.logger
         let outputs = try Outputs(

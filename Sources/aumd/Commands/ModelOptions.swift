@@ -1,8 +1,6 @@
 import ArgumentParser
 import AudioMamba
-import Frontend
 import Glibc
-import Tagging
 
 /// Which model runs.
 struct ModelOptions: ParsableArguments {
@@ -35,32 +33,3 @@ struct ModelOptions: ParsableArguments {
 }
 
 extension WeightStorage: ExpressibleByArgument {}
-
-extension Model {
-    /// What the frontend must deliver to this model.
-    var filterBank: FilterBankParameters {
-        let wanted = configuration.frontend
-        var parameters = FilterBankParameters()
-        parameters.sampleRate = wanted.sampleRate
-        parameters.frameLength = wanted.frameLength
-        parameters.hopLength = wanted.hopLength
-        parameters.fftSize = wanted.fftSize
-        parameters.melCount = wanted.melCount
-        parameters.lowFrequency = wanted.lowFrequency
-        parameters.highFrequency = wanted.highFrequency
-        parameters.preemphasis = wanted.preemphasis
-        return parameters
-    }
-
-    /// Labels and rules for the tagger.
-    ///
-    /// - Parameters:
-    ///   - rules: one a label, see ``rules(_:)``.
-    ///   - window: whether the second direction is to run, where there is one.
-    func tagging(rules: [LabelRule], window: Bool = true) -> TaggerConfiguration {
-        TaggerConfiguration(
-            labels: configuration.labels.map { Label(name: $0.name, mid: $0.mid, parents: $0.parents) }, rules: rules,
-            sampleRate: configuration.frontend.sampleRate, columnLength: configuration.columnSamples,
-            stepLength: configuration.stepSamples, isCausal: !configuration.needsWindow(window))
-    }
-}

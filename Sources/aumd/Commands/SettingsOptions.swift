@@ -71,15 +71,10 @@ extension SettingsOptions {
         let environment: Settings
         do throws(InvalidSettings) { environment = try Settings(environment: variables) } catch { throw Failure(error) }
         guard let file else { return environment }
-        var said = try Settings(checking: file, under: environment)
+        var said: Settings
+        do throws(InvalidSettings) { said = try Settings(file: file, under: environment) } catch { throw Failure(error) }
         if config == nil, !isOfDevice { said.source.channel = nil }
         return environment.merging(over: said)
-    }
-}
-
-extension Analysis.Options {
-    init(_ settings: Settings) {
-        self.init(window: settings.usesWindow, chunk: settings.stream.chunk, lookahead: settings.stream.lookahead)
     }
 }
 

@@ -55,7 +55,7 @@ struct SourceOptions: ParsableArguments {
     private static let pipePatience = 10_000
 
     /// A source and what the rest must know of it.
-    struct Chosen: Sendable {
+    struct SelectedSource: Sendable {
         var source: any Source
         /// Milliseconds that it can wait for a reader of the output that takes nothing; nil: for ever.
         var patience: Int? = 0
@@ -68,19 +68,19 @@ struct SourceOptions: ParsableArguments {
     }
 
     /// - Throws: ``Failure`` where the source cannot be made; opening it comes later.
-    func source(_ settings: Settings) throws(Failure) -> Chosen {
+    func source(_ settings: Settings) throws(Failure) -> SelectedSource {
         let channel = ChannelChoice(settings)
         if demo {
             guard let path = Resources.path("demo.ogg") else {
                 throw Failure(.noInput, "The demo scene is not beside this program; install it again.")
             }
-            return Chosen(source: SoundFileSource(path: path, isPaced: true), name: settings.source.name ?? "demo")
+            return SelectedSource(source: SoundFileSource(path: path, isPaced: true), name: settings.source.name ?? "demo")
         }
         let isRawFile = source.map { raw != nil && StreamSource.isFile($0) } ?? false
         if let source, source == "-" || StreamSource.isPipe(source) || isRawFile {
             do throws(CaptureError) {
                 let descriptor = source == "-" ? STDIN_FILENO : try StreamSource.open(source)
-                return Chosen(
+                return SelectedSource(
                     source: try StreamSource(
                         descriptor: descriptor, name: source, raw: raw ?? RawFormat(), isRaw: isRawFile, isPaced: pace,
                         channel: channel, path: StreamSource.isNamedPipe(source) ? source : nil),
@@ -89,14 +89,14 @@ struct SourceOptions: ParsableArguments {
             } catch { throw Failure(error) }
         }
         if let source {
-            return Chosen(
+            return SelectedSource(
                 source: SoundFileSource(path: source, isPaced: pace, channel: channel), patience: pace ? 0 : nil,
                 name: settings.source.name ?? source)
         }
         let request = CaptureRequest(
             device: settings.device, rate: settings.source.rate, channel: channel,
             periodTime: Int(settings.periodMilliseconds * 1000), bufferTime: Int(settings.bufferMilliseconds * 1000))
-        return Chosen(source: ALSASource(request), device: settings.device)
+        return SelectedSource(source: ALSASource(request), device: settings.device)
     }
 }
 

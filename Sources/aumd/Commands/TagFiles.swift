@@ -67,10 +67,10 @@ struct TagFiles: ParsableCommand {
         }
         try exclude("--top", [("--mode stream", top != nil && mode == .stream)])
         try exclude("--mode scores", [("--format audacity", mode == .scores && format == .audacity)])
-        try Descriptors.check()
+        try DescriptorLimit.check()
         let settings = try settings()
         let model = try modelOptions.load(settings: settings.model)
-        let tagging = model.tagging(rules: try model.rules(settings), window: settings.usesWindow)
+        let tagging = try model.tagging(settings)
         let output = TagOutput(
             format: format ?? (isatty(STDOUT_FILENO) == 1 ? .text : .ndjson), mode: mode, fileCount: files.count)
         // Where the output is on the same terminal, it is the progress.

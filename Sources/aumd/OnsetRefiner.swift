@@ -5,7 +5,7 @@ import Tagging
 /// Moves the onsets of events from where scores crossed a threshold to where the sound rose.
 ///
 /// An event keeps its onset as long as the tagger's own stays: what later frames might say of it is not told twice.
-struct Onsets {
+struct OnsetRefiner {
     private struct Known {
         var number: UInt64
         var label: Int

@@ -1,13 +1,13 @@
 import Tagging
 
-/// What stands: the last status of every source and every event that is not closed, each as it was last told, in that order. A
-/// reader that comes later begins with it, or it would never hear of a sound that began before.
-struct Standing {
+/// What a reader that comes later is sent first, or it would never hear of a sound that began before: the last status of every
+/// source and the last record of every event that is not closed, in the order in which they were sent.
+struct RetainedRecords {
     private(set) var records: [NumberedRecord] = []
 
     mutating func forgetEvents() { records.removeAll { $0.record.kind == .event } }
 
-    /// Takes in a record that has been told.
+    /// Takes in a record that is being sent.
     mutating func take(_ record: NumberedRecord) {
         switch record.record {
         case .status(let status):

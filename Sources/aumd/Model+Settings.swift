@@ -1,0 +1,59 @@
+import AudioMamba
+import Frontend
+import Settings
+import Tagging
+
+/// What a model and the user's settings make together.
+extension Model {
+    /// AudioSet's "Silence": scored like any label, but mute unless the user asks for it.
+    private static let silence = "/m/028v0c"
+
+    /// Labels, and the user's rules over the model's own thresholds, for the tagger.
+    ///
+    /// - Throws: ``Failure`` for labels the model does not have.
+    func tagging(_ settings: Settings) throws(Failure) -> TaggerConfiguration {
+        do throws(InvalidSettings) {
+            var rules = try settings.rules(labels: modelLabels)
+            for (index, label) in configuration.labels.enumerated() where label.mid == Self.silence {
+                rules[index].mute = settings.events.labels[label.name]?.mute ?? settings.events.standard.mute ?? true
+            }
+            return tagging(rules: rules, window: settings.usesWindow)
+        } catch { throw Failure(error) }
+    }
+
+    /// - Parameters:
+    ///   - rules: one a label.
+    ///   - window: whether window passes are to run, where the model has a backward direction.
+    func tagging(rules: [LabelRule], window: Bool = true) -> TaggerConfiguration {
+        TaggerConfiguration(
+            labels: configuration.labels.map { Label(name: $0.name, mid: $0.mid, parents: $0.parents) }, rules: rules,
+            sampleRate: configuration.frontend.sampleRate, columnLength: configuration.columnSamples,
+            stepLength: configuration.stepSamples, isCausal: !configuration.needsWindow(window))
+    }
+
+    /// Its labels as the settings look at them.
+    var modelLabels: [Settings.ModelLabel] {
+        configuration.labels.map { ($0.name, $0.thresholds?.on, $0.thresholds?.off, $0.thresholds?.provisionalOn) }
+    }
+
+    /// What the frontend must deliver to this model.
+    var filterBank: FilterBankParameters {
+        let wanted = configuration.frontend
+        var parameters = FilterBankParameters()
+        parameters.sampleRate = wanted.sampleRate
+        parameters.frameLength = wanted.frameLength
+        parameters.hopLength = wanted.hopLength
+        parameters.fftSize = wanted.fftSize
+        parameters.melCount = wanted.melCount
+        parameters.lowFrequency = wanted.lowFrequency
+        parameters.highFrequency = wanted.highFrequency
+        parameters.preemphasis = wanted.preemphasis
+        return parameters
+    }
+}
+
+extension Analysis.Options {
+    init(_ settings: Settings) {
+        self.init(window: settings.usesWindow, chunk: settings.stream.chunk, lookahead: settings.stream.lookahead)
+    }
+}
