@@ -9,7 +9,8 @@ import CKernels
 /// Several threads share a piece: its tokens where each is computed for itself, its channels where they depend on the
 /// tokens before. So no sum is split, and the bits are those of one thread.
 ///
-/// Symbols as in design.md: T tokens, D, E, N, R. Not thread-safe: one instance a stream and direction.
+/// T tokens; D model width, E = expand D, N states, R time step rank, K convolution width. Not thread-safe: one instance a stream
+/// and direction.
 final class Blocks {
     /// Tokens a thread works on at a time: weights are read once for so many, and activations fit the second-level cache.
     static let tokensPerThread = 128

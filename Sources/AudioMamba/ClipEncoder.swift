@@ -14,7 +14,7 @@ public final class ClipEncoder {
     public static let longestExact = 2048
     static let lookahead = 128
 
-    /// - Parameter threads: how many a pass takes, Dispatch's among them; as many as its length is worth unless told. The bits
+    /// - Parameter threads: how many a pass takes, Dispatch's among them; by default as many as its length is worth. The bits
     ///   are the same with any.
     public init(model: Model, threads: Int? = nil) {
         self.model = model

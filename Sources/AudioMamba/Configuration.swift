@@ -1,6 +1,6 @@
 import FoundationEssentials
 
-/// What the backward direction has of its own (design.md, "The model").
+/// What the backward direction has of its own (Erol et al., arXiv 2406.03344).
 public enum Variant: String, Decodable, Sendable, CaseIterable {
     /// No backward direction.
     case foFo = "fo-fo"
@@ -106,7 +106,7 @@ public struct Configuration: Sendable {
     public var normEpsilon: Float
     /// Whether a column's tokens follow each other, or a band's.
     public var tokenOrder: TokenOrder
-    /// What tokens are told of their place.
+    /// What position embedding tokens get.
     public var position: Position
     /// Where scores are read out.
     public var pooling: Pooling
@@ -164,7 +164,7 @@ public struct Configuration: Sendable {
 }
 
 extension Configuration {
-    /// Whether a stream has window passes: where they are wanted and there is a second direction, or nothing else would do.
+    /// Whether a stream has window passes: where they are wanted and there is a backward direction, or nothing else would do.
     public func needsWindow(_ isWanted: Bool) -> Bool { recurrentObstacle != nil || isWanted && isBidirectional }
 }
 

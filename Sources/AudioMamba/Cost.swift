@@ -34,7 +34,7 @@ public struct Cost: Sendable, Equatable {
 }
 
 extension Model {
-    /// What the blocks must do for `tokens` tokens (design.md, "The model": equations of a block), without embedding and
+    /// What the blocks must do for `tokens` tokens, without embedding and
     /// head.
     ///
     /// - Parameter bidirectional: with the backward direction, where the model has one.

@@ -37,8 +37,8 @@ final class Linear: @unchecked Sendable {
 
     /// - Parameters:
     ///   - weights: (out, in), row-major.
-    ///   - gain: what each input is multiplied with before, (in); 1 unless told.
-    ///   - memory: where the packed weights go; memory of their own unless told.
+    ///   - gain: what each input is multiplied with before, (in); by default 1.
+    ///   - memory: where the packed weights go; by default memory of their own.
     init(
         _ weights: ArraySlice<Float>, outputs: Int, inputs: Int, gain: [Float]? = nil, bias: [Float]? = nil,
         storage: WeightStorage = .float32, in memory: WeightArena? = nil
@@ -108,8 +108,8 @@ final class Linear: @unchecked Sendable {
     /// output (tokens, out) = scale (tokens) · input (tokens, in) Wᵀ + bias, or += where `accumulate`.
     ///
     /// - Parameters:
-    ///   - inputRow: distance of two rows of the input, padded(in) unless told; the output's is padded(out).
-    ///   - scale: 1 unless told.
+    ///   - inputRow: distance of two rows of the input, by default padded(in); the output's is padded(out).
+    ///   - scale: by default 1.
     func apply(
         _ kernels: Kernels, from input: UnsafePointer<Float>, inputRow: Int? = nil, scale: UnsafePointer<Float>? = nil,
         to output: UnsafeMutablePointer<Float>, tokens: Int, accumulate: Bool = false

@@ -9,7 +9,7 @@ final class MappedFile: @unchecked Sendable {
     /// - Throws: ``ModelError/missing(path:)`` or ``ModelError/unreadable(path:reason:)``.
     init(path: String) throws(ModelError) {
         self.path = path
-        // O_NONBLOCK: a named pipe would be waited for, here, before it can be told from a file.
+        // O_NONBLOCK: a named pipe would be waited for, here, before it is known to be no file.
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else {
             throw errno == ENOENT || errno == ENOTDIR ? .missing(path: path) : Self.unreadable(path)
@@ -33,9 +33,9 @@ final class MappedFile: @unchecked Sendable {
         if let start = bytes.baseAddress { munmap(UnsafeMutableRawPointer(mutating: start), bytes.count) }
     }
 
-    /// FNV-1a over the file's 64-bit words: tells models apart in events; it is no protection against forgery.
+    /// FNV-1a over the file's 64-bit words: distinguishes models in events; it is no protection against forgery.
     ///
-    /// - Parameter hash: of the files before; of none unless told.
+    /// - Parameter hash: of the files before; by default of none.
     func digest(after hash: UInt64 = 0xcbf2_9ce4_8422_2325) -> UInt64 {
         var hash = hash
         let words = bytes.count / 8

@@ -11,7 +11,7 @@ public protocol TensorSource {
     /// - Throws: ``ModelError`` where it is absent, of another shape or type, or not finite.
     func tensor(_ name: String, shape: [Int]) throws(ModelError) -> [Float]
 
-    /// Whether the tensor is there, as far as that can be told without reading it.
+    /// Whether the tensor is there, as far as that is known without reading it.
     ///
     /// - Throws: ``ModelError`` where it is absent, or of another shape or type.
     func check(_ name: String, shape: [Int]) throws(ModelError)

@@ -20,7 +20,7 @@ struct DirectionWeights: Sendable {
 
     /// - Parameters:
     ///   - suffix: `""` for the forward direction, `"_b"` for the backward one.
-    ///   - memory: where they go; memory of their own unless told.
+    ///   - memory: where they go; by default memory of their own.
     init(
         _ source: some TensorSource, _ c: Configuration, prefix: String, suffix: String, storage: WeightStorage,
         in memory: WeightArena? = nil

@@ -21,7 +21,7 @@ public final class WindowEncoder {
     private let embedding: Embedding
     private let readout: Readout
 
-    /// - Parameter threads: how many a pass takes, Dispatch's among them; as many as its length is worth unless told. The bits
+    /// - Parameter threads: how many a pass takes, Dispatch's among them; by default as many as its length is worth. The bits
     ///   are the same with any.
     /// - Throws: ``ModelError/unsupported(mode:reason:)`` for a model that is bound to clips of its own length.
     public init(model: Model, capacity: Int, threads: Int? = nil) throws(ModelError) {

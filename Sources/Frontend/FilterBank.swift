@@ -18,7 +18,7 @@ public struct FilterBankParameters: Sendable, Equatable {
     /// Coefficient of x[n] − a x[n−1], applied inside the frame.
     public var preemphasis: Float = 0.97
 
-    /// As the published checkpoints have them (design.md, "The model").
+    /// As the published checkpoints have them: kaldi.fbank at 16 kHz, 128 bins.
     public init() {}
 }
 

@@ -25,7 +25,7 @@ public final class Frontend {
     /// - Parameters:
     ///   - inputRate: Hz of the samples that come.
     ///   - columnFrames: frames of a column.
-    ///   - stepFrames: frames that come out at a time, by which a column's can be divided; a whole column's unless told.
+    ///   - stepFrames: frames that come out at a time, by which a column's can be divided; by default a whole column's.
     /// - Throws: ``FrontendError/rate(_:modelRate:)`` for a rate that cannot be converted.
     public init(
         inputRate: Int, parameters: FilterBankParameters = .init(), columnFrames: Int = 16, stepFrames: Int? = nil

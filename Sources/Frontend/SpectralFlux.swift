@@ -1,11 +1,11 @@
 import Glibc
 
-/// How suddenly a sound's own bands rise, frame by frame, to tell where it began: spectral flux on log-mel (Bello et al.
+/// How suddenly a sound's own bands rise, frame by frame, to find where it began: spectral flux on log-mel (Bello et al.
 /// 2005, "A Tutorial on Onset Detection in Music Signals", section II-C), bands weighted by how far the sound stands above
 /// what was there before it.
 ///
-/// Scores come once or twice a column of 0.16 s, so they tell an onset to a tenth of a second, and worse where a sound swells; the
-/// frames around it, one each 10 ms, tell it to one frame. Memory is fixed when it is made. A value.
+/// Scores come once or twice a column of 0.16 s, so they give an onset to a tenth of a second, and worse where a sound swells; the
+/// frames around it, one each 10 ms, give it to one frame. Memory is fixed when it is made. A value.
 public struct SpectralFlux: Sendable {
     /// Frames over which the rise is taken.
     static let lag = 3

@@ -68,7 +68,7 @@ public struct Settings: Sendable, Equatable {
         public var minimumGap: Double?
         /// Seconds.
         public var cooldown: Double?
-        /// Whether the label is never told.
+        /// Whether the label never makes an event.
         public var mute: Bool?
         /// Where the label is named, and where its `off`.
         public internal(set) var origin: Origin?
@@ -113,7 +113,7 @@ public struct Settings: Sendable, Equatable {
         public var socketMode: Int?
         /// Events to the systemd journal.
         public var journal: Bool?
-        /// How many of every column's top scores are told.
+        /// How many of every column's top scores are written.
         public var scores: Int?
         /// Seconds between status records.
         public var statusInterval: Double?

@@ -77,7 +77,7 @@ struct SettingsReader {
         if let high = rule.on, let low = rule.off, low > high {
             errors.append(
                 .impossibleValue(rule.offOrigin, key: "\(entry.path).off", value: "\(low)", allowed: "at most the \"on\" of \(high)"))
-            // The rules of a model's labels would tell it again.
+            // The rules of a model's labels would report it again.
             rule.off = nil
         }
         return rule

@@ -23,7 +23,7 @@ public struct JournalSink: RecordSink {
     private var isAway = false
     private var encoder = RecordEncoder()
     /// The last status record of each source.
-    private var told: [String: StatusRecord] = [:]
+    private var statuses: [String: StatusRecord] = [:]
     private var fields = JournalFields()
 
     /// - Parameters:
@@ -47,7 +47,7 @@ public struct JournalSink: RecordSink {
     /// Always true: a journal that is away may come back.
     public mutating func write(_ record: NumberedRecord, dropped: UInt64) -> Bool {
         var previous: StatusRecord?
-        if case .status(let status) = record.record { previous = told.updateValue(status, forKey: status.source) }
+        if case .status(let status) = record.record { previous = statuses.updateValue(status, forKey: status.source) }
         guard let message = JournalMessage(record.record, previous: previous),
             let sentence = Sentence.text(record.record)
         else { return true }

@@ -3,7 +3,7 @@ import Glibc
 /// Lines to a descriptor, one write(2) each, never torn: what a partial write leaves is written before anything else, and where
 /// that stays impossible a regular file is cut back to its last whole line.
 ///
-/// A full disk, or a reader that has gone and may have a successor, is told once; the lines of that time are lost and counted, and
+/// A full disk, or a reader that has gone and may have a successor, is reported once; the lines of that time are lost and counted, and
 /// every further line tries again.
 struct LineWriter {
     /// Where to; whoever made it closes it.

@@ -2,7 +2,7 @@ import Glibc
 
 /// Newline-delimited JSON to standard output or a file, one write(2) a line.
 ///
-/// A line is never torn, and a full disk or a named pipe whose reader has gone is told once: see `LineWriter`.
+/// A line is never torn, and a full disk or a named pipe whose reader has gone is reported once: see `LineWriter`.
 public struct NDJSONFile: RecordSink {
     /// nil for a descriptor that is not ours to reopen.
     private let path: String?

@@ -37,7 +37,7 @@ extension Set<Record.Kind> {
     public static let all = Set(Record.Kind.allCases)
 }
 
-/// What the tagger told of an event, with names and times in place of indices and positions.
+/// What the tagger reported of an event, with names and times in place of indices and positions.
 public struct EventRecord: Sendable, Equatable {
     /// What happened to the event.
     public var phase: Action.Phase
@@ -47,7 +47,7 @@ public struct EventRecord: Sendable, Equatable {
     public var revision: Int
     /// Name of the source.
     public var source: String
-    /// When this is told: the end of the newest sound that has been heard.
+    /// When this is sent: the end of the newest sound that has been heard.
     public var time: RecordTime
     /// The label's display name.
     public var label: String
@@ -67,7 +67,7 @@ public struct EventRecord: Sendable, Equatable {
     public var status: Event.Status
     /// Where the sound began.
     public var onset: RecordTime
-    /// Seconds: what scores can tell of the onset, not what a model gets wrong.
+    /// Seconds: what scores resolve of the onset, not what a model gets wrong.
     public var onsetError: Double
     /// nil while the sound goes on; provisional until the phase is `close`.
     public var offset: RecordTime?
@@ -131,7 +131,7 @@ public struct GapRecord: Sendable, Equatable {
         case deviceLost = "device_lost"
         /// The analysis did not keep up and the ring ran over.
         case overflow
-        /// Nobody told of a loss, but the device's samples stayed behind the clock.
+        /// Nobody reported a loss, but the device's samples stayed behind the clock.
         case slip
     }
 
@@ -145,7 +145,7 @@ public struct GapRecord: Sendable, Equatable {
     public var samples: Int64
     /// What made the gap.
     public var cause: Cause
-    /// Whether the hidden state was reset; shorter gaps are fed as silence and events go on across them.
+    /// Whether the hidden state was reset; shorter gaps are filled with noise at the room's floor and events go on across them.
     public var reset: Bool
 
     /// A gap of one source.
@@ -159,7 +159,7 @@ public struct GapRecord: Sendable, Equatable {
     }
 }
 
-/// How the daemon is doing; told on every change of state and at intervals.
+/// How the daemon is doing; sent on every change of state and at intervals.
 public struct StatusRecord: Sendable, Equatable {
     /// What the source is doing.
     public enum State: String, Sendable, CaseIterable {

@@ -1,8 +1,8 @@
-/// A point in time as a record tells it, to the millisecond.
+/// A point in time as a record has it, to the millisecond.
 public enum RecordTime: Sendable, Equatable {
-    /// Milliseconds since 1970-01-01T00:00:00Z, told as RFC 3339 in UTC: `"2026-11-23T04:18:22.480Z"`.
+    /// Milliseconds since 1970-01-01T00:00:00Z, written as RFC 3339 in UTC: `"2026-11-23T04:18:22.480Z"`.
     case clock(milliseconds: Int64)
-    /// Milliseconds from the start of a file, told as seconds: `1.76`.
+    /// Milliseconds from the start of a file, written as seconds: `1.76`.
     case stream(milliseconds: Int64)
 
     /// Since 1970, or since the start of the file.

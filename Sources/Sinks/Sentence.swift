@@ -20,7 +20,7 @@ public enum Sentence {
         case (.open, _):
             return "\(event.source): \(event.label) began (score \(score), \(event.status.rawValue))"
         case (.update, .confirmed):
-            let former = event.formerLabel.map { ", told as \($0) before" } ?? ""
+            let former = event.formerLabel.map { ", reported as \($0) before" } ?? ""
             return "\(event.source): \(event.label) is confirmed (score \(score)\(former))"
         case (.update, .moreSpecific):
             let former = event.formerLabel.map { "\($0) is " } ?? ""

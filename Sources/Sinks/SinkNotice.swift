@@ -1,7 +1,7 @@
 import Glibc
 import Threads
 
-/// What a sink has to say to people, for a log. Each is told once when it begins, not with every line.
+/// What a sink has to say to people, for a log. Each is reported once when it begins, not with every line.
 public enum SinkNotice: Sendable, Equatable, CustomStringConvertible {
     /// Lines cannot be written for now; they are counted, and each further line tries again.
     case failing(name: String, errno: Int32)
@@ -13,7 +13,7 @@ public enum SinkNotice: Sendable, Equatable, CustomStringConvertible {
     case journalAway
     /// A reader was too slow and has been cut off.
     case readerDropped(name: String, lost: UInt64)
-    /// As many read as may, and another was turned away; told once before one leaves.
+    /// As many clients read as may, and another was refused; reported once until a client leaves.
     case readerRefused(name: String, limit: Int)
 
     /// The notice as a sentence.

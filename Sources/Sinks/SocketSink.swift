@@ -3,7 +3,7 @@ import Threads
 
 /// Newline-delimited JSON to every client of a Unix stream socket, from one thread with poll(2).
 ///
-/// A client gets whole lines: what stands when it connects, and all that is told from then on. Each has a buffer of its own; what a
+/// A client gets whole lines: what is retained when it connects, and all that is sent from then on. Each has a buffer of its own; what a
 /// slow client does not take fills it. From half full on the client loses scores, when full everything, always whole lines: it sees a hole in
 /// `seq`, and its own count in `dropped` of the next status record. A client that loses events and has taken nothing
 /// for ten seconds is cut off. What clients send is read and ignored.

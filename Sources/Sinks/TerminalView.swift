@@ -11,7 +11,7 @@
 ///     ● 04:18:20  Speech                                                    …   0.93
 ///     ✕ 04:18:11  Siren                              retracted          0.3 s   0.55
 ///
-/// Confirmed, provisional and retracted are told apart by mark and fill, and by colour where there is one.
+/// Confirmed, provisional and retracted differ by mark and fill, and by colour where there is one.
 public struct TerminalView: Sendable {
     /// Columns of the terminal.
     public var width: Int

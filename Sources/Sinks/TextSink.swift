@@ -4,7 +4,7 @@ import Glibc
 public struct TextSink: RecordSink {
     private var lines: LineWriter
     /// The last status record of each source.
-    private var told: [String: StatusRecord] = [:]
+    private var previous: [String: StatusRecord] = [:]
     public var isFailing: Bool { lines.isFailing }
 
     /// Lines to a descriptor that stays the caller's.
@@ -22,7 +22,7 @@ public struct TextSink: RecordSink {
         case .event(let event): time = event.phase == .close ? event.offset ?? event.onset : event.onset
         case .gap(let gap): time = gap.from
         case .status(let status):
-            if status.repeats(told.updateValue(status, forKey: status.source)) { return true }
+            if status.repeats(previous.updateValue(status, forKey: status.source)) { return true }
             time = status.time
         case .scores: return true
         }

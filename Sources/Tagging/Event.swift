@@ -35,13 +35,13 @@ public struct Event: Sendable, Equatable {
     public var offset: Int64?
     /// As `onsetError`, of `offset`.
     public internal(set) var offsetError: Double
-    /// The onset as told when the event opened, for ids that must not change with a corrected onset.
+    /// The onset as reported when the event opened, for ids that must not change with a corrected onset.
     public internal(set) var openedOnset: Int64
     /// 0 when opened, then one more at each action.
     public internal(set) var revision: Int
 }
 
-/// What a step of the tagger tells.
+/// What a step of the tagger reports.
 public struct Action: Sendable, Equatable {
     /// What an action does to its event.
     public enum Phase: String, Sendable {

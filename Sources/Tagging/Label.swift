@@ -24,7 +24,7 @@ public struct LabelRule: Sendable, Equatable {
     public var on: Float
     /// Opens a provisional event in place of `on`: reached by the score, or by what it will be one column later if its log odds go
     /// on rising as over the last two columns. nil: `on`, reached by the score itself. Without right context scores rise later: a
-    /// lower threshold tells sooner, and more of what it tells is retracted.
+    /// lower threshold reports sooner, and more of what it reports is retracted.
     public var provisionalOn: Float?
     /// The event lasts while scores stay at or above this (hysteresis), `off <= on`. 0.3: a dip inside a sound, such
     /// as a pause between words, keeps it in one piece.
@@ -38,7 +38,7 @@ public struct LabelRule: Sendable, Equatable {
     /// Seconds after an event's offset in which no event of the label starts; a sound that goes on beyond them counts
     /// from their end. 0: whatever comes later is another event.
     public var cooldown: Double
-    /// A muted label is never told, and its score never absorbs or renames another label's event.
+    /// A muted label makes no event, and its score never absorbs or renames another label's event.
     public var mute: Bool
     /// Labels of one group share an event: it opens with the first member (the most specific, then the strongest, where several
     /// start in one column) and keeps its name, except that a descendant of that name renames it as usual; members that start later

@@ -78,7 +78,7 @@ extension Tagger {
 
     mutating func confirmedEnded(_ transition: Track.Transition, into actions: inout [Action]) {
         let place = placeOfConfirmed[transition.slot]
-        // Segments that joined the event but began after its end are sounds of their own, still to be told.
+        // Segments that joined the event but began after its end are sounds of their own, still to be reported.
         var later = 0
         if live[place].provisionalCount > 0 {
             for slot in placeOfProvisional.indices where placeOfProvisional[slot] == place {
@@ -133,7 +133,7 @@ extension Tagger {
                 live[place].event.offset = other == nil ? nil : transition.onset + Int64(configuration.columnLength / 2)
             }
         } else if let other {
-            // As `absorb`, but this event is about to be told anyway.
+            // As `absorb`, but this event is about to be reported anyway.
             _ = moveSegments(from: other, to: place)
             retract(other, .absorbed, into: &actions)
         }

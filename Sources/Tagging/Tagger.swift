@@ -6,7 +6,7 @@
 /// only calls `confirmed` alone. Whatever the provisional scores were, the events that are closed in the end are those
 /// that the confirmed scores alone would have given.
 ///
-/// What is told about labels that are each other's ancestors, per track:
+/// What is reported of labels that are each other's ancestors, per track:
 /// - several that start together: one event, of the most specific label, which lists the others as parents;
 /// - a descendant within 1 s of an ancestor's onset renames the ancestor's event;
 /// - an ancestor is absorbed while a descendant's event is open and for 2 s after it, and if it is still up then, has
@@ -18,7 +18,7 @@
 /// provisional offset (an `update`), so that the next sound of the label can open before the last one is decided.
 ///
 /// A provisional event is decided when the confirmed track is `Tagger.matchSeconds` past its onset, or later, as a rule at
-/// most 3 s past it, while a confirmed segment that tells it may still begin. The provisional path adds no delay: an event
+/// most 3 s past it, while a confirmed segment that reports it may still begin. The provisional path adds no delay: an event
 /// opens with the first column that reaches `provisionalOn`, plus what `LabelRule.minimumDuration` asks for. Its columns
 /// may overlap, so that scores come sooner than once a column (`TaggerConfiguration.stepLength`).
 ///
@@ -84,7 +84,7 @@ public struct Tagger: Sendable {
     ///   - start: Position of the column's first sample. Columns between two interruptions follow each other in steps of
     ///     `TaggerConfiguration.stepLength`.
     ///   - scores: (labels), sigmoid probabilities; NaN counts as below every threshold.
-    ///   - actions: What to tell is appended, in order.
+    ///   - actions: What to report is appended, in order.
     public mutating func provisional(start: Int64, scores: Span<Float>, into actions: inout [Action]) {
         precondition(scores.count == ontology.count, "a score is needed for each label")
         provisionalTrack.step(start: start, scores: scores)
@@ -142,7 +142,7 @@ public struct Tagger: Sendable {
         settleCooldowns()
     }
 
-    // MARK: Telling
+    // MARK: Reporting
 
     var hasRoom: Bool { order.count < capacity - ontology.count }
 
@@ -202,8 +202,8 @@ public struct Tagger: Sendable {
         freePlaces.append(place)
     }
 
-    /// Lets the provisional track wait for what stands alone, after all that a step changes, since events end, change their label
-    /// and go. A sound that was taken back keeps no other from being told.
+    /// Gives the provisional track the cooldowns that hold, after everything else in a step, since events end, change their label
+    /// and go. Retracted events leave none.
     private mutating func settleCooldowns() {
         for label in 0..<ontology.count { provisionalTrack.states[label].coolUntil = coolUntil(label) }
     }
@@ -229,7 +229,7 @@ public struct Tagger: Sendable {
         live[place].event.peak = transition.peak
     }
 
-    /// Seconds to which a track's scores tell when they crossed a threshold.
+    /// Seconds to which a track's scores resolve when they crossed a threshold.
     func resolution(_ status: Event.Status) -> Double {
         let column = Double(configuration.columnLength) / Double(configuration.sampleRate)
         return status == .confirmed && !configuration.isCausal ? column / 2 : column
@@ -263,7 +263,7 @@ public struct Tagger: Sendable {
         }
     }
 
-    /// The confirmed event, still open, that tells the same sound.
+    /// The confirmed event, still open, that reports the same sound.
     private func confirmedCover(of event: Event) -> Int? {
         order.first {
             live[$0].confirmedSlot >= 0 && ontology.isCovered(event.label, by: live[$0].event.label)

@@ -1,4 +1,4 @@
-/// Which segment tells a label that is up, and when it ends: groups and the ontology.
+/// Which segment reports a label that is up, and when it ends: groups and the ontology.
 extension Track {
     /// Descendants before their ancestors, then the stronger before the weaker, then the lower index: an insertion
     /// sort, because almost always there are none or a few and it allocates nothing.
@@ -19,7 +19,7 @@ extension Track {
         return first < second
     }
 
-    /// Finds the segment that tells a label which is up: a descendant's, its group's, an ancestor's to be renamed, or
+    /// Finds the segment that reports a label which is up: a descendant's, its group's, an ancestor's to be renamed, or
     /// a new one.
     mutating func begin(_ label: Int, start: Int64, score: Float) {
         guard let descendantEnd = descendantEnd(of: label), start >= descendantEnd + absorbWindow else {
@@ -41,7 +41,7 @@ extension Track {
         if group >= 0 { groupSlot[group] = slot }
         segments[slot] = Segment(
             label: label, members: 1, group: group, onset: onset, offset: .min, peak: states[label].peak, score: score)
-        tell(.began, slot)
+        report(.began, slot)
     }
 
     /// Where the last segment of a label's descendants ended; nil while one is open.
@@ -54,7 +54,7 @@ extension Track {
         return end
     }
 
-    /// Where a label's own segment begins, which is not told before its descendants' end and its cooldown's.
+    /// Where a label's own segment begins, which does not begin before its descendants' end and its cooldown's.
     func ownOnset(_ label: Int, after descendantEnd: Int64) -> Int64 {
         max(states[label].onset, descendantEnd, states[label].coolUntil)
     }
@@ -72,13 +72,13 @@ extension Track {
         {
             segments[slot].label = label
             segments[slot].score = score
-            tell(.renamed, slot)
+            report(.renamed, slot)
         }
         return true
     }
 
     /// Takes over the nearest ancestor's young segment. The provisional track drops further ancestors' young segments, and all where
-    /// the label's group tells it already; in the confirmed one, whose events are never taken back, they go on. What is in a group stays there.
+    /// the label's group reports it already; in the confirmed one, whose events are never taken back, they go on. What is in a group stays there.
     ///
     /// - Returns: whether the label has a segment now.
     private mutating func takeAncestors(_ label: Int, onset: Int64, score: Float, isTold: Bool) -> Bool {
@@ -92,7 +92,7 @@ extension Track {
             if isTold, status == .confirmed { continue }
             absorb(ancestor)
             if isTold {
-                tell(.dropped, slot)
+                report(.dropped, slot)
                 release(slot)
                 continue
             }
@@ -106,7 +106,7 @@ extension Track {
             segments[slot].onset = min(segments[slot].onset, onset)
             segments[slot].peak = states[label].peak
             segments[slot].score = score
-            tell(.renamed, slot)
+            report(.renamed, slot)
         }
         return isTold
     }
@@ -122,7 +122,7 @@ extension Track {
         segments[slot].offset = max(segments[slot].offset, offset)
         segments[slot].members -= 1
         guard segments[slot].members == 0 else { return }
-        tell(.ended, slot)
+        report(.ended, slot)
         let end = segments[slot].offset
         if segments[slot].group >= 0 {
             for member in ontology.members[segments[slot].group] {
@@ -155,7 +155,7 @@ extension Track {
         freeSlots.append(slot)
     }
 
-    private mutating func tell(_ kind: Transition.Kind, _ slot: Int) {
+    private mutating func report(_ kind: Transition.Kind, _ slot: Int) {
         transitions.append(Transition(kind, slot, segments[slot]))
     }
 }

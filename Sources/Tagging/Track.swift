@@ -2,13 +2,13 @@
 ///
 /// A segment is where scores stay at or above `off` and reach `on`: it begins where they came up through `off`, at most
 /// ``lookBack`` before they reached `on`. Segments that follow each other by less than the minimum gap are one, so an end
-/// is told when it can no longer be a gap.
+/// is reported when it can no longer be a gap.
 ///
 /// Knows nothing of the other track. A segment belongs to one label (or group) at a time; a label that is up without a
 /// segment of its own is absorbed by a descendant's.
 struct Track: Sendable {
     /// Seconds. The confirmed track is often sure late of what it has heard from the beginning: event F1 on the validation
-    /// split's soundscapes rises up to 3 s, and no further at 4. What the provisional one tells is told at once, and must
+    /// split's soundscapes rises up to 3 s, and no further at 4. What the provisional one reports is reported at once, and must
     /// not seem to have been heard long before.
     static func lookBack(_ status: Event.Status) -> Double { status == .confirmed ? 3 : 0.5 }
 
@@ -52,7 +52,7 @@ struct Track: Sendable {
         case idle
         /// Above threshold, for less than the minimum duration.
         case rising
-        /// Up, told by a descendant's segment.
+        /// Up, reported by a descendant's segment.
         case absorbed
         /// Up, with a segment.
         case member
@@ -124,7 +124,7 @@ struct Track: Sendable {
         absorbWindow = Int64(Ontology.absorbSeconds * rate)
         limits = configuration.rules.map { rule in
             // Rounded to samples first: seven times 0.16 s is seven columns, whatever the last bit says. In whole columns also where
-            // steps are shorter, or the provisional track would tell what the confirmed one must take back.
+            // steps are shorter, or the provisional track would report what the confirmed one must take back.
             let minimum = Int((rule.minimumDuration * rate).rounded())
             let columns = max(1, (minimum + configuration.columnLength - 1) / configuration.columnLength)
             let early = status == .provisional ? rule.provisionalOn : nil
@@ -205,9 +205,9 @@ struct Track: Sendable {
         for index in earlier.indices { earlier[index] = .nan }
     }
 
-    /// Whether a segment that tells an event with `onset` may still begin: of a related label that waits for its minimum
+    /// Whether a segment that reports an event with `onset` may still begin: of a related label that waits for its minimum
     /// duration, or has been at `off` or above since, not longer than can be looked back, or is the tail of a descendant that
-    /// has ended, and will be told as such.
+    /// has ended, and will be reported as such.
     func mayBegin(relatedTo label: Int, within window: Int64, of onset: Int64) -> Bool {
         for other in 0..<ontology.count where ontology.areRelated(label, other) {
             let state = states[other]

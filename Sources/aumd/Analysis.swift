@@ -9,7 +9,7 @@ import Tagging
 /// the same actions unless a pass was late. One thread.
 final class Analysis {
     struct Options {
-        /// Run the second direction.
+        /// Run the backward direction, in window passes.
         var window = true
         /// Columns a pass confirms; the model's own where nil.
         var chunk: Int?
@@ -72,7 +72,7 @@ final class Analysis {
         pass = c.needsWindow(options.window) ? try WindowPass(model: model, window: chunk + wanted) : nil
         lookahead = pass?.lookahead(wanted) ?? 0
         tagger = Tagger(tagging)
-        // Room for a pass that is 41 s late; an onset is looked for when it is told, 5 s and two passes later at most.
+        // Room for a pass that is 41 s late; an onset is looked for when its event is reported, 5 s and two passes later at most.
         let historyColumns = 256 + 2 * (pass?.capacity ?? 0)
         let onsetColumns = 32 + 2 * (pass?.capacity ?? 0)
         onsets = OnsetRefiner(

@@ -4,7 +4,7 @@ import Tagging
 
 /// Moves the onsets of events from where scores crossed a threshold to where the sound rose.
 ///
-/// An event keeps its onset as long as the tagger's own stays: what later frames might say of it is not told twice.
+/// An onset is computed once for a crossing and kept: later frames do not change it.
 struct OnsetRefiner {
     private struct Known {
         var number: UInt64
@@ -25,7 +25,7 @@ struct OnsetRefiner {
     private let shortest: Int64
 
     /// - Parameters:
-    ///   - seconds: how long after its crossing an event may be told.
+    ///   - seconds: how long after its crossing an event may be reported.
     ///   - capacity: events at once.
     init(model: Model, tagging: TaggerConfiguration, seconds: Double, capacity: Int) {
         flux = SpectralFlux(parameters: model.filterBank, seconds: seconds)
@@ -42,10 +42,10 @@ struct OnsetRefiner {
         known.reserveCapacity(capacity)
     }
 
-    /// Takes the next frames, (frames, melCount), before what is told of it.
+    /// Takes the next frames, (frames, melCount), before the actions that they lead to.
     mutating func append(_ logMel: UnsafeBufferPointer<Float>, start: Int64) { flux.append(logMel, start: start) }
 
-    /// Ends a run of columns, after what is told of it.
+    /// Ends a run of columns, after its last actions.
     mutating func reset() { flux.reset() }
 
     /// Corrects what the tagger appended from an index on.

@@ -3,9 +3,9 @@ import Capture
 import Sinks
 import Tagging
 
-/// What the pipeline tells: events, scores, gaps and status as records.
+/// What the pipeline sends: events, scores, gaps and status as records.
 extension Pipeline {
-    func tellActions() {
+    func sendActions() {
         for var action in actions {
             if let runEnd, let offset = action.event.offset, action.event.onset < runEnd { action.event.offset = min(offset, runEnd) }
             let former = open[action.event.number]
@@ -22,7 +22,7 @@ extension Pipeline {
         actions.removeAll(keepingCapacity: true)
     }
 
-    func tell(scores status: Event.Status, at start: Int64, _ scores: UnsafeBufferPointer<Float>) {
+    func send(scores status: Event.Status, at start: Int64, _ scores: UnsafeBufferPointer<Float>) {
         guard options.scoreCount > 0 else { return }
         let top = scores.indices.sorted { scores[$0] > scores[$1] }.prefix(options.scoreCount)
         send(
@@ -33,7 +33,7 @@ extension Pipeline {
                     tags: top.map { Tag(label: labels[$0].name, mid: labels[$0].mid, score: scores[$0]) })))
     }
 
-    func tell(_ gap: Gap, isReset: Bool) {
+    func send(_ gap: Gap, isReset: Bool) {
         send(
             .gap(
                 GapRecord(
@@ -42,15 +42,15 @@ extension Pipeline {
                     cause: GapRecord.Cause(gap.cause), reset: isReset)))
     }
 
-    func tellStatusWhenDue() {
+    func sendStatusWhenDue() {
         guard let interval = options.statusInterval else { return }
         let now = ContinuousClock.now
         if let nextStatus, now < nextStatus { return }
         nextStatus = now + .seconds(interval)
-        tellStatus()
+        sendStatus()
     }
 
-    func tellStatus() {
+    func sendStatus() {
         guard options.statusInterval != nil else { return }
         let statistics = source.statistics
         let record = StatusRecord(

@@ -17,7 +17,7 @@ final class Pipeline {
         var analysis = Analysis.Options()
         /// Frontend as the model wants it.
         var filterBank = FilterBankParameters()
-        /// Top scores of every column to tell; 0 for none.
+        /// Top scores of every column to send; 0 for none.
         var scoreCount = 0
         /// Seconds between status records; nil for none at all.
         var statusInterval: Double?
@@ -37,7 +37,7 @@ final class Pipeline {
         var status: (StatusRecord, [String]) -> Void = { _, _ in }
     }
 
-    /// Gaps up to this long are filled with noise at the room's floor, longer ones begin a new run (design.md).
+    /// Gaps up to this long are filled with noise at the room's floor, longer ones begin a new run.
     static let longestFilledGap = 0.5
 
     let source: any Source
@@ -87,14 +87,14 @@ final class Pipeline {
 
     /// Runs until the source ends.
     ///
-    /// - Throws: ``Failure`` where the source can deliver no more; everything told before stays good.
+    /// - Throws: ``Failure`` where the source can deliver no more; everything sent before stays good.
     func run() throws(Failure) {
-        tellStatus()
+        sendStatus()
         var failure: Failure?
         do throws(Failure) { try listen() } catch { failure = error }
         endRun()
         status.stop(failure)
-        tellStatus()
+        sendStatus()
         if let failure { throw failure }
     }
 
@@ -116,16 +116,16 @@ final class Pipeline {
             case .gap(let gap): try bridge(gap, buffer)
             case .state(let new):
                 status.change(to: new)
-                tellStatus()
+                sendStatus()
             case .timeout:
                 endRunOfLostDevice()
-                tellStatusWhenDue()
+                sendStatusWhenDue()
             case .end: return
             }
         }
     }
 
-    /// What is live waits for nobody: not for passes, and not for readers of the records.
+    /// A live source must not wait for window passes or slow readers.
     private func noteLiveness() {
         let isLive = source.isLive
         guard analysis.waits == isLive else { return }
@@ -152,20 +152,20 @@ final class Pipeline {
 
     private func step(_ logMel: UnsafeBufferPointer<Float>) {
         levelDBFS = level.read() ?? levelDBFS
-        analysis.step(logMel, start: nextStep, into: &actions) { tell(scores: $0, at: $1, $2) }
+        analysis.step(logMel, start: nextStep, into: &actions) { send(scores: $0, at: $1, $2) }
         nextStep += Int64(model.configuration.stepSamples)
-        tellActions()
+        sendActions()
         if !isReady, analysis.hasHeard {
             isReady = true
             supervision.ready()
         }
-        tellStatusWhenDue()
+        sendStatusWhenDue()
     }
 
     /// A gap: what is missing is filled with noise, or begins a new run; the timeline stays right either way.
     private func bridge(_ gap: Gap, _ buffer: UnsafeMutableBufferPointer<Float>) throws(Failure) {
         let isFilled = isRunBegun && Double(gap.samples) <= Self.longestFilledGap * Double(source.rate)
-        tell(gap, isReset: !isFilled)
+        send(gap, isReset: !isFilled)
         guard isFilled else {
             endRun()
             position += gap.samples
@@ -192,8 +192,8 @@ final class Pipeline {
         // The last column is filled up: no sound goes on in that.
         runEnd = modelPosition(position)
         frontend?.finish { step($0) }
-        analysis.interrupt(into: &actions) { tell(scores: $0, at: $1, $2) }
-        tellActions()
+        analysis.interrupt(into: &actions) { send(scores: $0, at: $1, $2) }
+        sendActions()
         runEnd = nil
         isRunBegun = false
     }

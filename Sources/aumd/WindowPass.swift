@@ -3,14 +3,14 @@ import Dispatch
 import Threads
 import Synchronization
 
-/// The model's second direction, scheduled on Dispatch: at most one pass in flight, begun and collected by the analysis
+/// The model's backward direction, in window passes scheduled on Dispatch: at most one pass in flight, begun and collected by the analysis
 /// thread, never waited for while live.
 ///
 /// Begin and collect are called from one thread; between them the buffers belong to the pass.
 final class WindowPass: @unchecked Sendable {
     /// What a pass is.
     private enum Encoder {
-        /// From a checkpointed forward state, with lookahead (design.md, "Streaming, exactly", 3).
+        /// From a checkpointed forward state, with lookahead; the backward scan starts at the right edge.
         case chunked(WindowEncoder)
         /// A whole clip of the model's own length, up to the newest column.
         case clip(ClipEncoder, columns: Int)

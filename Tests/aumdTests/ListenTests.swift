@@ -16,7 +16,7 @@ struct ListenTests {
         try folder.write(Sound.everything, to: "everything.yaml")
     }
 
-    @Test("Without the second direction every event is confirmed at once, known to a column, and never taken back")
+    @Test("Without the backward direction every event is confirmed at once, known to a column, and never taken back")
     func oneDirection() throws {
         let lines = try Line.all(
             Program.run("listen", "--config", config, "--source", file, "--no-window", "--format", "ndjson").output)
@@ -25,7 +25,7 @@ struct ListenTests {
         #expect(events.allSatisfy { $0["status"] == "confirmed" && $0["phase"] != "retract" && $0.number("onset_error") == 0.16 })
     }
 
-    @Test("A steady sound has one level in every record, whatever its rate, with the second direction and without",
+    @Test("A steady sound has one level in every record, whatever its rate, with the backward direction and without",
           arguments: [16000, 44100], [true, false])
     func level(rate: Int, window: Bool) throws {
         let steady = folder.path + "/steady.wav"

@@ -61,7 +61,7 @@ extension Aumd {
     static let mangledArguments = UnsafeBufferPointer(start: CommandLine.unsafeArgv, count: Int(CommandLine.argc))
         .compactMap { $0 }.filter { String(validatingCString: $0) == nil }.map { String(cString: $0) }
 
-    /// - Throws: ``Failure`` with every argument that is not UTF-8 text, but for the files that `tag` tells of one by one.
+    /// - Throws: ``Failure`` with every argument that is not UTF-8 text, but for the files that `tag` reports one by one.
     private static func checkArguments(of command: any ParsableCommand) throws(Failure) {
         let files = (command as? TagFiles)?.files ?? []
         let mangled = mangledArguments.filter { !files.contains($0) }

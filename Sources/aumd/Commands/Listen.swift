@@ -10,10 +10,10 @@ import Sinks
 /// `aumd listen`: the main job.
 struct Listen: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Listens and tells which sounds are present, while it happens.",
+        abstract: "Listens and reports which sounds are present, while it happens.",
         discussion: """
-            On a terminal it shows a live view, into a pipe it writes JSON lines (schema aumd/1). What the configuration file says, an \
-            AUMD_… variable says over it, with the key's name in capitals: AUMD_DEVICE, AUMD_PERIOD_MS, AUMD_FILE.
+            On a terminal it shows a live view, into a pipe it writes JSON lines (schema aumd/1). An AUMD_… variable \
+            in the environment overrides its key of the configuration file: AUMD_DEVICE, AUMD_PERIOD_MS, AUMD_FILE.
 
             Examples:
               aumd listen --demo
@@ -25,7 +25,6 @@ struct Listen: AsyncParsableCommand {
     enum Format: String, ExpressibleByArgument, CaseIterable {
         case ndjson, text
     }
-
 
     @OptionGroup var modelOptions: ModelOptions
     @OptionGroup var settingsOptions: SettingsOptions

@@ -23,13 +23,13 @@ struct SettingsOptions: ParsableArguments {
     var socket: String?
     @Flag(help: "Write events to the systemd journal too.")
     var journal = false
-    @Flag(help: "Tell the top five scores of every column too: confirmed ones every 0.16 s, provisional ones every 0.08 s.")
+    @Flag(help: "Write the top five scores of every column too: confirmed ones every 0.16 s, provisional ones every 0.08 s.")
     var scores = false
-    @Flag(help: "Do without the second direction: events are told at once as confirmed, more often wrong, and never taken back.")
+    @Flag(help: "Skip the backward direction: events are confirmed at once, are wrong more often, and are never retracted.")
     var noWindow = false
     @Option(help: ArgumentHelp("Columns of 0.16 s that a window pass confirms.", valueName: "n"))
     var chunk: String?
-    @Option(help: ArgumentHelp("Columns of 0.16 s to the right of them that it waits for.", valueName: "n"))
+    @Option(help: ArgumentHelp("Columns of 0.16 s after these that it waits for: their right context.", valueName: "n"))
     var lookahead: String?
 
     /// Everything that was said, merged.

@@ -49,7 +49,7 @@ struct ShowModel: ParsableCommand {
 
     private func confirmed(_ c: Configuration) -> String {
         guard c.isBidirectional || c.recurrentObstacle != nil else {
-            return "the same scores: the model has no second direction"
+            return "the same scores: the model has no backward direction"
         }
         if let clip = c.clipColumns {
             return "windows of \(seconds(clip, c)), one each \(seconds(min(c.chunk, clip), c)); every score is confirmed"

@@ -21,7 +21,7 @@ struct TagFiles: ParsableCommand {
     enum Mode: String, ExpressibleByArgument, CaseIterable {
         /// One bidirectional pass a file: tags of the clip.
         case offline
-        /// What listening to the file would have told: events with onset and offset.
+        /// What listening to the file would have reported: events with onset and offset.
         case stream
         /// The confirmed scores of every column.
         case scores
@@ -31,7 +31,7 @@ struct TagFiles: ParsableCommand {
         case ndjson, csv, audacity, text
     }
 
-    /// How many tags of a file are told.
+    /// How many tags of a file are written.
     enum Top: ExpressibleByArgument, Equatable {
         case count(Int)
         case all
@@ -52,7 +52,7 @@ struct TagFiles: ParsableCommand {
     var mode = Mode.offline
     @Option(help: "ndjson, csv, audacity (a label track) or text; text on a terminal, ndjson otherwise.")
     var format: Format?
-    @Option(help: ArgumentHelp("Tags told of each file, or of each column with --mode scores, a number or all; 5 unless told.", valueName: "n"))
+    @Option(help: ArgumentHelp("Tags of each file, or of each column with --mode scores: a number, or all; 5 by default.", valueName: "n"))
     var top: Top?
     @Option(help: ArgumentHelp("Configuration file for model, channel, thresholds and stream; \(SettingsOptions.systemFile) where there is one. AUMD_… variables hold too.", valueName: "file"), completion: .file())
     var config: String?
@@ -112,15 +112,15 @@ struct TagFiles: ParsableCommand {
         let scores: [Float]
         do throws(ModelError) { scores = try ClipEncoder(model: model).scores(logMel: logMel.span) } catch { throw Failure(error) }
         let order = scores.indices.sorted { (scores[$0], $1) > (scores[$1], $0) }
-        let told = order.prefix(tagCount(of: c.labels.count))
+        let top = order.prefix(tagCount(of: c.labels.count))
         output.write(
             ClipRecord(
                 file: source.path, duration: duration, model: model.identifier,
-                tags: told.map { Tag(label: c.labels[$0].name, mid: c.labels[$0].mid, score: scores[$0]) }))
+                tags: top.map { Tag(label: c.labels[$0].name, mid: c.labels[$0].mid, score: scores[$0]) }))
         if let ending { throw Failure(ending) }
     }
 
-    /// How many of a model's labels are told.
+    /// How many of a model's labels are written.
     private func tagCount(of labels: Int) -> Int {
         switch top {
         case .all: labels
