@@ -1,5 +1,6 @@
 import CALSA
 import Glibc
+import Threads
 
 /// What to ask a device for.
 public struct CaptureRequest: Sendable, Equatable {

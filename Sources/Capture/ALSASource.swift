@@ -1,5 +1,6 @@
 import Glibc
 import Synchronization
+import Threads
 
 /// A capture device of ALSA: any PCM name, from hw:CARD=… to one of the user's asoundrc.
 ///

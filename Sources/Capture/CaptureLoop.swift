@@ -1,6 +1,7 @@
 import CALSA
 import Glibc
 import Synchronization
+import Threads
 
 /// What the capture thread runs: from device to ring, for ever, whatever the device does.
 ///

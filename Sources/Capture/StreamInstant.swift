@@ -1,4 +1,5 @@
 import Glibc
+import Threads
 
 /// A point in time: UTC nanoseconds since 1970-01-01 (leap seconds not counted, as in POSIX).
 public struct StreamInstant: Sendable, Hashable, Comparable {
@@ -22,11 +23,4 @@ public struct StreamInstant: Sendable, Hashable, Comparable {
         let (seconds, rest) = samples.quotientAndRemainder(dividingBy: Int64(rate))
         return StreamInstant(nanoseconds: nanoseconds + seconds * 1_000_000_000 + rest * 1_000_000_000 / Int64(rate))
     }
-}
-
-/// A clock's time in nanoseconds. Async-signal-safe and without a system call for the usual clocks.
-func nanosecondsNow(_ clock: clockid_t) -> Int64 {
-    var time = timespec()
-    clock_gettime(clock, &time)
-    return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
 }

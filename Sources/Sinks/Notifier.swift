@@ -1,4 +1,5 @@
 import Glibc
+import Threads
 
 /// Tells the service manager how the daemon is doing (sd_notify(3)). Does nothing where there is no manager, which
 /// `NOTIFY_SOCKET` says. Any thread may call; the call is one datagram and never waits.
@@ -20,9 +21,7 @@ public enum Notifier {
     /// The configuration is being read again; `ready` ends it. The time stamp is what `Type=notify-reload` asks for.
     @discardableResult
     public static func reloading() -> Bool {
-        var now = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &now)
-        return send("RELOADING=1\nMONOTONIC_USEC=\(now.tv_sec * 1_000_000 + now.tv_nsec / 1000)")
+        send("RELOADING=1\nMONOTONIC_USEC=\(nanosecondsNow(CLOCK_MONOTONIC) / 1000)")
     }
 
     /// The daemon is ending.

@@ -245,9 +245,5 @@ private final class SocketServer: @unchecked Sendable {
         clients.removeAll()
     }
 
-    private static func seconds() -> Int {
-        var now = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &now)
-        return now.tv_sec
-    }
+    private static func seconds() -> Int { Int(nanosecondsNow(CLOCK_MONOTONIC) / 1_000_000_000) }
 }

@@ -1,4 +1,5 @@
 import Glibc
+import Threads
 
 /// Repaints the live view in place on a terminal, at most ten times a second, from every kind of record.
 ///
@@ -64,9 +65,7 @@ public struct TerminalSink: RecordSink {
 
     /// Repaints where something changed, at most ten times a second.
     public mutating func flush() {
-        var now = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &now)
-        let milliseconds = Int64(now.tv_sec) * 1000 + Int64(now.tv_nsec) / 1_000_000
+        let milliseconds = nanosecondsNow(CLOCK_MONOTONIC) / 1_000_000
         guard milliseconds - lastPaint >= Int64(flushInterval) else { return }
         lastPaint = milliseconds
         paint()

@@ -35,19 +35,13 @@ package final class Wakeup: Sendable {
     /// Waits until signalled, at most so long; -1: for ever. Returns whether it was.
     package func wait(milliseconds: Int32) -> Bool {
         var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-        let end = Self.milliseconds() + Int64(milliseconds)
+        let end = nanosecondsNow(CLOCK_MONOTONIC) + Int64(milliseconds) * 1_000_000
         while true {
-            let left = milliseconds < 0 ? -1 : Int32(max(0, end - Self.milliseconds()))
+            let nanoseconds = max(0, end - nanosecondsNow(CLOCK_MONOTONIC))
+            let left = milliseconds < 0 ? -1 : Int32((nanoseconds + 999_999) / 1_000_000)
             let result = poll(&entry, 1, left)
             // A signal handled on this thread cuts poll short.
             guard result < 0, errno == EINTR else { return result > 0 }
         }
-    }
-
-    /// Of the monotonic clock.
-    private static func milliseconds() -> Int64 {
-        var now = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &now)
-        return Int64(now.tv_sec) * 1000 + Int64(now.tv_nsec) / 1_000_000
     }
 }
