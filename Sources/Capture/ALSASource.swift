@@ -81,7 +81,7 @@ public final class ALSASource: Source, @unchecked Sendable {
         }
         // The ring is made before an absent device's rate is known; 48 kHz is the usual one.
         let rate = device?.rate ?? request.rate ?? 48_000
-        let shared = try CaptureShared(ringCapacity: max(1, rate * ringTime / 1000))
+        let shared = CaptureShared(ringCapacity: max(1, rate * ringTime / 1000))
         if let absence {
             upcoming.append(.state(.waiting(absence)))
         } else {

@@ -184,8 +184,3 @@ extension CaptureError.FileProblem {
         }
     }
 }
-
-/// - Throws: ``CaptureError/system(call:errno:)`` where the process has no file descriptor left.
-func makeWakeup() throws(CaptureError) -> Wakeup {
-    do throws(Wakeup.Unavailable) { return try Wakeup() } catch { throw .system(call: "eventfd", errno: error.errno) }
-}

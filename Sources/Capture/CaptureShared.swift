@@ -6,11 +6,11 @@ final class CaptureShared: @unchecked Sendable {
     let ring: RingBuffer
     let markers = MarkerQueue(capacity: 4096)
     /// Capture thread → reader: there is something.
-    let arrived: Wakeup
+    let arrived = Wakeup()
     /// Anyone → capture thread: end.
-    let stopping: Wakeup
+    let stopping = Wakeup()
     /// The capture thread has ended.
-    let ended: Wakeup
+    let ended = Wakeup()
 
     // Counters: written by the capture thread, each on its own; relaxed everywhere, no other memory hangs on them.
     let xruns = Atomic<Int>(0)
@@ -29,10 +29,7 @@ final class CaptureShared: @unchecked Sendable {
     /// Why the last opening failed. Not of the steady loop: taken only between two devices and by the reader.
     let openingError = Mutex<CaptureError?>(nil)
 
-    init(ringCapacity: Int) throws(CaptureError) {
+    init(ringCapacity: Int) {
         ring = RingBuffer(capacity: ringCapacity)
-        arrived = try makeWakeup()
-        stopping = try makeWakeup()
-        ended = try makeWakeup()
     }
 }

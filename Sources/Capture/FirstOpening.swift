@@ -4,7 +4,7 @@ import Threads
 /// The first opening of a device, on a thread of its own: a plug-in or a sound server can hang in it, and whoever waits for it must
 /// be able to stop waiting. What nobody waits for any more is closed once it has opened.
 final class FirstOpening: Sendable {
-    private let ended: Wakeup
+    private let ended = Wakeup()
     private let outcome = Mutex<Outcome>(.cancelled)
 
     enum Outcome: ~Copyable {
@@ -15,7 +15,6 @@ final class FirstOpening: Sendable {
     }
 
     init(_ request: CaptureRequest) throws(CaptureError) {
-        ended = try makeWakeup()
         let code = startThread("opening") { [self] in
             var result = FirstOpening.open(request)
             outcome.withLock { swap(&$0, &result) }

@@ -7,16 +7,15 @@ final class Pacer: Sendable {
     private let rate: Int
     /// Nil: as fast as possible.
     private let start: Int64?
-    private let stopping: Wakeup
+    private let stopping = Wakeup()
     private let isStopped = Atomic<Bool>(false)
 
     /// Samples let out together when there is someone waiting, in parts of a second.
     private static let portions = 50
 
-    init(rate: Int, isPaced: Bool) throws(CaptureError) {
+    init(rate: Int, isPaced: Bool) {
         self.rate = rate
         start = isPaced ? nanosecondsNow(CLOCK_MONOTONIC) : nil
-        stopping = try makeWakeup()
     }
 
     // Relaxed: a flag on its own.

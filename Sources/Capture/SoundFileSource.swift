@@ -39,7 +39,7 @@ public final class SoundFileSource: Source, @unchecked Sendable {
     public func start() throws(CaptureError) {
         let file = try SoundFile(path: path, channel: channel)
         if isStopped.load(ordering: .relaxed) { return }
-        let pacer = try Pacer(rate: file.rate, isPaced: isPaced)
+        let pacer = Pacer(rate: file.rate, isPaced: isPaced)
         self.pacer = pacer
         opened.withLock { $0 = Opened(pacer: pacer, rate: file.rate, start: .now()) }
         self.file = file

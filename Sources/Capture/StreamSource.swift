@@ -31,7 +31,7 @@ public final class StreamSource: Source, @unchecked Sendable {
     private let isNamed: Bool
     private let stallTime: Int
 
-    private let stopping: Wakeup
+    private let stopping = Wakeup()
     private let isStopped = Atomic<Bool>(false)
     private let opened = Mutex<Opened?>(nil)
     private struct Opened: Sendable {
@@ -76,11 +76,10 @@ public final class StreamSource: Source, @unchecked Sendable {
     ///   - isPaced: whether samples come at the pace of real time, or as fast as they are there.
     ///   - path: of a named pipe that another writer may open.
     ///   - stallTime: milliseconds without samples after which a live pipe counts as stalled; producers make blocks of several seconds.
-    /// - Throws: ``CaptureError/system(call:errno:)`` where the process has no file descriptor left.
     public init(
         descriptor: Int32 = STDIN_FILENO, name: String = "-", raw: RawFormat = RawFormat(), isRaw: Bool = false,
         isPaced: Bool = false, channel: ChannelChoice = .mix, path: String? = nil, stallTime: Int = 10_000
-    ) throws(CaptureError) {
+    ) {
         self.name = name
         self.raw = raw
         self.isRaw = isRaw
@@ -88,7 +87,6 @@ public final class StreamSource: Source, @unchecked Sendable {
         self.channel = channel
         isNamed = path != nil
         self.stallTime = stallTime
-        stopping = try makeWakeup()
         pipe = PipeReader(descriptor, name: name, path: path, stopping: stopping)
     }
 
@@ -123,7 +121,7 @@ public final class StreamSource: Source, @unchecked Sendable {
         // As much may come before it is known to be no live sound; what fills less, of many channels, at once is taken for none.
         let gathered = mayBeLive ? (Int(ArrivalClock.lead / 1_000_000_000) + 1) * format.rate * converter.stride : 0
         pipe.reserve(max(min(gathered, StreamSource.mostGathered), StreamSource.blockSize * converter.stride))
-        let pacer = try Pacer(rate: format.rate, isPaced: isPaced)
+        let pacer = Pacer(rate: format.rate, isPaced: isPaced)
         self.pacer = pacer
         opened.withLock { $0 = Opened(pacer: pacer, rate: format.rate) }
         lastArrival = nanosecondsNow(CLOCK_BOOTTIME)

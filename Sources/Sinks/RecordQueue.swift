@@ -46,8 +46,8 @@ public final class RecordQueue: Sendable {
     /// Milliseconds that `send` waits for a reader that takes nothing; nil: for ever, 0: it never waits.
     public let patience: Int?
     private let state: Mutex<State>
-    private let wakeUp = makeWakeup()
-    private let room = makeWakeup()
+    private let wakeUp = Wakeup()
+    private let room = Wakeup()
     private let reopening = Atomic(false)
 
     /// An empty queue.

@@ -83,7 +83,7 @@ public final class SinkThread: Sendable {
     private let outcome = Outcome()
 
     private final class Outcome: Sendable {
-        let ended = makeWakeup()
+        let ended = Wakeup()
         let isFailing = Atomic(false)
     }
 
@@ -111,12 +111,5 @@ public final class SinkThread: Sendable {
     public func stop(milliseconds: Int32) -> Bool {
         queue.finish()
         return outcome.ended.wait(milliseconds: milliseconds)
-    }
-}
-
-/// A sink without a file descriptor for its wake-up cannot work at all, and the process is at its limit.
-func makeWakeup() -> Wakeup {
-    do throws(Wakeup.Unavailable) { return try Wakeup() } catch {
-        preconditionFailure("eventfd: no file descriptor left (errno \(error.errno))")
     }
 }

@@ -13,7 +13,7 @@ public final class SocketSink: Sendable {
 
     /// What to send is put in here.
     public let queue: RecordQueue
-    private let ended = makeWakeup()
+    private let ended = Wakeup()
 
     /// Starts listening.
     ///

@@ -4,17 +4,13 @@ import Glibc
 /// One eventfd(2): a thread signals, another waits, alone or among other descriptors in poll(2). Signals before the wait
 /// are not lost; they add up until they are cleared.
 package final class Wakeup: Sendable {
-    /// A process has no file descriptor left; holds errno.
-    package struct Unavailable: Error {
-        package let errno: Int32
-    }
-
     /// Readable while signalled.
     package let descriptor: Int32
 
-    package init() throws(Unavailable) {
+    /// Ends the process where no file descriptor is left: the program makes sure at its start that there are enough.
+    package init() {
         descriptor = eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK))
-        if descriptor < 0 { throw Unavailable(errno: errno) }
+        precondition(descriptor >= 0, "eventfd: no file descriptor left (errno \(errno))")
     }
 
     deinit { close(descriptor) }

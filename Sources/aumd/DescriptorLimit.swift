@@ -1,7 +1,7 @@
 import Glibc
 
-/// The limit of open files (RLIMIT_NOFILE), tried before anything is opened: without a descriptor, some libraries end the process,
-/// and others blame the one file.
+/// The limit of open files (RLIMIT_NOFILE), tried before anything is opened: without a descriptor, a wake-up between threads and some
+/// libraries end the process, and others blame the one file.
 enum DescriptorLimit {
     /// What every output and source opens together, the libraries below them included; clients of a socket come on top.
     private static let needed = 40

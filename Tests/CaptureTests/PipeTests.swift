@@ -17,9 +17,9 @@ private func makePipe() -> (output: Int32, input: Int32) {
 /// What is read of a pipe that is fed so, and closed then.
 private func record(
     raw: RawFormat = RawFormat(), channel: ChannelChoice = .mix, stallTime: Int = 10_000, feeding: @escaping @Sendable (Int32) -> Void
-) async throws -> Recording {
+) async -> Recording {
     let (output, input) = makePipe()
-    let source = try StreamSource(descriptor: output, raw: raw, channel: channel, stallTime: stallTime)
+    let source = StreamSource(descriptor: output, raw: raw, channel: channel, stallTime: stallTime)
     async let fed: Void = onThread {
         feeding(input)
         close(input)
@@ -33,8 +33,8 @@ private func record(
 /// Feeds the bytes through a pipe in pieces of a random size, of which their count is the seed.
 private func record(
     pipe bytes: [UInt8], raw: RawFormat = RawFormat(), channel: ChannelChoice = .mix
-) async throws -> Recording {
-    try await record(raw: raw, channel: channel) { input in
+) async -> Recording {
+    await record(raw: raw, channel: channel) { input in
         // Of what is refused the rest finds no reader.
         var brokenPipe = sigset_t()
         sigaddset(&brokenPipe, SIGPIPE)
@@ -51,14 +51,14 @@ private func record(
 @Suite("A pipe")
 struct PipeTests {
     @Test("of raw samples, or of WAV with any size that its writer may give, gives every sample")
-    func kinds() async throws {
+    func kinds() async {
         // ffmpeg's, arecord's and sox's for what they cannot know, and none.
         let sizes = [0xFFFF_FFFF, 0x8000_0000, 0x7FFF_F000, 0]
         let picture = Array("ID3 ".utf8) + [1, 0, 0x30, 0] + [UInt8](repeating: 7, count: 0x30_0001 + 1)
         for bytes in [
             ramp(20_000), wav(ramp(20_000)), wav(ramp(20_000), before: picture), wav(ramp(20_000), magic: "BW64"),
         ] + sizes.map({ wav(ramp(20_000), announced: $0) }) {
-            let recording = try await record(pipe: bytes)
+            let recording = await record(pipe: bytes)
             #expect(recording.hasEnded && recording.error == nil)
             #expect(isRamp(recording.samples, 20_000))
         }
@@ -68,31 +68,31 @@ struct PipeTests {
         "-c:a libmp3lame -write_xing 0 -id3v2_version 0 -f mp3", "-ar 22050 -c:a libmp3lame -write_xing 0 -id3v2_version 0 -f mp3",
         "-c:a mp2 -f mp2", "-c:a aac -f adts", "-c:a aac -f mpegts", "-f au", "-f w64", "-f ogg",
     ])
-    func foreign(format: String) async throws {
+    func foreign(format: String) async {
         let path = "\(directory)/foreign-\(format)"
         let noise = "-f lavfi -i anoisesrc=duration=0.5:sample_rate=48000"
         #expect(run("sh", "-c", "ffmpeg -v error \(noise) \(format) '\(path)'") == 0)
         let bytes = contents(path)
         #expect(bytes.count > 1000)
-        #expect(try await record(pipe: bytes).error == .file("-", .unsupported("a compressed or foreign sound format")))
+        #expect(await record(pipe: bytes).error == .file("-", .unsupported("a compressed or foreign sound format")))
     }
 
     @Test("of text is refused; of samples that begin as another format does by chance it gives every one")
-    func chance() async throws {
+    func chance() async {
         let page = Array("<!DOCTYPE html><html><title>404</title></html>".utf8)
-        #expect(try await record(pipe: page).error?.category == .dataError)
+        #expect(await record(pipe: page).error?.category == .dataError)
         // Two frames of MPEG audio, and no third.
         let frames = [[0xFF, 0xFB, 0x90, 0x64] + [UInt8](repeating: 0, count: 413), [0xFF, 0xFB, 0x90, 0x64] + [UInt8](repeating: 1, count: 5000)]
-        #expect(try await record(pipe: frames.flatMap { $0 }).samples.count == 2710)
+        #expect(await record(pipe: frames.flatMap { $0 }).samples.count == 2710)
         // Of MPEG audio, ADTS, transport packets, and text: one header each, and no other where the next should be.
         for beginning in [[0xFF, 0xFB, 0x90, 0x64], [0xFF, 0xF1, 0x50, 0x80, 0x20, 0x1F, 0xFC], [0x47, 0x40], [0x3C, 0x00]] as [[UInt8]] {
             for count in [beginning.count + 1, 20, 600, 20_000] {
                 let bytes = beginning + [UInt8](repeating: 1, count: count)
-                let recording = try await record(pipe: bytes)
+                let recording = await record(pipe: bytes)
                 #expect(recording.error == nil && recording.samples.count == bytes.count / 2, "\(beginning) \(count)")
             }
         }
-        #expect(try await record(pipe: [UInt8](repeating: 0x47, count: 1000)).samples.count == 500)
+        #expect(await record(pipe: [UInt8](repeating: 0x47, count: 1000)).samples.count == 500)
     }
 
     @Test("has times that do not move, whether it comes faster than it lasts or is live and was buffered",
@@ -100,9 +100,9 @@ struct PipeTests {
             (isLive: false, header: [], burst: 20), (true, [], 20), (true, liveHeader, 50),
             (false, liveHeader, 350),
           ] as [(Bool, [UInt8], Int)])
-    func times(isLive: Bool, header: [UInt8], burst: Int) async throws {
+    func times(isLive: Bool, header: [UInt8], burst: Int) async {
         let (output, input) = makePipe()
-        let source = try StreamSource(descriptor: output)
+        let source = StreamSource(descriptor: output)
         let begun = StreamInstant.now()
         async let feeding: StreamInstant = onThread {
             var begun = begun
@@ -141,8 +141,8 @@ struct PipeTests {
     }
 
     @Test("that is live and delivers nothing is stalled, and has a gap as long as that when it goes on; half a sample is not lost")
-    func stalled() async throws {
-        let recording = try await record(stallTime: 600) { input in
+    func stalled() async {
+        let recording = await record(stallTime: 600) { input in
             for index in 0..<50 {
                 var block = ramp(1600)
                 if index == 15 {
@@ -163,8 +163,8 @@ struct PipeTests {
     }
 
     @Test("that is live and delivers nothing after its header is stalled, and heard from its first sample on")
-    func stalledAtOnce() async throws {
-        let recording = try await record(stallTime: 600) { input in
+    func stalledAtOnce() async {
+        let recording = await record(stallTime: 600) { input in
             put(liveHeader, input)
             usleep(1_500_000)
             for _ in 0..<15 {
@@ -228,32 +228,32 @@ struct PipeTests {
     }
 
     @Test("of as many channels as a header may say is read: it is not what decides on memory")
-    func manyChannels() async throws {
+    func manyChannels() async {
         let silence = [UInt8](repeating: 0, count: 1024 * 8 * 10)
-        let recording = try await record(
+        let recording = await record(
             pipe: wav(silence, tag: 3, bits: 64, rate: 768_000, channels: 1024, announced: 0xFFFF_FFFF))
         #expect(recording.error == nil && recording.samples.count == 10)
     }
 
     @Test("takes one channel of many")
-    func channels() async throws {
-        let recording = try await record(
+    func channels() async {
+        let recording = await record(
             pipe: ramp(5000, channels: 3), raw: RawFormat(channels: 3), channel: .one(2))
         #expect(recording.samples.elementsEqual((2..<5002).map { Float($0) / 32_768 }))
     }
 
     @Test("that ends early gives what is there, then says so")
-    func truncated() async throws {
-        let recording = try await record(pipe: wav(ramp(1000), announced: 4000))
+    func truncated() async {
+        let recording = await record(pipe: wav(ramp(1000), announced: 4000))
         #expect(isRamp(recording.samples, 1000))
         #expect(recording.error == .file("-", .truncated(announced: 2000, delivered: 1000)))
         for count in 1..<44 {
-            let error = try await record(pipe: Array(wav(ramp(10)).prefix(count))).error
+            let error = await record(pipe: Array(wav(ramp(10)).prefix(count))).error
             #expect(count < 12 || error?.category == .dataError, "\(count)")
         }
-        #expect(try await record(pipe: []).error == .file("-", .empty))
-        #expect(try await record(pipe: wav([0], announced: 1)).error == .file("-", .noSamples))
-        #expect(try await record(pipe: wav(ramp(10), magic: "RIFX")).error?.category == .dataError)
-        #expect(try await record(pipe: Array("fLaC, and so on".utf8)).error?.category == .dataError)
+        #expect(await record(pipe: []).error == .file("-", .empty))
+        #expect(await record(pipe: wav([0], announced: 1)).error == .file("-", .noSamples))
+        #expect(await record(pipe: wav(ramp(10), magic: "RIFX")).error?.category == .dataError)
+        #expect(await record(pipe: Array("fLaC, and so on".utf8)).error?.category == .dataError)
     }
 }

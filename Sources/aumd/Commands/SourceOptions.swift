@@ -81,7 +81,7 @@ struct SourceOptions: ParsableArguments {
             do throws(CaptureError) {
                 let descriptor = source == "-" ? STDIN_FILENO : try StreamSource.open(source)
                 return SelectedSource(
-                    source: try StreamSource(
+                    source: StreamSource(
                         descriptor: descriptor, name: source, raw: raw ?? RawFormat(), isRaw: isRawFile, isPaced: pace,
                         channel: channel, path: StreamSource.isNamedPipe(source) ? source : nil),
                     patience: pace ? 0 : StreamSource.isFile(descriptor) ? nil : Self.pipePatience,
