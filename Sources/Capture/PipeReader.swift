@@ -15,7 +15,7 @@ final class PipeReader {
 
     let descriptor: Int32
     private let name: String
-    private let stopping: Wakeup
+    private let stopping: Stop
     /// Of a named pipe that another writer may open.
     var path: String?
     /// Bytes that may still be received; nil: to the end of the stream.
@@ -33,7 +33,7 @@ final class PipeReader {
     ///   - name: what errors call it.
     ///   - path: of a named pipe that another writer may open.
     ///   - stopping: ends every wait.
-    init(_ descriptor: Int32, name: String, path: String?, stopping: Wakeup) {
+    init(_ descriptor: Int32, name: String, path: String?, stopping: Stop) {
         self.descriptor = descriptor
         self.name = name
         self.path = path
@@ -71,7 +71,7 @@ final class PipeReader {
     func receive(limit: Int = .max, timeout: Int) throws(CaptureError) -> Receipt {
         var descriptors = (
             pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0),
-            pollfd(fd: stopping.descriptor, events: Int16(POLLIN), revents: 0)
+            pollfd(fd: stopping.wakeup.descriptor, events: Int16(POLLIN), revents: 0)
         )
         func poll(_ timeout: Int) -> Int32 {
             withUnsafeMutableBytes(of: &descriptors) {

@@ -11,13 +11,11 @@ public final class SoundFileSource: Source, @unchecked Sendable {
     /// Made by `start`; only read afterwards.
     private let opened = Mutex<Opened?>(nil)
     private struct Opened: Sendable {
-        var pacer: Pacer
         var rate: Int
         var start: StreamInstant
     }
 
-    /// Set although nothing is opened yet: opening can take long. Relaxed: a flag on its own.
-    private let isStopped = Atomic<Bool>(false)
+    private let stopping = Stop()
 
     // Of the reading thread only.
     private var file: SoundFile?
@@ -38,17 +36,17 @@ public final class SoundFileSource: Source, @unchecked Sendable {
 
     public func start() throws(CaptureError) {
         let file = try SoundFile(path: path, channel: channel)
-        if isStopped.load(ordering: .relaxed) { return }
-        let pacer = Pacer(rate: file.rate, isPaced: isPaced)
-        self.pacer = pacer
-        opened.withLock { $0 = Opened(pacer: pacer, rate: file.rate, start: .now()) }
+        // Opening can take long.
+        if stopping.isSet { return }
+        pacer = Pacer(rate: file.rate, isPaced: isPaced, stopping: stopping)
+        opened.withLock { $0 = Opened(rate: file.rate, start: .now()) }
         self.file = file
     }
 
     public func read(
         into buffer: UnsafeMutableBufferPointer<Float>, timeoutMilliseconds: Int
     ) throws(CaptureError) -> Reading {
-        guard let pacer, let file, !buffer.isEmpty, !isStopped.load(ordering: .relaxed) else { return .end }
+        guard let pacer, let file, !buffer.isEmpty, !stopping.isSet else { return .end }
         let position = delivered.load(ordering: .relaxed)
         if !hasStarted {
             hasStarted = true
@@ -58,7 +56,7 @@ public final class SoundFileSource: Source, @unchecked Sendable {
         // The last samples of a file are fewer than a portion.
         if let announced = file.announced, announced > position { wanted = Int(min(Int64(wanted), announced - position)) }
         let due = pacer.due(after: position, wanted: wanted, timeout: timeoutMilliseconds)
-        if due == 0 { return isStopped.load(ordering: .relaxed) ? .end : .timeout }
+        if due == 0 { return stopping.isSet ? .end : .timeout }
         let count = try file.read(into: UnsafeMutableBufferPointer(rebasing: buffer[0..<due]), delivered: position)
         nonFinite.store(file.nonFinite, ordering: .relaxed)
         if count == 0 { return .end }
@@ -68,10 +66,7 @@ public final class SoundFileSource: Source, @unchecked Sendable {
 
     public var isLive: Bool { isPaced }
 
-    public func stop() {
-        isStopped.store(true, ordering: .relaxed)
-        opened.withLock { $0?.pacer }?.stop()
-    }
+    public func stop() { stopping.set() }
 
     public func time(ofSample position: Int64) -> StreamInstant? {
         opened.withLock { $0 }.map { $0.start.advanced(bySamples: position, rate: $0.rate) }

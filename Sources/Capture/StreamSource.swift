@@ -31,11 +31,9 @@ public final class StreamSource: Source, @unchecked Sendable {
     private let isNamed: Bool
     private let stallTime: Int
 
-    private let stopping = Wakeup()
-    private let isStopped = Atomic<Bool>(false)
+    private let stopping = Stop()
     private let opened = Mutex<Opened?>(nil)
     private struct Opened: Sendable {
-        var pacer: Pacer
         var rate: Int
         /// Time of the first sample; nil until one is there.
         var start: StreamInstant?
@@ -97,7 +95,7 @@ public final class StreamSource: Source, @unchecked Sendable {
     /// - Throws: ``CaptureError/file(_:_:)`` for what is empty, or neither PCM nor WAV.
     public func start() throws(CaptureError) {
         let magic = try pipe.beginning()
-        if isStopped.load(ordering: .relaxed) { return hasEnded = true }
+        if stopping.isSet { return hasEnded = true }
         if magic.isEmpty { throw .file(name, isNamed ? .writerGone : .empty) }
         let isRF64 = WAVHeader.isRF64(magic), isForeign = ForeignFormat.begins(magic)
         if isRaw, isRF64 != nil || isForeign { throw .file(name, .notRaw) }
@@ -121,16 +119,15 @@ public final class StreamSource: Source, @unchecked Sendable {
         // As much may come before it is known to be no live sound; what fills less, of many channels, at once is taken for none.
         let gathered = mayBeLive ? (Int(ArrivalClock.lead / 1_000_000_000) + 1) * format.rate * converter.stride : 0
         pipe.reserve(max(min(gathered, StreamSource.mostGathered), StreamSource.blockSize * converter.stride))
-        let pacer = Pacer(rate: format.rate, isPaced: isPaced)
-        self.pacer = pacer
-        opened.withLock { $0 = Opened(pacer: pacer, rate: format.rate) }
+        pacer = Pacer(rate: format.rate, isPaced: isPaced, stopping: stopping)
+        opened.withLock { $0 = Opened(rate: format.rate) }
         lastArrival = nanosecondsNow(CLOCK_BOOTTIME)
     }
 
     public func read(
         into buffer: UnsafeMutableBufferPointer<Float>, timeoutMilliseconds: Int
     ) throws(CaptureError) -> Reading {
-        guard let pacer, !hasEnded, !buffer.isEmpty, !isStopped.load(ordering: .relaxed) else { return .end }
+        guard let pacer, !hasEnded, !buffer.isEmpty, !stopping.isSet else { return .end }
         if !hasStarted {
             hasStarted = true
             return .state(.capturing)
@@ -187,7 +184,7 @@ public final class StreamSource: Source, @unchecked Sendable {
     private func deliver(_ pacer: Pacer, into buffer: UnsafeMutableBufferPointer<Float>, _ timeout: Int) -> Reading {
         let position = delivered.load(ordering: .relaxed)
         let count = pacer.due(after: position, wanted: min(pipe.held / converter.stride, buffer.count), timeout: timeout)
-        if count == 0 { return isStopped.load(ordering: .relaxed) ? end() : .timeout }
+        if count == 0 { return stopping.isSet ? end() : .timeout }
         let broken = converter.convert(pipe.first, count: count, into: buffer.baseAddress!)
         nonFinite.add(Int64(broken), ordering: .relaxed)
         pipe.drop(count * converter.stride)
@@ -263,11 +260,7 @@ public final class StreamSource: Source, @unchecked Sendable {
 
     public var isLive: Bool { isPaced || opened.withLock { $0?.clock?.keepsPace ?? false } }
 
-    public func stop() {
-        isStopped.store(true, ordering: .relaxed)
-        stopping.signal()
-        opened.withLock { $0?.pacer }?.stop()
-    }
+    public func stop() { stopping.set() }
 
     public func time(ofSample position: Int64) -> StreamInstant? {
         opened.withLock { opened in
@@ -292,7 +285,7 @@ public final class StreamSource: Source, @unchecked Sendable {
         switch result {
         case .success(let header): return header
         case .failure(.ended):
-            if isStopped.load(ordering: .relaxed) { return nil }
+            if stopping.isSet { return nil }
             throw .file(name, isNamed ? .writerGone : .notSound("it ended inside the WAV header"))
         case .failure(.invalid(let reason)): throw .file(name, .unsupported(reason))
         }
