@@ -14,6 +14,22 @@ public enum SampleFormat: String, Sendable, CaseIterable {
     }
 }
 
+/// What samples without a header are.
+public struct RawFormat: Sendable, Equatable {
+    /// How a sample of one channel is stored.
+    public var format: SampleFormat
+    /// Hz.
+    public var rate: Int
+    /// Channels, interleaved.
+    public var channels: Int
+
+    public init(format: SampleFormat = .s16, rate: Int = 16_000, channels: Int = 1) {
+        self.format = format
+        self.rate = rate
+        self.channels = channels
+    }
+}
+
 /// Which channels make the mono signal.
 public enum ChannelChoice: Sendable, Equatable {
     /// The mean of the channels that the device or file is read with.
