@@ -57,7 +57,7 @@ let package = Package(
         .testTarget(name: "FrontendTests", dependencies: ["Frontend", "TestSupport"], exclude: ["Golden"]),
         .testTarget(name: "AudioMambaTests", dependencies: ["AudioMamba", "CKernels"], exclude: ["Golden"]),
         .testTarget(name: "TaggingTests", dependencies: ["Tagging", "TestSupport"]),
-        .testTarget(name: "SinksTests", dependencies: ["Sinks", "Tagging", "TestSupport"], exclude: ["Golden"]),
+        .testTarget(name: "SinksTests", dependencies: ["Capture", "Sinks", "Tagging", "TestSupport"], exclude: ["Golden"]),
         .testTarget(name: "SettingsTests", dependencies: ["Settings", "Tagging", "TestSupport"]),
         .testTarget(name: "aumdTests", dependencies: ["aumd", "CSndFile", "TestSupport"], exclude: ["Golden", "Preloaded"]),
     ],

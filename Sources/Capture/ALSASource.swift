@@ -184,7 +184,7 @@ public final class ALSASource: Source, @unchecked Sendable {
             return readings
         case .lost:
             isLost = true
-            return [.state(.lost(marker.cause, error(marker.problem, shared)))]
+            return [.state(.lost(error(marker.problem, shared)))]
         case .waiting:
             return [.state(.waiting(error(.opening, shared)))]
         }

@@ -62,7 +62,7 @@ struct CaptureLoop: ~Copyable {
                     // Tells a server that is gone from a device that is. Once only: what gives a little and fails is not hurried.
                     mayReopenAtOnce = false
                     next = reopen()
-                    if next == nil, serverIsGone { interruption = .server }
+                    if next == nil, serverIsGone { interruption = .deviceLost }
                 }
                 if openingError == nil { tellLost(fault.problem) } else { tellReason() }
                 if next != nil { continue }
@@ -110,10 +110,7 @@ struct CaptureLoop: ~Copyable {
 
     private mutating func tellLost(_ problem: DeviceFault) {
         if toldLost, !toldOpening { return }
-        toldLost = shared.markers.push(
-            Marker(
-                kind: .lost, cause: interruption ?? .unplugged, problem: problem,
-                position: shared.ring.writePosition))
+        toldLost = shared.markers.push(Marker(kind: .lost, problem: problem, position: shared.ring.writePosition))
         toldOpening = false
         shared.arrived.signal()
     }
@@ -123,9 +120,7 @@ struct CaptureLoop: ~Copyable {
         let reason = openingError
         if reason == toldReason { return }
         let isLost = hasCaptured || toldLost
-        let marker = Marker(
-            kind: isLost ? .lost : .waiting, cause: interruption ?? .unplugged, problem: .opening,
-            position: shared.ring.writePosition)
+        let marker = Marker(kind: isLost ? .lost : .waiting, problem: .opening, position: shared.ring.writePosition)
         guard shared.markers.push(marker, reserve: CaptureLoop.reserve) else { return }
         toldLost = isLost
         toldOpening = true
@@ -162,7 +157,7 @@ struct CaptureLoop: ~Copyable {
         descriptors[deviceCount] = pollfd(fd: shared.stopping.descriptor, events: Int16(POLLIN), revents: 0)
         _ = snd_pcm_poll_descriptors(device.pcm, descriptors.baseAddress, UInt32(deviceCount))
 
-        if let problem = device.restart() { return Fault(cause: .unplugged, problem: problem) }
+        if let problem = device.restart() { return Fault(cause: .deviceLost, problem: problem) }
         let longest = max(
             stallNanoseconds, CaptureLoop.periods * Int64(device.periodSize) * 1_000_000_000 / Int64(device.rate))
         var allowed = max(longest, CaptureLoop.firstSamples)
@@ -201,12 +196,12 @@ struct CaptureLoop: ~Copyable {
             case .interrupted(let cause):
                 interrupt(cause)
             case .failed(let problem):
-                return Fault(cause: .unplugged, problem: problem)
+                return Fault(cause: .deviceLost, problem: problem)
             }
 
             restarts += 1
             if restarts > CaptureLoop.maximumRestarts { return Fault(cause: .stall, problem: .stalled) }
-            if let problem = device.restart() { return Fault(cause: .unplugged, problem: problem) }
+            if let problem = device.restart() { return Fault(cause: .deviceLost, problem: problem) }
             lastSamples = nanosecondsNow(CLOCK_MONOTONIC)
         }
     }

@@ -8,7 +8,7 @@ struct Marker: BitwiseCopyable, Sendable {
         case anchor
         /// As `anchor`, and the samples from `position` on do not follow on those before it, because of `cause`.
         case resume
-        /// The samples stop at `position` because of `cause`; `problem` says more.
+        /// The samples stop at `position`; `problem` says why.
         case lost
         /// Not there yet; `problem` says why.
         case waiting

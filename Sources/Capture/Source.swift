@@ -30,13 +30,11 @@ public struct Gap: Sendable, Equatable {
         case suspend
         /// The device delivered nothing for a while and was restarted; or nothing came through a live pipe.
         case stall
-        /// The device was removed and came back.
-        case unplugged
-        /// The sound server (PulseAudio, PipeWire, JACK) went away and came back.
-        case server
+        /// The device was removed, or its sound server (PulseAudio, PipeWire, JACK) went away, and it came back.
+        case deviceLost = "device_lost"
         /// The analysis was late and the ring's oldest samples were overwritten.
         case overflow
-        /// The driver told of no loss, but for a second the device's sample count stayed behind the clock; or a live pipe's did for
+        /// The driver reported no loss, but for a second the device's sample count stayed behind the clock; or a live pipe's did for
         /// ten. The gap is placed where this was found out: about 1 s after the loss, up to 20 s for a pipe.
         case slip
     }
@@ -47,24 +45,24 @@ public struct Gap: Sendable, Equatable {
     }
 }
 
-/// The state of a source, told whenever it changes.
+/// The state of a source, reported whenever it changes.
 public enum SourceState: Sendable, Equatable {
     /// Samples follow. `Source.rate` is known and stays the same from the first of these on.
     case capturing
-    /// The device is not there yet, and is tried again for ever. Told before anything was captured, for every new reason.
+    /// The device is not there yet, and is tried again for ever. Reported before anything was captured, for every new reason.
     case waiting(CaptureError)
     /// The device no longer delivers samples, or never did although it opened. It is tried again for ever, and every new reason is
-    /// told; the gap is told when it is back. Or nothing comes through a live pipe.
-    case lost(Gap.Cause, CaptureError)
+    /// reported; the gap is reported when it is back. Or nothing comes through a live pipe.
+    case lost(CaptureError)
     /// Every sample has been exactly zero for this many seconds: muted, not connected, or broken.
-    /// Samples keep coming; `capturing` is told when one differs from zero.
+    /// Samples keep coming; `capturing` is reported when one differs from zero.
     case silent(seconds: Double)
 
     /// Why it is not as it should be; nil while it captures.
     public var reason: String? {
         switch self {
         case .capturing: nil
-        case .waiting(let error), .lost(_, let error): error.description
+        case .waiting(let error), .lost(let error): error.description
         case .silent(let seconds):
             "the device has delivered only zeros for \(Int(seconds)) s; look for a mute switch or the wrong input"
         }

@@ -160,7 +160,7 @@ public final class StreamSource: Source, @unchecked Sendable {
         }
     }
 
-    private var stalled: Reading { .state(.lost(.stall, .file(name, .stalled))) }
+    private var stalled: Reading { .state(.lost(.file(name, .stalled))) }
 
     /// Nothing follows: that is the end, or too early for it.
     private func close() throws(CaptureError) -> Reading {

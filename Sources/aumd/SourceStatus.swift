@@ -13,8 +13,7 @@ struct SourceStatus {
         switch new {
         case .capturing: state = .capturing
         case .waiting: state = .starting
-        // By the error and not by the gap's cause: a device that stood still may be gone when it is opened again.
-        case .lost(_, .device(_, .stalled)), .lost(_, .file(_, .stalled)): state = .stalled
+        case .lost(.device(_, .stalled)), .lost(.file(_, .stalled)): state = .stalled
         case .lost: state = .deviceLost
         case .silent: state = .silent
         }

@@ -72,11 +72,11 @@ struct DeviceTests {
     @Test("that is unplugged is told, waited for, and its absence measured")
     func unplugged() async {
         let (recording, statistics, _) = await record("unplugged", samples: 56_000)
-        #expect(recording.gaps.map(\.cause) == [.unplugged])
+        #expect(recording.gaps.map(\.cause) == [.deviceLost])
         #expect((recording.gaps.first?.samples ?? 0) > 16_000)
         #expect(recording.states.count == 3)
         #expect(recording.states.first == .capturing && recording.states.last == .capturing)
-        guard case .lost(.unplugged, .device(_, .absent)) = recording.states[1] else {
+        guard case .lost(.device(_, .absent)) = recording.states[1] else {
             Issue.record("\(recording.states) \(String(describing: recording.error))")
             return
         }
@@ -87,7 +87,7 @@ struct DeviceTests {
     @Test("may be unplugged again and again")
     func unpluggedTwice() async {
         let (recording, statistics, _) = await record("unplugged_long", samples: 72_000)
-        #expect(recording.gaps.map(\.cause) == [.unplugged, .unplugged])
+        #expect(recording.gaps.map(\.cause) == [.deviceLost, .deviceLost])
         #expect(statistics.reopenings == 2)
         expectExact(recording)
     }
@@ -95,8 +95,8 @@ struct DeviceTests {
     @Test("whose server goes away is told so")
     func server() async {
         let (recording, _, _) = await record("server", samples: 48_000)
-        #expect(recording.gaps.map(\.cause) == [.server])
-        guard recording.states.count == 3, case .lost(.server, _) = recording.states[1] else {
+        #expect(recording.gaps.map(\.cause) == [.deviceLost])
+        guard recording.states.count == 3, case .lost(.device(_, .serverGone)) = recording.states[1] else {
             Issue.record("\(recording.states) \(String(describing: recording.error))")
             return
         }
@@ -108,7 +108,7 @@ struct DeviceTests {
         let (recording, statistics, _) = await record("stalled", samples: 48_000)
         #expect(recording.gaps.map(\.cause) == [.stall])
         #expect(statistics.stalls >= 1)
-        #expect(recording.states.contains { if case .lost(.stall, .device(_, .stalled)) = $0 { true } else { false } })
+        #expect(recording.states.contains { if case .lost(.device(_, .stalled)) = $0 { true } else { false } })
         expectExact(recording)
     }
 
@@ -132,7 +132,7 @@ struct DeviceTests {
             // Four times it may take 3 s to begin, then it is opened again.
             return Recording(of: source, seconds: 20) { _ in source.statistics.reopenings > 0 }
         }
-        guard case .lost(.stall, .device(_, .stalled)) = recording.states.first else {
+        guard case .lost(.device(_, .stalled)) = recording.states.first else {
             Issue.record("\(recording.states) \(String(describing: recording.error))")
             return
         }
@@ -142,16 +142,16 @@ struct DeviceTests {
 
     @Test("that is back but delivers nothing is no longer told as away")
     func numb() async {
-        let isStalled: @Sendable (SourceState) -> Bool = { if case .lost(_, .device(_, .stalled)) = $0 { true } else { false } }
+        let isStalled: @Sendable (SourceState) -> Bool = { if case .lost(.device(_, .stalled)) = $0 { true } else { false } }
         let (recording, _, _) = await record("numb", seconds: 6) { $0.states.contains(where: isStalled) }
         #expect(recording.states.first == .capturing && recording.states.last.map(isStalled) == true, "\(recording.states)")
-        #expect(recording.states.dropFirst().contains { if case .lost(_, .device(_, .absent)) = $0 { true } else { false } })
+        #expect(recording.states.dropFirst().contains { if case .lost(.device(_, .absent)) = $0 { true } else { false } })
     }
 
     @Test("that opens but never starts is tried again with back-off, and told once")
     func broken() async {
         let (recording, statistics, _) = await record("broken", seconds: 1.5)
-        guard case .lost(.unplugged, .device(_, .failed(call: "snd_pcm_start", _, _))) = recording.states.first else {
+        guard case .lost(.device(_, .failed(call: "snd_pcm_start", _, _))) = recording.states.first else {
             Issue.record("\(recording.states) \(String(describing: recording.error))")
             return
         }
@@ -163,7 +163,7 @@ struct DeviceTests {
     @Test("that gives a little and then fails, again and again, is tried again with back-off")
     func flaky() async {
         let (recording, statistics, _) = await record("flaky", seconds: 1.5)
-        #expect(recording.states.contains { if case .lost(.unplugged, .device(_, .absent)) = $0 { true } else { false } })
+        #expect(recording.states.contains { if case .lost(.device(_, .absent)) = $0 { true } else { false } })
         // At once, and after waits of 0.1, 0.2, 0.4 and 0.8 s.
         #expect((2...5).contains(statistics.reopenings), "\(statistics.reopenings)")
         #expect(recording.states.count <= 12)
@@ -172,7 +172,7 @@ struct DeviceTests {
     @Test("that is lost and there again at once has been opened again")
     func fleeting() async {
         let (recording, statistics, _) = await record("fleeting", samples: 28_000)
-        #expect(recording.gaps.map(\.cause) == [.unplugged])
+        #expect(recording.gaps.map(\.cause) == [.deviceLost])
         #expect(statistics.reopenings == 1)
         expectExact(recording)
     }

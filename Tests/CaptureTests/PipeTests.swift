@@ -157,7 +157,7 @@ struct PipeTests {
         #expect(isRamp(Array(recording.samples.suffix(1600)), 1600))
         let told = recording.parts.filter { if case .samples = $0 { false } else { true } }
         #expect(told.count == 4 && told[0] == .state(.capturing) && told[3] == .state(.capturing), "\(told)")
-        #expect(told[1] == .state(.lost(.stall, .file("-", .stalled))))
+        #expect(told[1] == .state(.lost(.file("-", .stalled))))
         guard case .gap(let gap) = told[2] else { return }
         #expect(gap.cause == .stall && abs(Double(gap.samples) / 16_000 - 2) < 0.1, "\(gap)")
     }
@@ -173,7 +173,7 @@ struct PipeTests {
             }
         }
         let told = recording.parts.filter { if case .samples = $0 { false } else { true } }
-        #expect(told.prefix(3) == [.state(.capturing), .state(.lost(.stall, .file("-", .stalled))), .state(.capturing)], "\(told)")
+        #expect(told.prefix(3) == [.state(.capturing), .state(.lost(.file("-", .stalled))), .state(.capturing)], "\(told)")
         #expect(recording.samples.count == 24_000)
     }
 

@@ -1,3 +1,4 @@
+import Capture
 import Glibc
 import Sinks
 import TestSupport
@@ -20,6 +21,11 @@ private func validate(_ lines: String) -> (status: Int32, output: String) {
         let lines = try Samples.everyLine()
         let result = validate(lines.joined())
         #expect(result.status == 0 && result.output == "\(lines.count)\n", "\(result.output)")
+    }
+
+    @Test("The causes of a gap are those that capture has, in the same words")
+    func causes() {
+        #expect(Set(Gap.Cause.allCases.map(\.rawValue)) == Set(GapRecord.Cause.allCases.map(\.rawValue)))
     }
 
     @Test("The schema refuses a record with a field missing, misnamed, of a wrong type or phase")
