@@ -5,8 +5,10 @@ import Threads
 public enum CaptureError: Error, Sendable, Equatable, CustomStringConvertible {
     /// A capture device, by the name it was asked for.
     case device(String, DeviceProblem)
-    /// A sound file or pipe, by its path ("-" is the standard input).
+    /// A sound file, by its path ("-" is the standard input).
     case file(String, FileProblem)
+    /// A pipe, by its path ("-" is the standard input).
+    case pipe(String, FileProblem)
     /// A system call that normally cannot fail did.
     case system(call: String, errno: Int32)
 
@@ -100,7 +102,7 @@ public enum CaptureError: Error, Sendable, Equatable, CustomStringConvertible {
             case .notPermitted: .noPermission
             case .failed: .ioError
             }
-        case .file(_, let problem):
+        case .file(_, let problem), .pipe(_, let problem):
             switch problem {
             case .notFound, .isDirectory, .notOpened: .noInput
             case .notPermitted: .noPermission
@@ -124,8 +126,9 @@ public enum CaptureError: Error, Sendable, Equatable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .device(let name, let problem): "capture device '\(name)' \(problem.predicate)"
-        case .file("-", let problem): "the standard input \(problem.predicate)"
-        case .file(let path, let problem): "\(StreamSource.isPipe(path) ? "pipe" : "sound file") '\(path)' \(problem.predicate)"
+        case .file("-", let problem), .pipe("-", let problem): "the standard input \(problem.predicate)"
+        case .file(let path, let problem): "sound file '\(path)' \(problem.predicate)"
+        case .pipe(let path, let problem): "pipe '\(path)' \(problem.predicate)"
         case .system(let call, let code): "\(call) failed: \(errorText(code))"
         }
     }

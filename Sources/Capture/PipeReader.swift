@@ -14,6 +14,8 @@ final class PipeReader {
     }
 
     let descriptor: Int32
+    /// A file can wait for its reader for ever.
+    let isFile: Bool
     private let name: String
     private let stopping: Stop
     /// Of a named pipe that another writer may open.
@@ -35,12 +37,16 @@ final class PipeReader {
     ///   - stopping: ends every wait.
     init(_ descriptor: Int32, name: String, path: String?, stopping: Stop) {
         self.descriptor = descriptor
+        isFile = StreamSource.isFile(descriptor)
         self.name = name
         self.path = path
         self.stopping = stopping
     }
 
     deinit { bytes.deallocate() }
+
+    /// A problem of this pipe or file.
+    func failure(_ problem: CaptureError.FileProblem) -> CaptureError { isFile ? .file(name, problem) : .pipe(name, problem) }
 
     /// The first of the bytes that are held.
     var first: UnsafeMutableRawPointer { bytes.baseAddress! + front }
@@ -91,11 +97,11 @@ final class PipeReader {
         let count = Glibc.read(descriptor, bytes.baseAddress! + held, wanted)
         if count < 0 {
             if errno == EAGAIN || errno == EINTR { return .timeout }
-            throw .file(name, .readFailed(errorText(errno)))
+            throw failure(.readFailed(errorText(errno)))
         }
         if count == 0 {
             if reopen() { return .left }
-            if path != nil { throw .file(name, .notReopened(errorText(errno))) }
+            if path != nil { throw failure(.notReopened(errorText(errno))) }
             hasClosed = true
             return .closed
         }

@@ -88,7 +88,7 @@ public protocol Source: AnyObject, Sendable {
     /// The next thing on the timeline. Blocks for at most `timeoutMilliseconds`; at the beginning of a live pipe, and where one goes
     /// on after a stall, for up to a second.
     ///
-    /// - Throws: ``CaptureError/file(_:_:)`` where a file or pipe can deliver no more; everything delivered before stays good. A
+    /// - Throws: ``CaptureError/file(_:_:)`` or ``CaptureError/pipe(_:_:)`` where it can deliver no more; everything delivered before stays good. A
     ///   device throws nothing: it is waited for.
     func read(
         into buffer: UnsafeMutableBufferPointer<Float>, timeoutMilliseconds: Int

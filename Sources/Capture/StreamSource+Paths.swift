@@ -25,10 +25,13 @@ extension StreamSource {
 
     /// A descriptor of a named pipe or file, which is the caller's. Does not wait for a writer; the source does.
     ///
-    /// - Throws: ``CaptureError/file(_:_:)``.
+    /// - Throws: ``CaptureError/pipe(_:_:)`` or ``CaptureError/file(_:_:)``.
     public static func open(_ path: String) throws(CaptureError) -> Int32 {
         let descriptor = Glibc.open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
-        guard descriptor >= 0 else { throw .file(path, .init(opening: errno)) }
+        guard descriptor >= 0 else {
+            let problem = CaptureError.FileProblem(opening: errno)
+            throw isPipe(path) ? .pipe(path, problem) : .file(path, problem)
+        }
         return descriptor
     }
 }

@@ -70,14 +70,14 @@ public final class StreamSource: Source, @unchecked Sendable {
 
     /// Waits for the first bytes, as only they tell the rate; `stop` ends the wait.
     ///
-    /// - Throws: ``CaptureError/file(_:_:)`` for what is empty, or neither PCM nor WAV.
+    /// - Throws: ``CaptureError/pipe(_:_:)`` or ``CaptureError/file(_:_:)`` for what is empty, or neither PCM nor WAV.
     public func start() throws(CaptureError) {
         let magic = try pipe.beginning()
         if stopping.isSet { return }
-        if magic.isEmpty { throw .file(name, isNamed ? .writerGone : .empty) }
+        if magic.isEmpty { throw pipe.failure(isNamed ? .writerGone : .empty) }
         let isRF64 = WAVHeader.isRF64(magic), isForeign = ForeignFormat.begins(magic)
-        if isRaw, isRF64 != nil || isForeign { throw .file(name, .notRaw) }
-        if isForeign { throw .file(name, .unsupported("a compressed or foreign sound format")) }
+        if isRaw, isRF64 != nil || isForeign { throw pipe.failure(.notRaw) }
+        if isForeign { throw pipe.failure(.unsupported("a compressed or foreign sound format")) }
         var format = raw
         if let isRF64 {
             pipe.drop(magic.count)
@@ -88,11 +88,11 @@ public final class StreamSource: Source, @unchecked Sendable {
             format = RawFormat(format: header.format, rate: header.rate, channels: header.channels)
         }
         if case .one(let channel) = channel, channel < 0 || channel >= format.channels {
-            throw .file(name, .channel(channel, of: format.channels))
+            throw pipe.failure(.channel(channel, of: format.channels))
         }
         converter = MonoConverter(format: format.format, channels: format.channels, choice: channel)
         // What has a length is a file, and what is paced has its own time.
-        let mayBeLive = pipe.promised == nil && !isPaced && !StreamSource.isFile(pipe.descriptor)
+        let mayBeLive = pipe.promised == nil && !isPaced && !pipe.isFile
         // As much may come before it is known to be no live sound; what fills less, of many channels, at once is taken for none.
         let gathered = mayBeLive ? (Int(ArrivalClock.lead / 1_000_000_000) + 1) * format.rate * converter.stride : 0
         pipe.reserve(max(min(gathered, StreamSource.mostGathered), StreamSource.blockSize * converter.stride))
@@ -160,16 +160,16 @@ public final class StreamSource: Source, @unchecked Sendable {
         }
     }
 
-    private var stalled: Reading { .state(.lost(.file(name, .stalled))) }
+    private var stalled: Reading { .state(.lost(pipe.failure(.stalled))) }
 
     /// Nothing follows: that is the end, or too early for it.
     private func close() throws(CaptureError) -> Reading {
         phase = .ended
         let position = delivered.load(ordering: .relaxed)
-        if position == 0 { throw .file(name, isNamed && pipe.promised != 0 ? .writerGone : .noSamples) }
+        if position == 0 { throw pipe.failure(isNamed && pipe.promised != 0 ? .writerGone : .noSamples) }
         if let promised = pipe.promised, promised > 0 {
             let announced = position + (promised + Int64(pipe.held)) / Int64(converter.stride)
-            throw .file(name, isNamed ? .writerLeft : .truncated(announced: announced, delivered: position))
+            throw pipe.failure(isNamed ? .writerLeft : .truncated(announced: announced, delivered: position))
         }
         return .end
     }
@@ -248,8 +248,8 @@ public final class StreamSource: Source, @unchecked Sendable {
         case .success(let header): return header
         case .failure(.ended):
             if stopping.isSet { return nil }
-            throw .file(name, isNamed ? .writerGone : .notSound("it ended inside the WAV header"))
-        case .failure(.invalid(let reason)): throw .file(name, .unsupported(reason))
+            throw pipe.failure(isNamed ? .writerGone : .notSound("it ended inside the WAV header"))
+        case .failure(.invalid(let reason)): throw pipe.failure(.unsupported(reason))
         }
     }
 }

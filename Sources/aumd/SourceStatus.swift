@@ -13,7 +13,7 @@ struct SourceStatus {
         switch new {
         case .capturing: state = .capturing
         case .waiting: state = .starting
-        case .lost(.device(_, .stalled)), .lost(.file(_, .stalled)): state = .stalled
+        case .lost(.device(_, .stalled)), .lost(.pipe(_, .stalled)): state = .stalled
         case .lost: state = .deviceLost
         case .silent: state = .silent
         }
