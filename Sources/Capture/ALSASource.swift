@@ -8,11 +8,9 @@ import Threads
 /// on by itself when it is back, for ever, trying again after 0.1 s, 0.2 s, … 5 s; the timeline keeps its true length.
 public final class ALSASource: Source, @unchecked Sendable {
     public let request: CaptureRequest
-    private let waitForDevice: Bool
     private let ringTime: Int
     private let stallTime: Int
     private let silenceTime: Int
-    private let priority: Int32
 
     private let running = Mutex(Running())
     private struct Running {
@@ -36,23 +34,16 @@ public final class ALSASource: Source, @unchecked Sendable {
     private let overflow = Atomic<Int64>(0)
 
     /// - Parameters:
-    ///   - waitForDevice: whether `start` succeeds although the device (or its server) is not there yet. A name that
-    ///     nothing defines, a busy device and one that may not be opened are errors of `start` in any case; once
-    ///     captured from, a device is waited for whatever is wrong.
     ///   - ringTime: milliseconds of sound that the ring holds while the analysis is late.
     ///   - stallTime: milliseconds without samples after which a device is restarted, unless three of its periods are longer.
-    ///   - silenceTime: milliseconds of nothing but zeros after which `.silent` is told.
-    ///   - priority: of the capture thread under SCHED_FIFO.
+    ///   - silenceTime: milliseconds of nothing but zeros after which `.silent` is reported.
     public init(
-        _ request: CaptureRequest, waitForDevice: Bool = true, ringTime: Int = 8000, stallTime: Int = 1000,
-        silenceTime: Int = 10_000, priority: Int = 20
+        _ request: CaptureRequest, ringTime: Int = 8000, stallTime: Int = 1000, silenceTime: Int = 10_000
     ) {
         self.request = request
-        self.waitForDevice = waitForDevice
         self.ringTime = ringTime
         self.stallTime = stallTime
         self.silenceTime = silenceTime
-        self.priority = Int32(clamping: priority)
     }
 
     deinit { stop() }
@@ -61,6 +52,11 @@ public final class ALSASource: Source, @unchecked Sendable {
         running.withLock { $0.shared }?.rate.load(ordering: .relaxed) ?? 0
     }
 
+    /// Opens the device; one that is not there yet, or whose sound server does not answer, is waited for: the first reading says so.
+    /// Once captured from, a device is waited for whatever is wrong.
+    ///
+    /// - Throws: ``CaptureError/device(_:_:)`` for every other problem: a name that nothing defines, a device that is busy, may not be
+    ///   opened or offers nothing that can be used; ``CaptureError/system(call:errno:)`` where there can be no thread.
     public func start() throws(CaptureError) {
         let opening = try FirstOpening(request)
         running.withLock { running in
@@ -74,7 +70,7 @@ public final class ALSASource: Source, @unchecked Sendable {
         switch consume outcome {
         case .opened(let opened): device = consume opened
         case .failed(let error):
-            guard waitForDevice, error.isOfAbsence else { throw error }
+            guard error.isOfAbsence else { throw error }
             device = nil
             absence = error
         case .cancelled: return
@@ -89,7 +85,7 @@ public final class ALSASource: Source, @unchecked Sendable {
         }
         var loop = CaptureLoop(shared: shared, request: request, stallNanoseconds: Int64(stallTime) * 1_000_000)
         loop.toldReason = absence
-        let thread = try CaptureThread(shared: shared, priority: priority, loop: loop, device: device)
+        let thread = try CaptureThread(shared: shared, loop: loop, device: device)
         self.shared = shared
         let isTooLate = running.withLock { running in
             running.shared = shared

@@ -20,26 +20,24 @@ final class CaptureThread: @unchecked Sendable {
     private let mapping: UnsafeMutableRawBufferPointer
     private let stack: UnsafeMutableRawBufferPointer
     private var thread = pthread_t()
+    /// Under SCHED_FIFO.
+    private static let priority: Int32 = 20
     private let shared: CaptureShared
 
     /// What the new thread begins with; handed over whole, so that no two threads ever hold it.
     private final class Beginning {
         let shared: CaptureShared
-        let priority: Int32
         var loop: CaptureLoop
         var device: ALSADevice?
 
-        init(shared: CaptureShared, priority: Int32, loop: consuming CaptureLoop, device: consuming ALSADevice?) {
+        init(shared: CaptureShared, loop: consuming CaptureLoop, device: consuming ALSADevice?) {
             self.shared = shared
-            self.priority = priority
             self.loop = loop
             self.device = device
         }
     }
 
-    init(
-        shared: CaptureShared, priority: Int32, loop: consuming CaptureLoop, device: consuming ALSADevice?
-    ) throws(CaptureError) {
+    init(shared: CaptureShared, loop: consuming CaptureLoop, device: consuming ALSADevice?) throws(CaptureError) {
         self.shared = shared
         let guardSize = Int(getpagesize()), size = 512 * 1024
         guard let memory = mmap(nil, guardSize + size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
@@ -53,7 +51,7 @@ final class CaptureThread: @unchecked Sendable {
         lockMemory(shared.ring.memory, report: shared.locking)
         lockMemory(shared.markers.memory, report: shared.locking)
 
-        let beginning = Beginning(shared: shared, priority: priority, loop: loop, device: device)
+        let beginning = Beginning(shared: shared, loop: loop, device: device)
         let pointer = Unmanaged.passRetained(beginning)
         var attributes = pthread_attr_t()
         pthread_attr_init(&attributes)
@@ -72,8 +70,7 @@ final class CaptureThread: @unchecked Sendable {
         let shared = beginning.shared
         nameThread("capture")
         silenceALSAMessages()
-        var parameters = sched_param()
-        parameters.sched_priority = beginning.priority
+        var parameters = sched_param(sched_priority: CaptureThread.priority)
         let refused = pthread_setschedparam(pthread_self(), SCHED_FIFO, &parameters)
         shared.scheduling.store(refused, ordering: .relaxed)
         beginning.loop.run(first: beginning.device.take())

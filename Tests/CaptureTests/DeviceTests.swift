@@ -418,12 +418,20 @@ struct NegotiationTests {
         #expect(startError(unknown) == CaptureError.device("no_such_name", .unknownName))
         let rate = ALSASource(CaptureRequest(device: ScriptedDevices.name("fixed"), rate: 48_000))
         #expect(startError(rate) == CaptureError.device("test_fixed", .rate(48_000)))
-        for (key, problem) in [("absent", CaptureError.DeviceProblem.absent), ("refused", .serverGone), ("down", .serverGone)] {
-            let source = ALSASource(CaptureRequest(device: ScriptedDevices.name(key)), waitForDevice: false)
-            #expect(startError(source) == CaptureError.device("test_\(key)", problem))
+    }
+
+    @Test("waits for what is not there yet, and says why at once")
+    func absences() async {
+        let names = ["absent", "refused", "down"].map { ScriptedDevices.name($0) } + ["hw:CARD=Nowhere"]
+        for (name, problem) in zip(names, [.absent, .serverGone, .serverGone, .absent] as [CaptureError.DeviceProblem]) {
+            let source = ALSASource(CaptureRequest(device: name))
+            let recording = await onThread {
+                do { try source.start() } catch { Issue.record(error) }
+                defer { source.stop() }
+                return Recording(of: source, seconds: 1) { !$0.states.isEmpty }
+            }
+            #expect(recording.parts == [.state(.waiting(.device(name, problem)))])
         }
-        let card = ALSASource(CaptureRequest(device: "hw:CARD=Nowhere"), waitForDevice: false)
-        #expect(startError(card) == CaptureError.device("hw:CARD=Nowhere", .absent))
     }
 }
 
