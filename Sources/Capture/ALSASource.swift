@@ -200,22 +200,13 @@ public final class ALSASource: Source, @unchecked Sendable {
         timeline.withLock { $0?.utc(of: position) }
     }
 
-    /// The device's true rate in Hz against the system's clock, as measured so far; nil before the first samples.
-    public var measuredRate: Double? {
-        timeline.withLock { $0?.measuredRate }
-    }
-
     public var statistics: CaptureStatistics {
         var statistics = CaptureStatistics()
         guard let shared = running.withLock({ $0.shared }) else { return statistics }
         func privilege(_ code: Int32) -> CaptureStatistics.Privilege? {
             code < 0 ? nil : code == 0 ? .granted : .refused(errno: code)
         }
-        statistics.capturedSamples = shared.captured.load(ordering: .relaxed)
         statistics.xruns = shared.xruns.load(ordering: .relaxed)
-        statistics.suspends = shared.suspends.load(ordering: .relaxed)
-        statistics.stalls = shared.stalls.load(ordering: .relaxed)
-        statistics.reopenings = shared.reopenings.load(ordering: .relaxed)
         statistics.overflowSamples = overflow.load(ordering: .relaxed)
         statistics.nonFiniteSamples = shared.nonFinite.load(ordering: .relaxed)
         statistics.worstWakeUpDelay = shared.worstDelay.load(ordering: .relaxed)

@@ -24,7 +24,6 @@ struct CaptureLoop: ~Copyable {
     /// Set while samples do not follow on those before: the first reason. The next samples are announced with a
     /// `resume`. Set at the beginning too, so that the first samples are.
     private var interruption: Gap.Cause? = .xrun
-    private var hasOpened = false
     private var hasCaptured = false
     /// Whether a `lost` has been told since the last samples; and whether the last told is that it cannot be opened.
     private var toldLost = false
@@ -46,15 +45,13 @@ struct CaptureLoop: ~Copyable {
         var mayReopenAtOnce = true
         while true {
             if let device = next.take() {
-                if hasOpened { shared.reopenings.add(1, ordering: .relaxed) }
-                hasOpened = true
                 request.rate = device.rate
                 shared.rate.store(device.rate, ordering: .relaxed)
-                let rate = Int64(device.rate), before = shared.captured.load(ordering: .relaxed)
+                let rate = Int64(device.rate), before = shared.ring.writePosition
                 // Consumed: the device is closed when this returns, or hardware would be busy with the old handle.
                 guard let fault = capture(device) else { return }
                 interrupt(fault.cause)
-                let taken = shared.captured.load(ordering: .relaxed) - before
+                let taken = shared.ring.writePosition - before
                 if taken >= rate { (failures, mayReopenAtOnce) = (0, true) }
                 // Told again where it is the same once more.
                 if taken > 0 || !toldOpening { toldReason = nil }
@@ -163,7 +160,7 @@ struct CaptureLoop: ~Copyable {
         var allowed = max(longest, CaptureLoop.firstSamples)
         var lastSamples = nanosecondsNow(CLOCK_MONOTONIC)
         var restarts = 0
-        let limiter = RateLimiter(rate: device.rate, captured: shared.captured.load(ordering: .relaxed), start: lastSamples)
+        let limiter = RateLimiter(rate: device.rate, captured: shared.ring.writePosition, start: lastSamples)
 
         while true {
             let quiet = nanosecondsNow(CLOCK_MONOTONIC) - lastSamples
@@ -181,7 +178,7 @@ struct CaptureLoop: ~Copyable {
                 lastSamples = nanosecondsNow(CLOCK_MONOTONIC)
                 allowed = longest
                 restarts = 0
-                let early = limiter.early(by: shared.captured.load(ordering: .relaxed), at: lastSamples)
+                let early = limiter.early(by: shared.ring.writePosition, at: lastSamples)
                 if early > 0, waitForStop(milliseconds: early) { return nil }
                 continue
             case .none:
@@ -190,7 +187,6 @@ struct CaptureLoop: ~Copyable {
                     if waitForStop(milliseconds: 1) { return nil }
                     continue
                 }
-                shared.stalls.add(1, ordering: .relaxed)
                 interrupt(.stall)
                 tellLost(.stalled)
             case .interrupted(let cause):
@@ -240,7 +236,6 @@ struct CaptureLoop: ~Copyable {
             let broken = device.converter.convert(bytes.baseAddress!, count: count, into: mono.baseAddress!)
             if broken > 0 { shared.nonFinite.add(Int64(broken), ordering: .relaxed) }
             shared.ring.write(UnsafeBufferPointer(rebasing: mono[0..<count]))
-            shared.captured.add(Int64(count), ordering: .relaxed)
         }
     }
 
@@ -293,7 +288,6 @@ struct CaptureLoop: ~Copyable {
             return .interrupted(.xrun)
         case ESTRPIPE:
             // snd_pcm_resume would keep nothing (what was not captured is lost) and USB cannot do it: restart.
-            shared.suspends.add(1, ordering: .relaxed)
             return .interrupted(.suspend)
         default:
             return .failed(.failed(call, errno: -code))

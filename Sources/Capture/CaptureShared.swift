@@ -14,11 +14,7 @@ final class CaptureShared: @unchecked Sendable {
 
     // Counters: written by the capture thread, each on its own; relaxed everywhere, no other memory hangs on them.
     let xruns = Atomic<Int>(0)
-    let suspends = Atomic<Int>(0)
-    let stalls = Atomic<Int>(0)
-    let reopenings = Atomic<Int>(0)
     let nonFinite = Atomic<Int64>(0)
-    let captured = Atomic<Int64>(0)
     let worstDelay = Atomic<Int64>(0)
     /// -1: not known yet, 0: granted, else the errno value.
     let scheduling = Atomic<Int32>(-1)

@@ -21,7 +21,7 @@ public final class SoundFileSource: Source, @unchecked Sendable {
     private var file: SoundFile?
     private var pacer: Pacer?
     private var hasStarted = false
-    private let delivered = Atomic<Int64>(0)
+    private var delivered: Int64 = 0
     private let nonFinite = Atomic<Int64>(0)
 
     /// - Parameters:
@@ -47,20 +47,19 @@ public final class SoundFileSource: Source, @unchecked Sendable {
         into buffer: UnsafeMutableBufferPointer<Float>, timeoutMilliseconds: Int
     ) throws(CaptureError) -> Reading {
         guard let pacer, let file, !buffer.isEmpty, !stopping.isSet else { return .end }
-        let position = delivered.load(ordering: .relaxed)
         if !hasStarted {
             hasStarted = true
             return .state(.capturing)
         }
         var wanted = min(buffer.count, SoundFile.blockSize)
         // The last samples of a file are fewer than a portion.
-        if let announced = file.announced, announced > position { wanted = Int(min(Int64(wanted), announced - position)) }
-        let due = pacer.due(after: position, wanted: wanted, timeout: timeoutMilliseconds)
+        if let announced = file.announced, announced > delivered { wanted = Int(min(Int64(wanted), announced - delivered)) }
+        let due = pacer.due(after: delivered, wanted: wanted, timeout: timeoutMilliseconds)
         if due == 0 { return stopping.isSet ? .end : .timeout }
-        let count = try file.read(into: UnsafeMutableBufferPointer(rebasing: buffer[0..<due]), delivered: position)
+        let count = try file.read(into: UnsafeMutableBufferPointer(rebasing: buffer[0..<due]), delivered: delivered)
         nonFinite.store(file.nonFinite, ordering: .relaxed)
         if count == 0 { return .end }
-        delivered.store(position + Int64(count), ordering: .relaxed)
+        delivered += Int64(count)
         return .samples(count)
     }
 
@@ -74,7 +73,6 @@ public final class SoundFileSource: Source, @unchecked Sendable {
 
     public var statistics: CaptureStatistics {
         var statistics = CaptureStatistics()
-        statistics.capturedSamples = delivered.load(ordering: .relaxed)
         statistics.nonFiniteSamples = nonFinite.load(ordering: .relaxed)
         return statistics
     }

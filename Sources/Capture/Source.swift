@@ -110,16 +110,8 @@ public protocol Source: AnyObject, Sendable {
 
 /// What happened so far, for status records. Counts only grow.
 public struct CaptureStatistics: Sendable, Equatable {
-    /// Samples that came from the device or file.
-    public var capturedSamples: Int64 = 0
     /// Times the device's buffer overran.
     public var xruns = 0
-    /// Times the machine or device was suspended.
-    public var suspends = 0
-    /// Times the device stood still and was restarted.
-    public var stalls = 0
-    /// Times the device was opened again after an earlier opening.
-    public var reopenings = 0
     /// Samples overwritten in the ring because the reader was late.
     public var overflowSamples: Int64 = 0
     /// Samples that were NaN, infinite or beyond ±2^32 and became 0.

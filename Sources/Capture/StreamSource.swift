@@ -17,7 +17,6 @@ public final class StreamSource: Source, @unchecked Sendable {
     private let stopping = Stop()
     private let times = StreamTimes()
     private let nonFinite = Atomic<Int64>(0)
-    private let delivered = Atomic<Int64>(0)
 
     // Of the reading thread only.
     private let pipe: PipeReader
@@ -25,6 +24,7 @@ public final class StreamSource: Source, @unchecked Sendable {
     /// Made by `start`.
     private var pacer: Pacer?
     private var converter = MonoConverter(format: .s16, channels: 1, choice: .mix)
+    private var delivered: Int64 = 0
     /// Samples of the gaps that were reported, and of one that is yet to be.
     private var missing: Int64 = 0
     private var unreported: Int64 = 0
@@ -165,23 +165,21 @@ public final class StreamSource: Source, @unchecked Sendable {
     /// Nothing follows: that is the end, or too early for it.
     private func close() throws(CaptureError) -> Reading {
         phase = .ended
-        let position = delivered.load(ordering: .relaxed)
-        if position == 0 { throw pipe.failure(isNamed && pipe.promised != 0 ? .writerGone : .noSamples) }
+        if delivered == 0 { throw pipe.failure(isNamed && pipe.promised != 0 ? .writerGone : .noSamples) }
         if let promised = pipe.promised, promised > 0 {
-            let announced = position + (promised + Int64(pipe.held)) / Int64(converter.stride)
-            throw pipe.failure(isNamed ? .writerLeft : .truncated(announced: announced, delivered: position))
+            let announced = delivered + (promised + Int64(pipe.held)) / Int64(converter.stride)
+            throw pipe.failure(isNamed ? .writerLeft : .truncated(announced: announced, delivered: delivered))
         }
         return .end
     }
 
     private func deliver(_ pacer: Pacer, into buffer: UnsafeMutableBufferPointer<Float>, _ timeout: Int) -> Reading {
-        let position = delivered.load(ordering: .relaxed)
-        let count = pacer.due(after: position, wanted: min(pipe.held / converter.stride, buffer.count), timeout: timeout)
+        let count = pacer.due(after: delivered, wanted: min(pipe.held / converter.stride, buffer.count), timeout: timeout)
         if count == 0 { return stopping.isSet ? .end : .timeout }
         let broken = converter.convert(pipe.first, count: count, into: buffer.baseAddress!)
         nonFinite.add(Int64(broken), ordering: .relaxed)
         pipe.drop(count * converter.stride)
-        delivered.store(position + Int64(count), ordering: .relaxed)
+        delivered += Int64(count)
         return .samples(count)
     }
 
@@ -222,7 +220,7 @@ public final class StreamSource: Source, @unchecked Sendable {
 
     /// Takes in when the bytes came that are held now.
     private func follow(_ waited: Bool) {
-        let position = delivered.load(ordering: .relaxed) + missing + Int64(pipe.held / converter.stride)
+        let position = delivered + missing + Int64(pipe.held / converter.stride)
         unreported = times.arrived(position: position, waited: waited)
     }
 
@@ -234,7 +232,6 @@ public final class StreamSource: Source, @unchecked Sendable {
 
     public var statistics: CaptureStatistics {
         var statistics = CaptureStatistics()
-        statistics.capturedSamples = delivered.load(ordering: .relaxed)
         statistics.nonFiniteSamples = nonFinite.load(ordering: .relaxed)
         return statistics
     }

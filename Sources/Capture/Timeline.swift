@@ -22,9 +22,6 @@ package struct Timeline: Sendable {
         self.rate = rate
     }
 
-    /// The device's true rate in Hz, as far as it is known.
-    package var measuredRate: Double { loop.map { 1e9 / $0.period } ?? Double(rate) }
-
     /// At `nanoseconds` the device had captured the sample before ring position `position`.
     /// Returns a gap of cause `slip` when the device's count has stayed behind the clock for long.
     package mutating func anchor(position: Int64, nanoseconds: Int64) -> Gap? {

@@ -72,7 +72,7 @@ enum ScriptedDevices {
             """
         for (name, text) in settings {
             let text = text.split(separator: "DIR").joined(separator: directory)
-            configuration += "pcm.test_\(name) { type scripted \(text) }\n"
+            configuration += "pcm.test_\(name) { type scripted \(text) report \"\(directory)/\(name).report\" }\n"
             if plugged.contains(name) { configuration += "pcm.plug_\(name) { type plug slave.pcm \"test_\(name)\" }\n" }
         }
         for word in ["absent", "busy", "denied", "refused", "down"] { write(word, to: "\(directory)/\(word)") }
@@ -81,6 +81,14 @@ enum ScriptedDevices {
         setenv("ALSA_CONFIG_PATH", "\(directory)/asoundrc", 1)
         return directory
     }()
+
+    /// What has happened to a device so far: "open" for every time it was opened, and a line with its setup for every time it started.
+    static func report(_ key: String) -> [String] {
+        String(decoding: contents("\(directory)/\(key).report"), as: UTF8.self).split(separator: "\n").map(String.init)
+    }
+
+    /// How often a device was opened again.
+    static func reopenings(_ key: String) -> Int { report(key).count { $0 == "open" } - 1 }
 
     /// The name to open.
     static func name(_ key: String, plug: Bool = false) -> String {

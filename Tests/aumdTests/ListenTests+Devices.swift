@@ -123,7 +123,7 @@ extension ListenTests {
                 """, environment: folder.alsa.merging(environment) { $1 })
             #expect(heard.status == 0, "\(heard.errors)")
         }
-        #expect(try String(contentsOfFile: folder.path + "/report", encoding: .utf8) == "48000 960 14400\n16000 80 4800\n")
+        #expect(try String(contentsOfFile: folder.path + "/report", encoding: .utf8) == "open\n48000 960 14400\nopen\n16000 80 4800\n")
     }
 
     @Test("A device that hangs while it is opened is left on SIGTERM")

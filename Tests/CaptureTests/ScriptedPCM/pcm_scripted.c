@@ -18,7 +18,8 @@
          opening 0          # milliseconds that opening takes
          script "8000:xrun,16000:stall:300"
          state "/path/file" # see below
-         report "/path/file" # gets a line "RATE PERIOD BUFFER", the latter two in samples, whenever it starts
+         report "/path/file" # gets a line "open" whenever it is opened, and one "RATE PERIOD BUFFER", the latter two
+                            # in samples, whenever it starts
      }
 
    Actions, each once, when the device reaches that sample: xrun (-EPIPE), suspend (-ESTRPIPE), gone:ms (-ENODEV, and
@@ -102,16 +103,22 @@ static uint64_t clock_sample(struct device *d, int64_t time)
     return (uint64_t)((time - d->clock->start) * 1e-9 * d->io.rate * d->speed);
 }
 
+static void report(struct device *d, const char *line)
+{
+    FILE *file = d->report ? fopen(d->report, "ae") : NULL;
+    if (!file) return;
+    fputs(line, file);
+    fclose(file);
+}
+
 static int on_start(snd_pcm_ioplug_t *io)
 {
     struct device *d = io->private_data;
     if (d->dead) return -d->dead;
     if (d->broken) return -EIO;
-    FILE *report = d->report ? fopen(d->report, "ae") : NULL;
-    if (report) {
-        fprintf(report, "%u %lu %lu\n", io->rate, io->period_size, io->buffer_size);
-        fclose(report);
-    }
+    char line[64];
+    snprintf(line, sizeof line, "%u %lu %lu\n", io->rate, io->period_size, io->buffer_size);
+    report(d, line);
     int64_t time = now();
     if (!d->clock->start) d->clock->start = time;
     d->first = clock_sample(d, time);
@@ -326,7 +333,7 @@ static int read_samples(struct device *d, const char *path)
 
 SND_PCM_PLUGIN_DEFINE_FUNC(scripted)
 {
-    const char *kind = "counter", *infile = NULL, *script = NULL, *state = NULL, *report = NULL, *formats = "S16_LE", *rates = "16000";
+    const char *kind = "counter", *infile = NULL, *script = NULL, *state = NULL, *report_path = NULL, *formats = "S16_LE", *rates = "16000";
     double speed = 1;
     long channels = 1, stuck = 0, broken = 0, life = 0, blocks = 0, opening = 0;
     snd_config_iterator_t i, next;
@@ -338,7 +345,7 @@ SND_PCM_PLUGIN_DEFINE_FUNC(scripted)
         else if (!strcmp(id, "infile")) snd_config_get_string(n, &infile);
         else if (!strcmp(id, "script")) snd_config_get_string(n, &script);
         else if (!strcmp(id, "state")) snd_config_get_string(n, &state);
-        else if (!strcmp(id, "report")) snd_config_get_string(n, &report);
+        else if (!strcmp(id, "report")) snd_config_get_string(n, &report_path);
         else if (!strcmp(id, "formats")) snd_config_get_string(n, &formats);
         else if (!strcmp(id, "rates")) snd_config_get_string(n, &rates);
         else if (!strcmp(id, "speed")) snd_config_get_ireal(n, &speed);
@@ -370,7 +377,7 @@ SND_PCM_PLUGIN_DEFINE_FUNC(scripted)
     d->broken = broken != 0;
     d->life = life;
     d->blocks = blocks != 0;
-    if (report) d->report = strdup(report);
+    if (report_path) d->report = strdup(report_path);
     if (infile && (error = read_samples(d, infile)) < 0) {
         free(d->report);
         free(d);
@@ -403,6 +410,7 @@ SND_PCM_PLUGIN_DEFINE_FUNC(scripted)
     snd_pcm_ioplug_set_param_minmax(&d->io, SND_PCM_IOPLUG_HW_BUFFER_BYTES, 256, 1 << 20);
     snd_pcm_ioplug_set_param_minmax(&d->io, SND_PCM_IOPLUG_HW_PERIODS, 2, 1024);
     clock->is_open = 1;
+    report(d, "open\n");
     *pcmp = d->io.pcm;
     return 0;
 }
