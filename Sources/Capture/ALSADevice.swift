@@ -15,11 +15,8 @@ public struct CaptureRequest: Sendable, Equatable {
     /// Microseconds that the device's own buffer holds.
     public var bufferTime: Int
 
-    /// A request for what is usual, where nothing else is said.
-    public init(
-        device: String = "default", rate: Int? = nil, channel: ChannelChoice = .mix,
-        periodTime: Int = 20_000, bufferTime: Int = 500_000
-    ) {
+    /// A request for a device.
+    public init(device: String, rate: Int?, channel: ChannelChoice, periodTime: Int, bufferTime: Int) {
         self.device = device
         self.rate = rate
         self.channel = channel

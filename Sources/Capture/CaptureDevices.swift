@@ -7,8 +7,6 @@ public struct CaptureDevice: Sendable, Equatable {
     public var name: String
     /// A line for people.
     public var description: String
-    /// The sound card's id, for hardware.
-    public var card: String?
     /// The usual rates it offers, in Hz, ascending; empty if it could not be asked.
     public var rates: [Int]
     /// The channel counts it offers; nil if it could not be asked.
@@ -73,7 +71,7 @@ private func hardwareDevices() -> [CaptureDevice] {
             let deviceName = String(cString: snd_pcm_info_get_name(info))
             devices.append(
                 probed(
-                    "hw:CARD=\(id),DEV=\(device)", description: "\(cardName), \(deviceName)", card: id,
+                    "hw:CARD=\(id),DEV=\(device)", description: "\(cardName), \(deviceName)",
                     owner: { owner(card: card, device: device) }))
         }
     }
@@ -105,10 +103,9 @@ private func text(_ entry: UnsafeMutableRawPointer, _ field: String) -> String? 
 
 /// Opens a device without waiting and asks for its rates and channels.
 private func probed(
-    _ name: String, description: String, card: String? = nil, owner: () -> CaptureDevice.Owner? = { nil }
+    _ name: String, description: String, owner: () -> CaptureDevice.Owner? = { nil }
 ) -> CaptureDevice {
-    var device = CaptureDevice(
-        name: name, description: description, card: card, rates: [], channels: nil, state: .free)
+    var device = CaptureDevice(name: name, description: description, rates: [], channels: nil, state: .free)
     var pcm: OpaquePointer?
     let code = snd_pcm_open(&pcm, name, SND_PCM_STREAM_CAPTURE, SND_PCM_NONBLOCK)
     guard code >= 0 else {

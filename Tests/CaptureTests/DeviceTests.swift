@@ -2,13 +2,19 @@ import Capture
 import Glibc
 import Testing
 
+/// A request with a buffer that holds out on a loaded machine.
+private func request(
+    _ device: String, rate: Int? = nil, channel: ChannelChoice = .mix, periodTime: Int = 20_000, bufferTime: Int = 500_000
+) -> CaptureRequest {
+    CaptureRequest(device: device, rate: rate, channel: channel, periodTime: periodTime, bufferTime: bufferTime)
+}
+
 /// Records a scripted device; a failure to start is the recording's error.
 private func record(
     _ key: String, plug: Bool = false, samples: Int64 = .max, seconds: Double = 8, stallTime: Int = 400,
     channel: ChannelChoice = .mix, until isEnough: @escaping @Sendable (Recording) -> Bool = { _ in false }
 ) async -> (recording: Recording, statistics: CaptureStatistics, rate: Int) {
-    let source = ALSASource(
-        CaptureRequest(device: ScriptedDevices.name(key, plug: plug), channel: channel), stallTime: stallTime)
+    let source = ALSASource(request(ScriptedDevices.name(key, plug: plug), channel: channel), stallTime: stallTime)
     return await onThread {
         do throws(CaptureError) { try source.start() } catch {
             var nothing = Recording(of: source, seconds: 0)
@@ -124,7 +130,7 @@ struct DeviceTests {
 
     @Test("that never delivers is told as stalled and tried for ever")
     func stuck() async {
-        let source = ALSASource(CaptureRequest(device: ScriptedDevices.name("stuck")), stallTime: 400)
+        let source = ALSASource(request(ScriptedDevices.name("stuck")), stallTime: 400)
         let recording = await onThread {
             do { try source.start() } catch { Issue.record(error) }
             defer { source.stop() }
@@ -181,7 +187,7 @@ struct DeviceTests {
     @Test("whose period is longer than the time after which it counts as stalled is waited for")
     func longPeriods() async {
         let source = ALSASource(
-            CaptureRequest(device: ScriptedDevices.name("blocks"), periodTime: 400_000, bufferTime: 2_000_000), stallTime: 200)
+            request(ScriptedDevices.name("blocks"), periodTime: 400_000, bufferTime: 2_000_000), stallTime: 200)
         let (recording, first): (Recording, Double) = await onThread {
             do { try source.start() } catch { Issue.record(error) }
             defer { source.stop() }
@@ -201,7 +207,7 @@ struct DeviceTests {
 
     @Test("without a clock is not read as fast as it gives, and stops at once")
     func clockless() async {
-        let source = ALSASource(CaptureRequest(device: "null", rate: 16_000))
+        let source = ALSASource(request("null", rate: 16_000))
         let (count, took): (Int, Double) = await onThread {
             _ = ScriptedDevices.directory
             do { try source.start() } catch { Issue.record(error) }
@@ -237,7 +243,7 @@ struct DeviceTests {
 
     @Test("that delivers only zeros is told as silent, and its samples keep coming")
     func zeros() async {
-        let source = ALSASource(CaptureRequest(device: ScriptedDevices.name("zeros")), silenceTime: 500)
+        let source = ALSASource(request(ScriptedDevices.name("zeros")), silenceTime: 500)
         let recording = await onThread {
             do { try source.start() } catch { Issue.record(error) }
             defer { source.stop() }
@@ -249,7 +255,7 @@ struct DeviceTests {
 
     @Test("that was silent across an overrun is told as capturing once it is not")
     func muted() async {
-        let source = ALSASource(CaptureRequest(device: ScriptedDevices.name("muted")), silenceTime: 500)
+        let source = ALSASource(request(ScriptedDevices.name("muted")), silenceTime: 500)
         let recording = await onThread {
             do { try source.start() } catch { Issue.record(error) }
             defer { source.stop() }
@@ -268,7 +274,7 @@ struct DeviceTests {
 
     @Test("whose reader is late loses the oldest samples, exactly counted")
     func overflow() async {
-        let source = ALSASource(CaptureRequest(device: ScriptedDevices.name("overflowing")), ringTime: 200)
+        let source = ALSASource(request(ScriptedDevices.name("overflowing")), ringTime: 200)
         let recording = await onThread {
             do { try source.start() } catch { Issue.record(error) }
             defer { source.stop() }
@@ -290,7 +296,7 @@ struct DeviceTests {
 
     @Test("with a fast clock is measured")
     func drift() async {
-        let source = ALSASource(CaptureRequest(device: ScriptedDevices.name("fast")))
+        let source = ALSASource(request(ScriptedDevices.name("fast")))
         let (early, late): (StreamInstant?, StreamInstant?) = await onThread {
             do { try source.start() } catch { Issue.record(error) }
             defer { source.stop() }
@@ -304,7 +310,7 @@ struct DeviceTests {
 
     @Test("that is stopped from another thread wakes its reader")
     func stopped() async {
-        let source = ALSASource(CaptureRequest(device: ScriptedDevices.name("stopped")))
+        let source = ALSASource(request(ScriptedDevices.name("stopped")))
         let took: Double = await onThread {
             do { try source.start() } catch { Issue.record(error) }
             _ = Recording(of: source, samples: 1600, seconds: 2)
@@ -319,7 +325,7 @@ struct DeviceTests {
 
     @Test("that is stopped while it is opened does not begin")
     func stoppedEarly() async {
-        let source = ALSASource(CaptureRequest(device: ScriptedDevices.name("slow")))
+        let source = ALSASource(request(ScriptedDevices.name("slow")))
         let path = "\(ScriptedDevices.directory)/stopping"
         async let stopping: Void = onThread {
             write("", to: path)
@@ -337,7 +343,7 @@ struct DeviceTests {
 
     @Test("that hangs while it is opened first is left when it is stopped")
     func stoppedWhileHanging() async {
-        let source = ALSASource(CaptureRequest(device: ScriptedDevices.name("hanging")))
+        let source = ALSASource(request(ScriptedDevices.name("hanging")))
         async let stopping: Void = onThread {
             sleep(milliseconds: 300)
             source.stop()
@@ -414,9 +420,9 @@ struct NegotiationTests {
             #expect(error?.category == category)
         }
         _ = ScriptedDevices.directory
-        let unknown = ALSASource(CaptureRequest(device: "no_such_name"))
+        let unknown = ALSASource(request("no_such_name"))
         #expect(startError(unknown) == CaptureError.device("no_such_name", .unknownName))
-        let rate = ALSASource(CaptureRequest(device: ScriptedDevices.name("fixed"), rate: 48_000))
+        let rate = ALSASource(request(ScriptedDevices.name("fixed"), rate: 48_000))
         #expect(startError(rate) == CaptureError.device("test_fixed", .rate(48_000)))
     }
 
@@ -424,7 +430,7 @@ struct NegotiationTests {
     func absences() async {
         let names = ["absent", "refused", "down"].map { ScriptedDevices.name($0) } + ["hw:CARD=Nowhere"]
         for (name, problem) in zip(names, [.absent, .serverGone, .serverGone, .absent] as [CaptureError.DeviceProblem]) {
-            let source = ALSASource(CaptureRequest(device: name))
+            let source = ALSASource(request(name))
             let recording = await onThread {
                 do { try source.start() } catch { Issue.record(error) }
                 defer { source.stop() }
