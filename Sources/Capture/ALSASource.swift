@@ -31,7 +31,7 @@ public final class ALSASource: Source, @unchecked Sendable {
 
     /// Shared between the reading thread and whoever asks for times. Not touched by the capture thread.
     private let timeline = Mutex<Timeline?>(nil)
-    private let overflow = Atomic<Int64>(0)
+    private let lostSamples = Atomic<Int64>(0)
 
     /// - Parameters:
     ///   - ringTime: milliseconds of sound that the ring holds while the analysis is late.
@@ -144,7 +144,7 @@ public final class ALSASource: Source, @unchecked Sendable {
         case .copied(0):
             return nil
         case .skipped(let count):
-            overflow.add(count, ordering: .relaxed)
+            lostSamples.add(count, ordering: .relaxed)
             return .gap(Gap(samples: count, cause: .overflow))
         case .copied(let count):
             let samples = UnsafeBufferPointer(rebasing: buffer[0..<count])
@@ -207,9 +207,10 @@ public final class ALSASource: Source, @unchecked Sendable {
             code < 0 ? nil : code == 0 ? .granted : .refused(errno: code)
         }
         statistics.xruns = shared.xruns.load(ordering: .relaxed)
-        statistics.overflowSamples = overflow.load(ordering: .relaxed)
-        statistics.nonFiniteSamples = shared.nonFinite.load(ordering: .relaxed)
-        statistics.worstWakeUpDelay = shared.worstDelay.load(ordering: .relaxed)
+        statistics.lostSamples = lostSamples.load(ordering: .relaxed)
+        statistics.brokenSamples = shared.brokenSamples.load(ordering: .relaxed)
+        // To the microsecond.
+        statistics.worstWakeUpMilliseconds = Double(shared.worstWakeUp.load(ordering: .relaxed) / 1000) / 1000
         statistics.realtimeScheduling = privilege(shared.scheduling.load(ordering: .relaxed))
         statistics.lockedMemory = privilege(shared.locking.load(ordering: .relaxed))
         return statistics

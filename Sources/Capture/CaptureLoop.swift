@@ -234,7 +234,7 @@ struct CaptureLoop: ~Copyable {
         defer { shared.arrived.signal() }
         return readAvailable(device, measured.available, bytes) { count in
             let broken = device.converter.convert(bytes.baseAddress!, count: count, into: mono.baseAddress!)
-            if broken > 0 { shared.nonFinite.add(Int64(broken), ordering: .relaxed) }
+            if broken > 0 { shared.brokenSamples.add(Int64(broken), ordering: .relaxed) }
             shared.ring.write(UnsafeBufferPointer(rebasing: mono[0..<count]))
         }
     }
@@ -273,7 +273,7 @@ struct CaptureLoop: ~Copyable {
         }
         let beyond = Int64(max(0, available - device.periodSize)) * 1_000_000_000 / Int64(device.rate)
         let delay = nanosecondsNow(CLOCK_BOOTTIME) - nanoseconds + beyond
-        if delay > shared.worstDelay.load(ordering: .relaxed) { shared.worstDelay.store(delay, ordering: .relaxed) }
+        if delay > shared.worstWakeUp.load(ordering: .relaxed) { shared.worstWakeUp.store(delay, ordering: .relaxed) }
         // An anchor without a place is no loss: the line through the others stands.
         _ = shared.markers.push(marker, reserve: CaptureLoop.reserve)
         return true

@@ -14,8 +14,9 @@ final class CaptureShared: @unchecked Sendable {
 
     // Counters: written by the capture thread, each on its own; relaxed everywhere, no other memory hangs on them.
     let xruns = Atomic<Int>(0)
-    let nonFinite = Atomic<Int64>(0)
-    let worstDelay = Atomic<Int64>(0)
+    let brokenSamples = Atomic<Int64>(0)
+    /// Nanoseconds.
+    let worstWakeUp = Atomic<Int64>(0)
     /// -1: not known yet, 0: granted, else the errno value.
     let scheduling = Atomic<Int32>(-1)
     let locking = Atomic<Int32>(-1)

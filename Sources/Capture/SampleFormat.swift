@@ -95,10 +95,10 @@ struct MonoConverter: Sendable {
     private func convert(
         _ count: Int, into mono: UnsafeMutablePointer<Float>, _ sample: (Int) -> Float
     ) -> Int {
-        var nonFinite = 0
+        var broken = 0
         func finite(_ value: Float) -> Float {
             if abs(value) <= MonoConverter.highest { return value }
-            nonFinite += 1
+            broken += 1
             return 0
         }
         switch choice {
@@ -114,6 +114,6 @@ struct MonoConverter: Sendable {
                 mono[i] = sum * scale
             }
         }
-        return nonFinite
+        return broken
     }
 }

@@ -10,7 +10,7 @@ final class SoundFile {
     let rate: Int
     /// Samples of each channel that the header tells of, or that the library found; nil where neither knows.
     let announced: Int64?
-    private(set) var nonFinite: Int64 = 0
+    private(set) var brokenSamples: Int64 = 0
 
     private let path: String
     /// The library's.
@@ -67,7 +67,7 @@ final class SoundFile {
         let wanted = min(buffer.count, SoundFile.blockSize)
         let count = Int(sf_readf_float(handle, block, sf_count_t(wanted)))
         if count > 0 {
-            nonFinite += Int64(converter.convert(block, count: count, into: buffer.baseAddress!))
+            brokenSamples += Int64(converter.convert(block, count: count, into: buffer.baseAddress!))
             return count
         }
         if sf_error(handle) != 0 { throw .file(path, .readFailed(SoundFile.reason(handle))) }

@@ -22,7 +22,7 @@ public final class SoundFileSource: Source, @unchecked Sendable {
     private var pacer: Pacer?
     private var hasStarted = false
     private var delivered: Int64 = 0
-    private let nonFinite = Atomic<Int64>(0)
+    private let brokenSamples = Atomic<Int64>(0)
 
     /// - Parameters:
     ///   - isPaced: whether samples come at the pace of real time, or as fast as they are read.
@@ -57,7 +57,7 @@ public final class SoundFileSource: Source, @unchecked Sendable {
         let due = pacer.due(after: delivered, wanted: wanted, timeout: timeoutMilliseconds)
         if due == 0 { return stopping.isSet ? .end : .timeout }
         let count = try file.read(into: UnsafeMutableBufferPointer(rebasing: buffer[0..<due]), delivered: delivered)
-        nonFinite.store(file.nonFinite, ordering: .relaxed)
+        brokenSamples.store(file.brokenSamples, ordering: .relaxed)
         if count == 0 { return .end }
         delivered += Int64(count)
         return .samples(count)
@@ -73,7 +73,7 @@ public final class SoundFileSource: Source, @unchecked Sendable {
 
     public var statistics: CaptureStatistics {
         var statistics = CaptureStatistics()
-        statistics.nonFiniteSamples = nonFinite.load(ordering: .relaxed)
+        statistics.brokenSamples = brokenSamples.load(ordering: .relaxed)
         return statistics
     }
 }

@@ -113,11 +113,11 @@ public struct CaptureStatistics: Sendable, Equatable {
     /// Times the device's buffer overran.
     public var xruns = 0
     /// Samples overwritten in the ring because the reader was late.
-    public var overflowSamples: Int64 = 0
+    public var lostSamples: Int64 = 0
     /// Samples that were NaN, infinite or beyond ±2^32 and became 0.
-    public var nonFiniteSamples: Int64 = 0
-    /// The latest the capture thread came to a full period, in nanoseconds after the period was full.
-    public var worstWakeUpDelay: Int64 = 0
+    public var brokenSamples: Int64 = 0
+    /// The latest the capture thread came to a full period, in milliseconds after the period was full.
+    public var worstWakeUpMilliseconds = 0.0
     /// Whether the capture thread runs under SCHED_FIFO; nil where there is no such thread.
     public var realtimeScheduling: Privilege?
     /// Whether what the capture thread touches is locked in memory; nil where there is no such thread.

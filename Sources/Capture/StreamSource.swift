@@ -16,7 +16,7 @@ public final class StreamSource: Source, @unchecked Sendable {
 
     private let stopping = Stop()
     private let times = StreamTimes()
-    private let nonFinite = Atomic<Int64>(0)
+    private let brokenSamples = Atomic<Int64>(0)
 
     // Of the reading thread only.
     private let pipe: PipeReader
@@ -177,7 +177,7 @@ public final class StreamSource: Source, @unchecked Sendable {
         let count = pacer.due(after: delivered, wanted: min(pipe.held / converter.stride, buffer.count), timeout: timeout)
         if count == 0 { return stopping.isSet ? .end : .timeout }
         let broken = converter.convert(pipe.first, count: count, into: buffer.baseAddress!)
-        nonFinite.add(Int64(broken), ordering: .relaxed)
+        brokenSamples.add(Int64(broken), ordering: .relaxed)
         pipe.drop(count * converter.stride)
         delivered += Int64(count)
         return .samples(count)
@@ -232,7 +232,7 @@ public final class StreamSource: Source, @unchecked Sendable {
 
     public var statistics: CaptureStatistics {
         var statistics = CaptureStatistics()
-        statistics.nonFiniteSamples = nonFinite.load(ordering: .relaxed)
+        statistics.brokenSamples = brokenSamples.load(ordering: .relaxed)
         return statistics
     }
 

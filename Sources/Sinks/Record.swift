@@ -197,7 +197,7 @@ public struct StatusRecord: Sendable, Equatable {
     /// Columns that were never confirmed, because a window pass came too late for them, since the start.
     public var unconfirmedColumns: UInt64
     /// The latest the capture thread came to a full period since the start, milliseconds; nil where there is no device.
-    public var worstWakeUp: Double?
+    public var worstWakeUpMilliseconds: Double?
     /// Whether the capture thread runs under SCHED_FIFO; nil where there is no such thread, or not yet.
     public var realtime: Bool?
     /// Name of the device, where there is one.
@@ -214,7 +214,7 @@ public struct StatusRecord: Sendable, Equatable {
     public init(
         source: String, time: RecordTime, state: State, levelDBFS: Float? = nil, xruns: UInt64 = 0,
         lostSamples: UInt64 = 0, brokenSamples: UInt64 = 0, lateWindows: UInt64 = 0, unconfirmedColumns: UInt64 = 0,
-        worstWakeUp: Double? = nil, realtime: Bool? = nil, device: String? = nil, message: String? = nil
+        worstWakeUpMilliseconds: Double? = nil, realtime: Bool? = nil, device: String? = nil, message: String? = nil
     ) {
         self.source = source
         self.time = time
@@ -225,7 +225,7 @@ public struct StatusRecord: Sendable, Equatable {
         self.brokenSamples = brokenSamples
         self.lateWindows = lateWindows
         self.unconfirmedColumns = unconfirmedColumns
-        self.worstWakeUp = worstWakeUp
+        self.worstWakeUpMilliseconds = worstWakeUpMilliseconds
         self.realtime = realtime
         self.device = device
         self.message = message

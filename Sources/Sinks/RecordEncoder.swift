@@ -93,7 +93,7 @@ public struct RecordEncoder {
         json.field("broken_samples", status.brokenSamples)
         json.field("late_windows", status.lateWindows)
         json.field("unconfirmed_columns", status.unconfirmedColumns)
-        json.field("worst_wake_up_ms", status.worstWakeUp)
+        json.field("worst_wake_up_ms", status.worstWakeUpMilliseconds)
         json.field("realtime", status.realtime)
         json.field("device", status.device)
         json.field("message", status.message)

@@ -57,9 +57,9 @@ extension Pipeline {
         let record = StatusRecord(
             source: options.name, time: .clock(milliseconds: StreamInstant.now().nanoseconds / 1_000_000),
             state: status.state, levelDBFS: isReady && status.lostAt == nil ? levelDBFS : nil, xruns: UInt64(statistics.xruns),
-            lostSamples: UInt64(statistics.overflowSamples), brokenSamples: UInt64(statistics.nonFiniteSamples),
+            lostSamples: UInt64(statistics.lostSamples), brokenSamples: UInt64(statistics.brokenSamples),
             lateWindows: analysis.lateWindows, unconfirmedColumns: analysis.unconfirmedColumns,
-            worstWakeUp: options.device == nil ? nil : Double(statistics.worstWakeUpDelay / 1000) / 1000,
+            worstWakeUpMilliseconds: options.device == nil ? nil : statistics.worstWakeUpMilliseconds,
             realtime: statistics.realtimeScheduling.map { $0 == .granted }, device: options.device, message: status.message)
         send(.status(record))
         supervision.status(record, open.values.map { labels[$0].name }.sorted())

@@ -269,7 +269,7 @@ struct DeviceTests {
     func notNumbers() async {
         let (recording, statistics, _) = await record("nan", samples: 16_000)
         #expect(recording.samples.allSatisfy { abs($0) <= 1 })
-        #expect(statistics.nonFiniteSamples >= 15)
+        #expect(statistics.brokenSamples >= 15)
     }
 
     @Test("whose reader is late loses the oldest samples, exactly counted")
@@ -291,7 +291,7 @@ struct DeviceTests {
         #expect(recording.gaps.count >= 2)
         #expect(recording.gaps.allSatisfy { $0.cause == .overflow })
         #expect(Set(recording.timelineErrors()) == [0])
-        #expect(source.statistics.overflowSamples == recording.gaps.reduce(0) { $0 + $1.samples })
+        #expect(source.statistics.lostSamples == recording.gaps.reduce(0) { $0 + $1.samples })
     }
 
     @Test("with a fast clock is measured")

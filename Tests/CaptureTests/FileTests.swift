@@ -127,7 +127,7 @@ struct FileTests {
         let bytes = values.flatMap { value in withUnsafeBytes(of: value.bitPattern.littleEndian) { Array($0) } }
         let source = SoundFileSource(path: file("nan.wav", wav(bytes, tag: 3, bits: 32)))
         #expect(record(source).samples == [0.25, 0, 0, 0, -0.5])
-        #expect(source.statistics.nonFiniteSamples == 3)
+        #expect(source.statistics.brokenSamples == 3)
     }
 
     @Test("paced takes as long as it lasts, and its times follow from its start")

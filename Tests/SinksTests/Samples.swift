@@ -63,7 +63,7 @@ enum Samples {
             .status(
                 StatusRecord(
                     source: "kitchen", time: time(32_000), state: .deviceLost, levelDBFS: -52.1, xruns: 2, lostSamples: 3, brokenSamples: 4,
-                    lateWindows: 1, unconfirmedColumns: 2, worstWakeUp: 0.25, realtime: true, device: "hw:CARD=USB", message: "No such device\n\"gone\" \u{1} \\ ü 🎤")),
+                    lateWindows: 1, unconfirmedColumns: 2, worstWakeUpMilliseconds: 0.25, realtime: true, device: "hw:CARD=USB", message: "No such device\n\"gone\" \u{1} \\ ü 🎤")),
             .scores(
                 ScoresRecord(
                     source: "kitchen", time: time(2560), status: .provisional, levelDBFS: -40, tags: tags)),

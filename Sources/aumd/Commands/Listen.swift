@@ -79,7 +79,7 @@ struct Listen: AsyncParsableCommand {
                 }))
         try await group.run()
         let lost = outputs.finish()
-        let broken = source.source.statistics.nonFiniteSamples
+        let broken = source.source.statistics.brokenSamples
         if broken > 0 { logger.warning("\(broken) samples were NaN, infinite or out of range, and were heard as 0.") }
         if lost { throw SystemExit.ioError.exitCode }
     }

@@ -191,7 +191,7 @@ struct TagFiles: ParsableCommand {
     }
 
     private func reportBroken(_ source: SoundFileSource) {
-        let count = source.statistics.nonFiniteSamples
+        let count = source.statistics.brokenSamples
         if count > 0 { report("sound file '\(source.path)' holds \(count) samples that are NaN, infinite or out of range; they count as 0") }
     }
 
