@@ -7,7 +7,7 @@ import Threads
 /// A thread of its own moves samples into a ring; `read` takes them out. Whatever happens to the device, capture goes
 /// on by itself when it is back, for ever, trying again after 0.1 s, 0.2 s, … 5 s; the timeline keeps its true length.
 public final class ALSASource: Source, @unchecked Sendable {
-    public let request: CaptureRequest
+    private let request: CaptureRequest
     private let ringTime: Int
     private let stallTime: Int
     private let silenceTime: Int
@@ -84,7 +84,7 @@ public final class ALSASource: Source, @unchecked Sendable {
             shared.rate.store(rate, ordering: .relaxed)
         }
         var loop = CaptureLoop(shared: shared, request: request, stallNanoseconds: Int64(stallTime) * 1_000_000)
-        loop.toldReason = absence
+        loop.reportedReason = absence
         let thread = try CaptureThread(shared: shared, loop: loop, device: device)
         self.shared = shared
         let isTooLate = running.withLock { running in
@@ -92,7 +92,7 @@ public final class ALSASource: Source, @unchecked Sendable {
             if !running.isStopped { running.thread = thread }
             return running.isStopped
         }
-        // The program may have been told to end meanwhile.
+        // The program may have been asked to end meanwhile.
         if isTooLate { thread.stop() }
     }
 

@@ -1,4 +1,4 @@
-/// When the samples of a live pipe were made, told from when they came: they wait in buffers on their way, so the earliest of
+/// When the samples of a live pipe were made, worked out from when they came: they wait in buffers on their way, so the earliest of
 /// many arrivals is the truest. A pure state machine: no clock and no pipe, everything comes in by value; times in nanoseconds.
 ///
 /// A file that comes through a pipe, faster than it lasts, is found out by that, and its samples count from the first one's arrival.
@@ -9,7 +9,7 @@ package struct ArrivalClock: Sendable {
     /// Whether samples come as they are made.
     package private(set) var isLive = true
     /// Whether the beginning is over: what was buffered before the pipe was opened, or while nothing came, has come, or it is no live
-    /// sound. No time should be told before.
+    /// sound. No time should be reported before.
     package private(set) var isSettled = false
     /// Whether it has come no faster than it lasts for ``windowLength``: it is live beyond doubt, where a file that is decoded slowly
     /// may only seem so for a while.
@@ -59,7 +59,7 @@ package struct ArrivalClock: Sendable {
 
     /// The sample before `position` of the timeline came at `nanoseconds`.
     ///
-    /// - Parameter waited: it was waited for; what lay there already tells only that it is not later, and nothing where all of
+    /// - Parameter waited: it was waited for; what lay there already shows only that it is not later, and nothing where all of
     ///   a window lay there, since then its reader was late.
     /// - Returns: how many samples are missing before it, 0 for none.
     package mutating func arrived(position: Int64, nanoseconds: Int64, waited: Bool) -> Int64 {

@@ -132,7 +132,7 @@ private func probed(
     return device
 }
 
-/// Who has a card's capture device, as the kernel tells it in /proc/asound.
+/// Who has a card's capture device, as the kernel says in /proc/asound.
 private func owner(card: Int32, device: Int32) -> CaptureDevice.Owner? {
     guard let status = contents("/proc/asound/card\(card)/pcm\(device)c/sub0/status"),
         let line = status.split(separator: "\n").first(where: { $0.hasPrefix("owner_pid") }),

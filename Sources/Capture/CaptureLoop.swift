@@ -25,11 +25,11 @@ struct CaptureLoop: ~Copyable {
     /// `resume`. Set at the beginning too, so that the first samples are.
     private var interruption: Gap.Cause? = .xrun
     private var hasCaptured = false
-    /// Whether a `lost` has been told since the last samples; and whether the last told is that it cannot be opened.
-    private var toldLost = false
-    private var toldOpening = false
-    /// Why the device could not be opened, as last told.
-    var toldReason: CaptureError?
+    /// Whether a `lost` was reported since the last samples; and whether the last report is that it cannot be opened.
+    private var hasReportedLost = false
+    private var hasReportedOpening = false
+    /// Why the device could not be opened, as last reported.
+    var reportedReason: CaptureError?
 
     init(shared: CaptureShared, request: CaptureRequest, stallNanoseconds: Int64) {
         self.shared = shared
@@ -53,21 +53,23 @@ struct CaptureLoop: ~Copyable {
                 interrupt(fault.cause)
                 let taken = shared.ring.writePosition - before
                 if taken >= rate { (failures, mayReopenAtOnce) = (0, true) }
-                // Told again where it is the same once more.
-                if taken > 0 || !toldOpening { toldReason = nil }
+                // Forget the last reason, so that the same one is reported again after sound came in between.
+                if taken > 0 || !hasReportedOpening { reportedReason = nil }
                 if taken > 0, mayReopenAtOnce {
-                    // Tells a server that is gone from a device that is. Once only: what gives a little and fails is not hurried.
+                    // Reopen at once, to learn whether the server or the device is gone; only once per second of sound, or a flaky
+                    // device would be reopened without a pause.
                     mayReopenAtOnce = false
                     next = reopen()
+                    // What seemed to be a stall was the server's going.
                     if next == nil, serverIsGone { interruption = .deviceLost }
                 }
-                if openingError == nil { tellLost(fault.problem) } else { tellReason() }
+                if openingError == nil { reportLost(fault.problem) } else { reportReason() }
                 if next != nil { continue }
             }
             failures += 1
             if waitForStop(milliseconds: CaptureLoop.backOff(failures)) { return }
             next = reopen()
-            if next == nil { tellReason() }
+            if next == nil { reportReason() }
         }
     }
 
@@ -103,25 +105,25 @@ struct CaptureLoop: ~Copyable {
         if interruption == nil || !hasCaptured { interruption = cause }
     }
 
-    // MARK: Telling
+    // MARK: Reporting
 
-    private mutating func tellLost(_ problem: DeviceFault) {
-        if toldLost, !toldOpening { return }
-        toldLost = shared.markers.push(Marker(kind: .lost, problem: problem, position: shared.ring.writePosition))
-        toldOpening = false
+    private mutating func reportLost(_ problem: DeviceFault) {
+        if hasReportedLost, !hasReportedOpening { return }
+        hasReportedLost = shared.markers.push(Marker(kind: .lost, problem: problem, position: shared.ring.writePosition))
+        hasReportedOpening = false
         shared.arrived.signal()
     }
 
     /// Says why the device cannot be opened, unless that was said before.
-    private mutating func tellReason() {
+    private mutating func reportReason() {
         let reason = openingError
-        if reason == toldReason { return }
-        let isLost = hasCaptured || toldLost
+        if reason == reportedReason { return }
+        let isLost = hasCaptured || hasReportedLost
         let marker = Marker(kind: isLost ? .lost : .waiting, problem: .opening, position: shared.ring.writePosition)
         guard shared.markers.push(marker, reserve: CaptureLoop.reserve) else { return }
-        toldLost = isLost
-        toldOpening = true
-        toldReason = reason
+        hasReportedLost = isLost
+        hasReportedOpening = true
+        reportedReason = reason
         shared.arrived.signal()
     }
 
@@ -188,7 +190,7 @@ struct CaptureLoop: ~Copyable {
                     continue
                 }
                 interrupt(.stall)
-                tellLost(.stalled)
+                reportLost(.stalled)
             case .interrupted(let cause):
                 interrupt(cause)
             case .failed(let problem):
@@ -219,7 +221,7 @@ struct CaptureLoop: ~Copyable {
         let measured = device.measure()
         if measured.available < 0 { return classify(.snd_pcm_avail, Int32(measured.available)) }
         if measured.available == 0 {
-            // Some states are told by no return code.
+            // Some states no return code reports.
             switch snd_pcm_state(device.pcm) {
             case SND_PCM_STATE_XRUN: return classify(.poll, -EPIPE)
             case SND_PCM_STATE_SUSPENDED: return classify(.poll, -ESTRPIPE)
@@ -228,7 +230,7 @@ struct CaptureLoop: ~Copyable {
             }
         }
         guard announce(device, measured.available, measured.nanoseconds) else {
-            // No room to say that samples are missing: these go too, and belong to the gap that will be told.
+            // No room to say that samples are missing: these go too, and belong to the gap that will be reported.
             return readAvailable(device, measured.available, bytes) { _ in }
         }
         defer { shared.arrived.signal() }
@@ -268,7 +270,7 @@ struct CaptureLoop: ~Copyable {
             guard shared.markers.push(marker) else { return false }
             interruption = nil
             hasCaptured = true
-            toldLost = false
+            hasReportedLost = false
             return true
         }
         let beyond = Int64(max(0, available - device.periodSize)) * 1_000_000_000 / Int64(device.rate)

@@ -3,7 +3,7 @@ import Threads
 
 /// The bytes of a pipe or a file, received as they come and held until they are dropped. Of one thread.
 ///
-/// A named pipe ends with its writer or, where ``path`` is told, goes on with the next one.
+/// A named pipe ends with its writer or, where it has a ``path``, goes on with the next one.
 final class PipeReader {
     enum Receipt {
         /// `waited`: nothing was there before.
@@ -128,7 +128,7 @@ final class PipeReader {
         return dup2(next, descriptor) >= 0 && fcntl(descriptor, F_SETFD, FD_CLOEXEC) >= 0
     }
 
-    /// What the stream begins with, as far as it tells what kind it is. Stays held.
+    /// What the stream begins with, as far as it shows what kind it is. Stays held.
     func beginning() throws(CaptureError) -> [UInt8] {
         var there = [UInt8]()
         while there.count < ForeignFormat.needed(there) {

@@ -23,6 +23,7 @@ public struct RawFormat: Sendable, Equatable {
     /// Channels, interleaved.
     public var channels: Int
 
+    /// 16-bit mono at 16 kHz, where nothing else is said.
     public init(format: SampleFormat = .s16, rate: Int = 16_000, channels: Int = 1) {
         self.format = format
         self.rate = rate

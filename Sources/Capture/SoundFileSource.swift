@@ -4,6 +4,7 @@ import Synchronization
 
 /// A sound file of any kind that libsndfile reads: WAV, FLAC, Ogg Vorbis, Opus, MP3 and others.
 public final class SoundFileSource: Source, @unchecked Sendable {
+    /// Where the file is.
     public let path: String
     private let isPaced: Bool
     private let channel: ChannelChoice
@@ -16,13 +17,13 @@ public final class SoundFileSource: Source, @unchecked Sendable {
     }
 
     private let stopping = Stop()
+    private let brokenSamples = Atomic<Int64>(0)
 
     // Of the reading thread only.
     private var file: SoundFile?
     private var pacer: Pacer?
     private var hasStarted = false
     private var delivered: Int64 = 0
-    private let brokenSamples = Atomic<Int64>(0)
 
     /// - Parameters:
     ///   - isPaced: whether samples come at the pace of real time, or as fast as they are read.

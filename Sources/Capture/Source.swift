@@ -6,7 +6,7 @@ public enum Reading: Sendable, Equatable {
     case samples(Int)
     /// Samples are missing here; the timeline has moved on by `Gap.samples`.
     case gap(Gap)
-    /// The source's state changed. Tells no sample.
+    /// The source's state changed. Holds no sample.
     case state(SourceState)
     /// Nothing came in the time allowed.
     case timeout
@@ -39,6 +39,7 @@ public struct Gap: Sendable, Equatable {
         case slip
     }
 
+    /// So many samples are missing.
     public init(samples: Int64, cause: Cause) {
         self.samples = samples
         self.cause = cause
@@ -145,5 +146,6 @@ public struct CaptureStatistics: Sendable, Equatable {
         return sentences
     }
 
+    /// Nothing has happened yet.
     public init() {}
 }

@@ -4,7 +4,7 @@ struct SteadyUTC: Sendable {
     /// UTC minus CLOCK_BOOTTIME, in nanoseconds, as last used and when that was.
     private var offset: (value: Int64, at: Int64)?
     /// The last answer, which later ones for later positions do not go behind.
-    private var told: (position: Int64, instant: StreamInstant)?
+    private var latest: (position: Int64, instant: StreamInstant)?
 
     init() {}
 
@@ -23,10 +23,10 @@ struct SteadyUTC: Sendable {
     mutating func instant(of position: Int64, at nanoseconds: Int64) -> StreamInstant? {
         guard let offset else { return nil }
         var instant = StreamInstant(nanoseconds: nanoseconds + offset.value)
-        if let last = told {
-            instant = position >= last.position ? max(instant, last.instant) : min(instant, last.instant)
+        if let latest {
+            instant = position >= latest.position ? max(instant, latest.instant) : min(instant, latest.instant)
         }
-        if position >= told?.position ?? .min { told = (position, instant) }
+        if position >= latest?.position ?? .min { latest = (position, instant) }
         return instant
     }
 }

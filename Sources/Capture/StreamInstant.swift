@@ -3,8 +3,10 @@ import Threads
 
 /// A point in time: UTC nanoseconds since 1970-01-01 (leap seconds not counted, as in POSIX).
 public struct StreamInstant: Sendable, Hashable, Comparable {
+    /// Since 1970-01-01.
     public var nanoseconds: Int64
 
+    /// So many nanoseconds after 1970-01-01.
     public init(nanoseconds: Int64) {
         self.nanoseconds = nanoseconds
     }
@@ -14,6 +16,7 @@ public struct StreamInstant: Sendable, Hashable, Comparable {
         StreamInstant(nanoseconds: nanosecondsNow(CLOCK_REALTIME))
     }
 
+    /// Whether `a` is earlier.
     public static func < (a: StreamInstant, b: StreamInstant) -> Bool {
         a.nanoseconds < b.nanoseconds
     }

@@ -5,8 +5,6 @@ import Synchronization
 ///
 /// Raw PCM of a named pipe does not end with its writer: another may open the pipe.
 public final class StreamSource: Source, @unchecked Sendable {
-    /// What errors call it; "-" is the standard input.
-    public let name: String
     private let raw: RawFormat
     private let isRaw: Bool
     private let isPaced: Bool
@@ -47,6 +45,7 @@ public final class StreamSource: Source, @unchecked Sendable {
 
     /// - Parameters:
     ///   - descriptor: is not closed.
+    ///   - name: what errors call it; "-" is the standard input.
     ///   - raw: what the bytes are if they do not begin as WAV.
     ///   - isRaw: whether one that begins as WAV, or as any other sound file, is refused.
     ///   - isPaced: whether samples come at the pace of real time, or as fast as they are there.
@@ -56,7 +55,6 @@ public final class StreamSource: Source, @unchecked Sendable {
         descriptor: Int32 = STDIN_FILENO, name: String = "-", raw: RawFormat = RawFormat(), isRaw: Bool = false,
         isPaced: Bool = false, channel: ChannelChoice = .mix, path: String? = nil, stallTime: Int = 10_000
     ) {
-        self.name = name
         self.raw = raw
         self.isRaw = isRaw
         self.isPaced = isPaced
@@ -68,7 +66,7 @@ public final class StreamSource: Source, @unchecked Sendable {
 
     public var rate: Int { times.rate }
 
-    /// Waits for the first bytes, as only they tell the rate; `stop` ends the wait.
+    /// Waits for the first bytes, as only they show the rate; `stop` ends the wait.
     ///
     /// - Throws: ``CaptureError/pipe(_:_:)`` or ``CaptureError/file(_:_:)`` for what is empty, or neither PCM nor WAV.
     public func start() throws(CaptureError) {
@@ -238,9 +236,7 @@ public final class StreamSource: Source, @unchecked Sendable {
 
     /// nil: stopped.
     private func wavHeader(isRF64: Bool) throws(CaptureError) -> WAVHeader? {
-        let result = try WAVHeader.parse(isRF64: isRF64) { (count: Int) throws(CaptureError) -> [UInt8]? in
-            try pipe.take(count)
-        }
+        let result = try WAVHeader.parse(isRF64: isRF64) { (count: Int) throws(CaptureError) in try pipe.take(count) }
         switch result {
         case .success(let header): return header
         case .failure(.ended):

@@ -5,7 +5,7 @@
 package struct Timeline: Sendable {
     /// Samples of all gaps so far (those of `overflow` not: ring positions count them).
     package var gapSamples: Int64 { Int64(missing.rounded()) }
-    /// The same with its fraction, as the line has it: told gaps round it, so their errors do not add up.
+    /// The same with its fraction, as the line has it: reported gaps round it, so their errors do not add up.
     private var missing = 0.0
     private let rate: Int
     private var loop: DelayLockedLoop?
@@ -18,6 +18,7 @@ package struct Timeline: Sendable {
     /// How long anchors must be off before that is believed, in nanoseconds.
     package static let slipTime: Int64 = 1_000_000_000
 
+    /// - Parameter rate: in Hz, as the device names it.
     package init(rate: Int) {
         self.rate = rate
     }
@@ -52,7 +53,7 @@ package struct Timeline: Sendable {
         return addMissing(run.least / loop!.period, cause: .slip)
     }
 
-    /// Takes in that `samples` are missing; returns those of them that are not told yet as a gap, nil if there are none.
+    /// Takes in that `samples` are missing; returns those of them that no gap has reported yet, nil if there are none.
     private mutating func addMissing(_ samples: Double, cause: Gap.Cause) -> Gap? {
         let before = gapSamples
         missing += max(0, samples)
