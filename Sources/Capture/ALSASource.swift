@@ -131,21 +131,26 @@ public final class ALSASource: Source, @unchecked Sendable {
     private func next(_ shared: CaptureShared, _ buffer: UnsafeMutableBufferPointer<Float>) -> Reading? {
         // Before the markers: whoever sees a sample's position then sees every marker that was pushed before it.
         let end = shared.ring.writePosition
-        while let marker = shared.markers.first, marker.position <= shared.ring.readPosition {
-            shared.markers.removeFirst()
-            let readings = take(marker, shared)
-            if !readings.isEmpty {
-                upcoming.append(contentsOf: readings.dropFirst())
-                return readings[0]
+        // What the ring has overwritten is one gap, though there is an anchor in it for every period.
+        var overwritten: Int64 = 0
+        var limit: Int64
+        while true {
+            while let marker = shared.markers.first, marker.position <= shared.ring.readPosition {
+                shared.markers.removeFirst()
+                upcoming.append(contentsOf: take(marker, shared))
+                if !upcoming.isEmpty { return overwritten > 0 ? overflow(overwritten) : upcoming.removeFirst() }
             }
+            limit = min(end, shared.markers.first?.position ?? .max)
+            let skipped = shared.ring.skip(upTo: limit)
+            overwritten += skipped
+            if skipped == 0 { break }
         }
-        let limit = min(end, shared.markers.first?.position ?? .max)
+        if overwritten > 0 { return overflow(overwritten) }
         switch shared.ring.read(into: buffer, upTo: limit) {
         case .copied(0):
             return nil
         case .skipped(let count):
-            lostSamples.add(count, ordering: .relaxed)
-            return .gap(Gap(samples: count, cause: .overflow))
+            return overflow(count)
         case .copied(let count):
             let samples = UnsafeBufferPointer(rebasing: buffer[0..<count])
             if let change = silence.observe(samples, limit: silenceTime * rate / 1000) {
@@ -153,6 +158,11 @@ public final class ALSASource: Source, @unchecked Sendable {
             }
             return .samples(count)
         }
+    }
+
+    private func overflow(_ count: Int64) -> Reading {
+        lostSamples.add(count, ordering: .relaxed)
+        return .gap(Gap(samples: count, cause: .overflow))
     }
 
     private func take(_ marker: Marker, _ shared: CaptureShared) -> [Reading] {

@@ -75,6 +75,16 @@ package final class RingBuffer: @unchecked Sendable {
         case skipped(Int64)
     }
 
+    /// Reader only. Passes over what has been overwritten by now, but not beyond position `end`. Returns how many elements that
+    /// were; what is overwritten later, `read` finds.
+    package func skip(upTo end: Int64) -> Int64 {
+        // Relaxed: nothing is copied by it.
+        let oldest = claimed.load(ordering: .relaxed) - Int64(capacity)
+        let skipped = max(0, min(oldest, end) - readPosition)
+        readPosition += skipped
+        return skipped
+    }
+
     /// Reader only. Copies the next elements, but none at or after position `end`.
     package func read(into buffer: UnsafeMutableBufferPointer<Float>, upTo end: Int64 = .max) -> Outcome {
         let limit = min(end, writePosition)

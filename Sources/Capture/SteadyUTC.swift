@@ -9,13 +9,14 @@ struct SteadyUTC: Sendable {
     init() {}
 
     /// Takes in what UTC is ahead of CLOCK_BOOTTIME. A clock set forward is followed at once; one set back is approached at a
-    /// sixteenth of the time that passes.
+    /// 32nd of the time that passes: window passes are up to 3 s apart, and the next one's first column, 0.16 s on, must not be earlier
+    /// than the last one's last.
     mutating func setOffset(_ target: Int64, at nanoseconds: Int64) {
         guard let last = offset else {
             offset = (target, nanoseconds)
             return
         }
-        let allowed = max(0, nanoseconds - last.at) / 16
+        let allowed = max(0, nanoseconds - last.at) / 32
         offset = (max(target, last.value - allowed), nanoseconds)
     }
 

@@ -288,7 +288,9 @@ struct DeviceTests {
                 return false
             }
         }
-        #expect(recording.gaps.count >= 2)
+        // One for each nap, though the ring has an anchor for every period; a busy machine may nap, too.
+        #expect((2...6).contains(recording.gaps.count), "\(recording.gaps.count)")
+        #expect(recording.gaps.filter { $0.samples > 1600 }.count >= 2)
         #expect(recording.gaps.allSatisfy { $0.cause == .overflow })
         #expect(Set(recording.timelineErrors()) == [0])
         #expect(source.statistics.lostSamples == recording.gaps.reduce(0) { $0 + $1.samples })

@@ -65,6 +65,19 @@ struct RingBufferTests {
         }
     }
 
+    @Test("passes over what was overwritten at once, up to where it is told to")
+    func skips() {
+        for written in 0...12 {
+            for limit in Int64(0)...12 {
+                let ring = RingBuffer(capacity: 4)
+                write(ring, written)
+                let overwritten = min(max(0, Int64(written) - 4), limit)
+                #expect(ring.skip(upTo: limit) == overwritten && ring.readPosition == overwritten)
+                #expect(ring.skip(upTo: limit) == 0)
+            }
+        }
+    }
+
     @Test("between two threads, fast writer: every sample arrives intact and in place, or is counted as skipped")
     func twoThreads() async {
         let ring = RingBuffer(capacity: 64)
