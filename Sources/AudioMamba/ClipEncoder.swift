@@ -5,6 +5,7 @@ import Glibc
 /// A model bound to clips of its own length gets the clip cut or zero-padded to it, in the log-mel domain and before
 /// normalising, as in its training; any other model takes the clip's whole columns. One instance a thread.
 public final class ClipEncoder {
+    /// What it runs.
     public let model: Model
     private let threads: Int?
     private let fixed: FixedLength?

@@ -57,7 +57,9 @@ public struct Configuration: Sendable {
 
     /// Scores in 0 to 1.
     public struct Thresholds: Sendable, Equatable, Decodable {
+        /// An event opens at or above it.
         public var on: Float
+        /// It lasts while scores stay at or above it; at most `on`.
         public var off: Float
         /// In place of `on` for scores without right context, where the model says so: reached, or to be reached a column on.
         public var provisionalOn: Float?
@@ -67,15 +69,23 @@ public struct Configuration: Sendable {
         }
     }
 
-    /// What the log-mel must be: rate and frequencies in Hz, frame and hop in samples, FFT in points, mel in bins.
+    /// What the log-mel must be.
     public struct Frontend: Sendable, Equatable, Decodable {
+        /// Hz.
         public var sampleRate: Int
+        /// Samples of a frame's window.
         public var frameLength: Int
+        /// Samples from one frame's start to the next.
         public var hopLength: Int
+        /// Points, at least a frame's samples.
         public var fftSize: Int
+        /// Mel bins.
         public var melCount: Int
+        /// Hz, where the lowest filter begins.
         public var lowFrequency: Float
+        /// Hz, where the highest filter ends.
         public var highFrequency: Float
+        /// Coefficient a of x[n] − a x[n−1] within a frame.
         public var preemphasis: Float
 
         enum CodingKeys: String, CodingKey {
@@ -112,8 +122,9 @@ public struct Configuration: Sendable {
     public var pooling: Pooling
     /// Trained with the backward direction absent too, so that a provisional path exists.
     public var dualMode: Bool
-    /// Mel bins and frames of a patch.
+    /// Mel bins of a patch.
     public var patchMel: Int
+    /// Frames of a patch, and of a column.
     public var patchFrames: Int
     /// Grids that the spectrogram is cut into patches on, 1 or 2: the second is shifted by half a column. Scores are means over
     /// both, so that they depend less on where a sound begins within a column.
@@ -122,8 +133,9 @@ public struct Configuration: Sendable {
     public var clipFrames: Int?
     /// What the log-mel must be.
     public var frontend: Frontend
-    /// Log-mel normalisation: (x − mean) / (2 std).
+    /// Of the training set's log-mel x, which is normalised to (x − mean) / (2 std).
     public var mean: Float
+    /// std of the same.
     public var standardDeviation: Float
     /// Columns a window pass confirms.
     public var chunk: Int

@@ -11,6 +11,7 @@ public struct Cost: Sendable, Equatable {
     /// Bytes of the blocks' weights, read once.
     public var weightBytes = 0
 
+    /// Of so many operations and bytes.
     public init(multiplyAdds: Int = 0, int8MultiplyAdds: Int = 0, exponentials: Int = 0, weightBytes: Int = 0) {
         self.multiplyAdds = multiplyAdds
         self.int8MultiplyAdds = int8MultiplyAdds
@@ -34,8 +35,7 @@ public struct Cost: Sendable, Equatable {
 }
 
 extension Model {
-    /// What the blocks must do for `tokens` tokens, without embedding and
-    /// head.
+    /// What the blocks must do for `tokens` tokens, without embedding and head.
     ///
     /// - Parameter bidirectional: with the backward direction, where the model has one.
     public func cost(tokens: Int, bidirectional: Bool) -> Cost {

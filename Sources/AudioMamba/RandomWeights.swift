@@ -5,10 +5,12 @@ import Glibc
 public struct RandomWeights: TensorSource, Sendable {
     /// Of the generator; another seed gives other weights.
     public var seed: UInt64
-    /// L and K: the scale of some tensors depends on them.
+    /// L: the scale of some tensors depends on it.
     public var layerCount: Int
+    /// K: the scale of some tensors depends on it.
     public var convolutionWidth: Int
 
+    /// Weights of one seed for L layers and convolutions K wide.
     public init(seed: UInt64, layerCount: Int, convolutionWidth: Int) {
         self.seed = seed
         self.layerCount = layerCount
@@ -59,8 +61,10 @@ public struct RandomWeights: TensorSource, Sendable {
 public struct SplitMix64: RandomNumberGenerator, Sendable {
     var state: UInt64
 
+    /// Begins at a state: its seed.
     public init(state: UInt64) { self.state = state }
 
+    /// The next 64 bits.
     public mutating func next() -> UInt64 {
         state &+= 0x9E37_79B9_7F4A_7C15
         var z = state

@@ -6,6 +6,7 @@
 /// before counts half. One instance a stream, one pass at a time; passes may come from different threads if each happens before
 /// the next.
 public final class WindowEncoder {
+    /// What it runs.
     public let model: Model
     /// Most columns a window may have.
     public let capacity: Int
