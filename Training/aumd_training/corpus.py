@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from .commands import InputError, nearest
+
+#: What manifest.csv has to say of every clip, but for its source and labels, which may be empty.
+COLUMNS = ("path", "source", "labels", "group", "split")
+SPLITS = ("train", "validation", "test")
 #: Sources without a microphone in them; left out of figures "on recordings only".
 GENERATED = frozenset({"gm_render", "synthetic"})
 
@@ -37,23 +43,79 @@ def read_labels(path: Path) -> list[Label]:
 
     Raises ValueError where the indices are not 0, 1, 2, …, or a name is missing or there twice: scores would have other names.
     """
-    with path.open(newline="", encoding="utf-8") as file:
+    with path.open(newline="", encoding="utf-8-sig") as file:
         rows = sorted(csv.DictReader(file), key=lambda row: int(row["index"]))
     if [int(row["index"]) for row in rows] != list(range(len(rows))):
         raise ValueError("the indices are not 0, 1, 2 and so on")
-    labels = [Label(row["mid"], row["display_name"]) for row in rows]
+    labels = [Label((row["mid"] or "").strip(), (row["display_name"] or "").strip()) for row in rows]
     if not all(label.mid and label.name for label in labels) or len({label.name for label in labels}) < len(labels):
         raise ValueError("an id or a name is missing, or a name is there twice")
     return labels
 
 
 def read_manifest(path: Path) -> list[Clip]:
-    """Every clip, in file order."""
-    with path.open(newline="", encoding="utf-8") as file:
-        return [
-            Clip(row["path"], row["source"], tuple(row["labels"].split(";")), row["group"], row["split"])
-            for row in csv.DictReader(file)
-        ]
+    """Every clip, in file order.
+
+    Raises InputError where a column or a value is missing, there is no such split, or a group is in two of them.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            reader.fieldnames = [(name or "").strip() for name in reader.fieldnames or ()]
+            lacking = [column for column in COLUMNS if column not in reader.fieldnames]
+            if lacking:
+                raise InputError(f"{path} lacks the columns {', '.join(lacking)}; its first line names them, separated by commas.")
+            rows = [(reader.line_num, {column: (row[column] or "").strip() for column in COLUMNS}) for row in reader]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} is not a table in UTF-8: {error}.") from error
+    if not rows:
+        raise InputError(f"{path} names no clip.")
+    split_of: dict[str, str] = {}
+    for line, row in rows:
+        if empty := [column for column in ("path", "group", "split") if not row[column]]:
+            raise InputError(f"{path}, line {line}: {' and '.join(empty)} must not be empty.")
+        if row["split"] not in SPLITS:
+            raise InputError(f"{path}, line {line}: the split {row['split']} is none of {', '.join(SPLITS)}.")
+        if split_of.setdefault(row["group"], row["split"]) != row["split"]:
+            both = f"{split_of[row['group']]} and {row['split']}"
+            raise InputError(f"{path}, line {line}: the group {row['group']} is in two splits, {both}; a recording belongs to one.")
+    return [
+        Clip(row["path"], row["source"], tuple(name.strip() for name in row["labels"].split(";") if name.strip()), row["group"], row["split"])
+        for _, row in rows
+    ]
+
+
+def read_corpus(folder: Path) -> tuple[list[Clip], list[Label]]:
+    """manifest.csv and labels.csv of a corpus to train on. Raises InputError where they do not go together."""
+    clips, path = read_manifest(folder / "manifest.csv"), folder / "labels.csv"
+    try:
+        labels = read_labels(path)
+    except (KeyError, ValueError, TypeError, csv.Error) as error:
+        raise InputError(f"{path} is not a labels file with the columns index, mid, display_name ({error}).") from error
+    if not labels:
+        raise InputError(f"{path} names no label.")
+    if not any(clip.split == "train" for clip in clips):
+        raise InputError(f"{folder / 'manifest.csv'} has no clip of the split train.")
+    names = {label.name for label in labels}
+    spelt = {name.casefold(): name for name in names}
+    for clip in clips:
+        for name in clip.labels:
+            if name not in names and name.casefold() in spelt:
+                raise InputError(f"{clip.path} has the label {name}; {path} spells it {spelt[name.casefold()]}.")
+    return clips, labels
+
+
+def doubts(clips: Sequence[Clip], labels: Sequence[Label]) -> list[str]:
+    """What may be meant and may be a mistake, in sentences: labels outside the set, and labels that nothing teaches."""
+    names, out = [label.name for label in labels], []
+    outside = Counter(name for clip in clips for name in clip.labels if name not in set(names))
+    if outside:
+        listed = "; ".join(f"{count} x {name}{nearest(name, names)}" for name, count in outside.most_common())
+        out.append(f"labels.csv lacks these labels of clips, which are left out: {listed}")
+    taught = {name for clip in clips if clip.split == "train" for name in clip.labels}
+    if untaught := [name for name in names if name not in taught]:
+        out.append(f"these labels have no clip of the split train: {'; '.join(untaught)}")
+    return out
 
 
 def targets(clips: list[Clip], labels: list[Label]) -> np.ndarray:
