@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 
 from aumd_training import card, modelfolder, ontology, probe
-from aumd_training.corpus import TeacherCache, read_labels, read_manifest
+from aumd_training.corpus import TeacherCache, read_labels, read_manifest, stamp
 
 #: Share of the probe. On validation more of it is better for clips (0.35, 0.5, 0.7: macro AP of recordings 0.867, 0.872, 0.879) and
 #: less of it for events (best F1 0.503, 0.499, 0.485).
@@ -46,10 +46,10 @@ def main() -> None:
     run = Path(settings["run"])
     checkpoint = torch.load(run / "checkpoint.pth", map_location="cpu", weights_only=True)
     corpus, averaged = Path(settings["corpus"]), checkpoint["averaged"]
-    labels = read_labels(corpus / "labels.csv")
+    clips, labels = read_manifest(corpus / "manifest.csv"), read_labels(corpus / "labels.csv")
     weights = {n: t for n, t in averaged.items() if not n.startswith("teacher.")}
     head, teacher = ((averaged[f"{part}.weight"], averaged[f"{part}.bias"]) for part in ("head", "teacher"))
-    own = probe.of_training(TeacherCache(Path(settings["cache"])), read_manifest(corpus / "manifest.csv"), labels)
+    own = probe.of_training(TeacherCache(Path(settings["cache"]), stamp(clips, labels)), clips, labels)
     weights["head.weight"], weights["head.bias"] = probe.folded(head, teacher, own, arguments.probe)
     if arguments.average:
         other, _ = modelfolder.trained(arguments.average)

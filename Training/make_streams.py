@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from aumd_training import foreground, heldout, ontology, soundscapes
-from aumd_training.corpus import GENERATED, AudioCache, read_labels, read_manifest
+from aumd_training.corpus import GENERATED, AudioCache, read_labels, read_manifest, stamp
 from aumd_training.data import NOISE_LABELS
 
 SEEDS = {"validation": 100_000, "test": 200_000}
@@ -38,7 +38,7 @@ def main() -> None:
     arguments = parser.parse_args()
     clips, labels = read_manifest(arguments.corpus / "manifest.csv"), read_labels(arguments.corpus / "labels.csv")
     names = [label.name for label in labels]
-    parents, audio = ontology.ancestors(names), AudioCache(arguments.cache)
+    parents, audio = ontology.ancestors(names), AudioCache(arguments.cache, stamp(clips, labels))
     for split in arguments.splits:
         members = [i for i, clip in enumerate(clips) if clip.split == split]
         excluded = GENERATED if split == "test" else {"synthetic"}

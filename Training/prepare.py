@@ -5,13 +5,15 @@ python3 Training/prepare.py CORPUS CACHE
 
 CORPUS holds manifest.csv (path, source, labels, group, split), labels.csv and the clips, mono at
 16 kHz. CORPUS/teacher holds yamnet.tflite and yamnet_class_map.csv. Test clips
-are decoded, but the teacher does not hear them.
+are decoded, but the teacher does not hear them. CACHE is of use only to this manifest and these labels:
+whoever opens it with others is refused.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import sys
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 from multiprocessing import get_context
@@ -20,24 +22,34 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from aumd_training.corpus import AudioCache, Clip, Label, TeacherCache, read_labels, read_manifest
+from aumd_training.commands import InputError, ended, warn
+from aumd_training.corpus import STAMP, AudioCache, Clip, Label, TeacherCache, doubts, read_corpus, stamp
 from aumd_training.teacher import EMBEDDING, Teacher
 
 #: Clips that a process takes at a time.
 PART = 100
 
 
+def read(path: Path) -> np.ndarray | str:
+    """A clip's samples (n) int16, or what is wrong with it."""
+    if not path.is_file():
+        return "is missing"
+    try:
+        samples, rate = soundfile.read(path, dtype="int16")
+    except soundfile.LibsndfileError as error:
+        return f"cannot be read ({error.error_string.rstrip('.')})"
+    if rate != 16000 or samples.ndim != 1:
+        return f"has {rate} Hz and {1 if samples.ndim == 1 else samples.shape[1]} channels"
+    return samples if len(samples) else "has no samples"
+
+
 def decode(corpus: Path, cache: Path, paths: list[str]) -> None:
     """Writes audio.npy and audio_offsets.npy."""
-
-    def read(path: str) -> np.ndarray:
-        samples, rate = soundfile.read(corpus / path, dtype="int16")
-        if rate != 16000 or samples.ndim != 1:
-            raise SystemExit(f"{path} has {rate} Hz and {samples.ndim} axes, expected mono at 16 kHz; convert it first.")
-        return samples
-
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        clips = list(pool.map(read, paths))
+        clips = list(pool.map(read, [corpus / path for path in paths]))
+    bad = [f"{path} {found}" for path, found in zip(paths, clips) if isinstance(found, str)]
+    if bad:
+        raise InputError(f"{len(bad)} of {len(paths)} clips are not mono at 16 kHz, convert them or take them out of the manifest: {'; '.join(bad)}.")
     np.save(cache / "audio_offsets.npy", np.concatenate([[0], np.cumsum([len(c) for c in clips])]))
     np.save(cache / "audio.npy", np.concatenate(clips))
 
@@ -76,16 +88,25 @@ def teach(cache: Path, clips: list[Clip], folder: Path, labels: list[Label]) -> 
     np.save(cache / "teacher_offsets.npy", offsets)
 
 
-def main() -> None:
+def prepare(arguments: argparse.Namespace) -> None:
+    """Writes the cache, its stamp last."""
+    corpus, cache = arguments.corpus, arguments.cache
+    clips, labels = read_corpus(corpus)
+    warn(doubts(clips, labels))
+    Teacher(corpus / "teacher", labels)  # what is wrong with it shows before the long part
+    cache.mkdir(parents=True, exist_ok=True)
+    (cache / STAMP).unlink(missing_ok=True)
+    decode(corpus, cache, [clip.path for clip in clips])
+    teach(cache, clips, corpus / "teacher", labels)
+    (cache / STAMP).write_text(stamp(clips, labels) + "\n")
+
+
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpus", type=Path, metavar="CORPUS")
     parser.add_argument("cache", type=Path, metavar="CACHE")
-    arguments = parser.parse_args()
-    arguments.cache.mkdir(parents=True, exist_ok=True)
-    clips, labels = read_manifest(arguments.corpus / "manifest.csv"), read_labels(arguments.corpus / "labels.csv")
-    decode(arguments.corpus, arguments.cache, [clip.path for clip in clips])
-    teach(arguments.cache, clips, arguments.corpus / "teacher", labels)
+    return ended(prepare, parser.parse_args())
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -20,7 +20,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from aumd_training import losses, metrics, modelfolder, probe
-from aumd_training.corpus import AudioCache, TeacherCache, read_labels, read_manifest, targets
+from aumd_training.corpus import AudioCache, TeacherCache, read_labels, read_manifest, stamp, targets
 from aumd_training.data import Mixtures, colour
 from aumd_training.features import MEAN, STD, LogMel
 from aumd_training.inference import clip_scores, column_logits
@@ -90,7 +90,7 @@ class Trainer:
         self.step, self.seconds = 0, 0.0
         self.log_mel = LogMel().to(self.device)
         self.random = torch.Generator().manual_seed(config.seed)
-        self.probe = probe.of_training(TeacherCache(self.cache), self.clips, self.labels).to(self.device)
+        self.probe = probe.of_training(TeacherCache(self.cache, stamp(self.clips, self.labels)), self.clips, self.labels).to(self.device)
         if starts and "teacher.weight" not in weights:
             self.fit_teacher()
 
@@ -209,7 +209,7 @@ class Trainer:
 
     def validate(self) -> dict[str, float]:
         """Macro average precision of the averaged weights on the validation split, with and without backward."""
-        audio = AudioCache(self.cache)
+        audio = AudioCache(self.cache, stamp(self.clips, self.labels))
         members = [i for i, clip in enumerate(self.clips) if clip.split == "validation"]
         truth = targets(self.clips, self.labels)[members]
         out = {}

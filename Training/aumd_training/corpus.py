@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -127,10 +129,33 @@ def targets(clips: list[Clip], labels: list[Label]) -> np.ndarray:
     return out
 
 
-class AudioCache:
-    """All clips as 16-bit samples in one memory-mapped file, written by prepare.py."""
+#: Written last by prepare.py: what the cache was made of.
+STAMP = "made_of.txt"
 
-    def __init__(self, folder: Path) -> None:
+
+def stamp(clips: Sequence[Clip], labels: Sequence[Label]) -> str:
+    """What the rows and columns of a cache stand for: clips in order with their splits, since the teacher hears no test clip, and labels."""
+    made_of = [[(clip.path, clip.split) for clip in clips], [label.mid for label in labels]]
+    return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
+
+
+def require_stamp(folder: Path, made_of: str) -> None:
+    """Refuses a cache whose numbers stand for other clips or labels, or that is not whole."""
+    if not (folder / STAMP).is_file():
+        raise InputError(f"{folder} is no cache, or prepare.py did not finish it; run prepare.py again.")
+    if (folder / STAMP).read_text().strip() != made_of:
+        raise InputError(f"{folder} was made of another manifest or labels; run prepare.py again.")
+
+
+class AudioCache:
+    """All clips as 16-bit samples in one memory-mapped file, written by prepare.py.
+
+    `made_of`: the stamp of the corpus at hand; None leaves the cache unchecked, as prepare.py does while it writes one.
+    """
+
+    def __init__(self, folder: Path, made_of: str | None = None) -> None:
+        if made_of is not None:
+            require_stamp(folder, made_of)
         self.samples = np.load(folder / "audio.npy", mmap_mode="r")  # (all samples) int16
         self.offsets = np.load(folder / "audio_offsets.npy")  # (clips + 1) int64
 
@@ -140,7 +165,7 @@ class AudioCache:
 
 
 class TeacherCache:
-    """YAMNet's scores and embedding, one row a window; window i starts at sample 7800 i of its clip."""
+    """YAMNet's scores and embedding, one row a window; window i starts at sample 7800 i of its clip. `made_of`: as of AudioCache."""
 
     HOP = 7800
     WINDOW = 15600
@@ -157,7 +182,9 @@ class TeacherCache:
             piece = samples[i * cls.HOP :][: cls.WINDOW]
             yield np.pad(piece, (0, cls.WINDOW - len(piece)))
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, made_of: str | None = None) -> None:
+        if made_of is not None:
+            require_stamp(folder, made_of)
         self.embeddings = np.load(folder / "teacher_embeddings.npy", mmap_mode="r")  # (rows, 1024) float16
         self.scores = np.load(folder / "teacher_scores.npy")  # (rows, C) uint8
         self.offsets = np.load(folder / "teacher_offsets.npy")  # (clips + 1) int64

@@ -14,7 +14,7 @@ import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
 from . import synthesis
-from .corpus import AudioCache, Clip, Label, TeacherCache, targets
+from .corpus import AudioCache, Clip, Label, TeacherCache, require_stamp, stamp, targets
 from .features import COLUMN_SAMPLES, samples_for
 from .foreground import faded, sounding_part
 from .ontology import ancestors, unsaid
@@ -64,7 +64,8 @@ class Mixtures(IterableDataset):
     ) -> None:
         self.cache, self.columns, self.count, self.seed, self.scenes = cache, columns, samples_for(columns), seed, scenes
         self.teacher_folder, self.label_set = teacher, labels
-        self.labels = targets(clips, labels)  # (clips, C)
+        self.labels, self.made_of = targets(clips, labels), stamp(clips, labels)  # (clips, C)
+        require_stamp(cache, self.made_of)
         names = [label.name for label in labels]
         parents, index = ancestors(names), {name: i for i, name in enumerate(names)}
         self.unsaid = [[index[name] for name in unsaid(clip.labels, names, parents)] for clip in clips]
@@ -78,7 +79,7 @@ class Mixtures(IterableDataset):
     def __iter__(self):
         worker = get_worker_info()
         self.random = np.random.default_rng([*self.seed, worker.id if worker else 0])
-        self.audio, self.teacher = AudioCache(self.cache), TeacherCache(self.cache)
+        self.audio, self.teacher = AudioCache(self.cache, self.made_of), TeacherCache(self.cache, self.made_of)
         self.live_teacher = Teacher(self.teacher_folder, self.label_set)
         self.bank = synthesis.noise_bank()
         while True:

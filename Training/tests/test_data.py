@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("torch", reason="needs PyTorch")
 
-from aumd_training.corpus import Clip, Label  # noqa: E402
+from aumd_training.corpus import STAMP, Clip, Label, stamp  # noqa: E402
 from aumd_training import data  # noqa: E402
 from aumd_training.data import Mixtures  # noqa: E402
 from aumd_training.features import COLUMN_SAMPLES, samples_for  # noqa: E402
@@ -41,7 +41,9 @@ def mixtures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mixtures:
     np.save(tmp_path / "teacher_mean.npy", np.zeros(EMBEDDING, np.float32))
     np.save(tmp_path / "teacher_std.npy", np.ones(EMBEDDING, np.float32))
     clips = [Clip(f"{i}.opus", "made", (name,), str(i), "train") for i, name in enumerate(NAMES)]
-    return Mixtures(tmp_path, tmp_path, clips, [Label(f"/m/{i}", name) for i, name in enumerate(NAMES)], 20, seed=[3])
+    labels = [Label(f"/m/{i}", name) for i, name in enumerate(NAMES)]
+    (tmp_path / STAMP).write_text(stamp(clips, labels))
+    return Mixtures(tmp_path, tmp_path, clips, labels, 20, seed=[3])
 
 
 @pytest.mark.parametrize("scenes", [0.0, 1.0])
