@@ -52,7 +52,7 @@ def main() -> None:
     own = probe.of_training(TeacherCache(Path(settings["cache"]), stamp(clips, labels)), clips, labels)
     weights["head.weight"], weights["head.bias"] = probe.folded(head, teacher, own, arguments.probe)
     if arguments.average:
-        other, _ = modelfolder.trained(arguments.average)
+        other, _, _ = modelfolder.trained(arguments.average)
         weights = {n: torch.lerp(t, other[n], arguments.share) for n, t in weights.items()}
     history = modelfolder.runs(checkpoint)
     history[-1]["probe"] = arguments.probe

@@ -24,7 +24,7 @@ from aumd_training.corpus import AudioCache, TeacherCache, read_labels, read_man
 from aumd_training.data import Mixtures, colour
 from aumd_training.features import MEAN, STD, LogMel
 from aumd_training.inference import clip_scores, column_logits
-from aumd_training.model import AudioMamba, ModelConfig, grow
+from aumd_training.model import AudioMamba, ModelConfig, grow, relabelled
 from aumd_training.optimizers import optimizers
 from aumd_training.teacher import EMBEDDING
 
@@ -82,8 +82,8 @@ class Trainer:
         self.before: list[dict] = []  # the runs that this one grew from
         starts = config.start and not (self.run / "checkpoint.pth").exists()
         if starts:
-            weights, self.before = modelfolder.trained(Path(config.start))
-            grow(self.model, weights)
+            weights, self.before, known = modelfolder.trained(Path(config.start))
+            grow(self.model, relabelled(weights, known, self.labels))
         self.averaged = AudioMamba(sizes, EMBEDDING).to(self.device)
         self.averaged.load_state_dict(self.model.state_dict())
         self.optimizers = optimizers(self.model, config.learning_rate, config.weight_decay, config.muon)
@@ -128,6 +128,7 @@ class Trainer:
             "model": self.model.state_dict(), "averaged": self.averaged.state_dict(),
             "optimizers": [o.state_dict() for o in self.optimizers], "step": self.step, "seconds": self.seconds,
             "sizes": asdict(self.sizes), "before": self.before, "joined": max(self.config.joined), "device": self.device.type,
+            "labels": [(label.mid, label.name) for label in self.labels],
         }
         state |= {name: getattr(self.config, name) for name in modelfolder.TOLD}
         torch.save(state, self.run / "checkpoint.new")

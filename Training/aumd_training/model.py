@@ -8,16 +8,23 @@ R = dt_rank, C classes.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .commands import InputError, SettingsError
+from .corpus import Label
 from .features import COLUMN_FRAMES, N_MELS
 from .scan import conv_silu, kernel, scan_gated
 
 BANDS = 8
+#: Channels that the scan takes at a time, and the numbers of states it is compiled for.
+LANES, STATES = 16, (4, 8, 16)
+#: Bias of a label that nothing has been learned of yet.
+NEW_BIAS = -4.0
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,15 @@ class ModelConfig:
     expand: int = 2
     num_classes: int = 112
     norm_eps: float = 1e-5
+
+    def __post_init__(self) -> None:
+        if min(self.d_model, self.n_layer, self.d_conv, self.expand, self.num_classes) < 1:
+            raise SettingsError(f"{self}: every size is at least 1.")
+        if self.d_inner % LANES or self.d_state not in STATES:
+            raise SettingsError(
+                f"E = expand * d_model = {self.d_inner} and N = d_state = {self.d_state} cannot be run: "
+                f"E is a multiple of {LANES}, N one of {', '.join(map(str, STATES))}."
+            )
 
     @property
     def dt_rank(self) -> int:
@@ -156,7 +172,7 @@ class AudioMamba(nn.Module):
         self.norm_f = RMSNorm(config.d_model, config.norm_eps)
         self.head = nn.Linear(config.d_model, config.num_classes)
         self.teacher = nn.Linear(config.d_model, teacher_size) if teacher_size else None
-        nn.init.constant_(self.head.bias, -4.0)
+        nn.init.constant_(self.head.bias, NEW_BIAS)
 
     def embed(self, logmel: Tensor) -> Tensor:
         """Tokens in time-major order, (B, L, D)."""
@@ -249,10 +265,27 @@ def grow(model: AudioMamba, trained: dict[str, Tensor]) -> None:
             _, i, rest = name.split(".", 2)
             name = f"layers.{place[int(i)]}.{rest}"
         new = own.get(name, tensor)
-        fits = tensor.ndim == new.ndim and all(a <= b for a, b in zip(tensor.shape, new.shape))
-        moved[name] = widened(name, tensor.to(new.device), new, model.config.d_state) if fits else tensor
+        fixed = name.endswith(("A_log", "A_b_log", "conv1d.weight"))  # states and taps do not grow
+        if tensor.ndim != new.ndim or any(a > b for a, b in zip(tensor.shape, new.shape)) or (fixed and tensor.shape[-1] != new.shape[-1]):
+            raise InputError(f"the start's {name} has the shape {tuple(tensor.shape)}, which does not fit in {tuple(new.shape)}.")
+        moved[name] = widened(name, tensor.to(new.device), new, model.config.d_state)
     missing, unexpected = model.load_state_dict(moved, strict=False)
     if unexpected or not all(name.startswith(("layers.", "teacher.")) for name in missing):
-        raise ValueError(f"the start checkpoint is of another shape: {(list(missing) + list(unexpected))[0]}")
+        raise InputError(f"the start checkpoint is of another shape: {(list(missing) + list(unexpected))[0]}.")
     for i in set(range(len(model.layers))) - set(place):
         model.layers[i].mixer.out_proj.weight.zero_()
+
+
+def relabelled(weights: dict[str, Tensor], before: Sequence[Label] | None, labels: Sequence[Label]) -> dict[str, Tensor]:
+    """The weights with the head's rows in the order of `labels`, found by id or by name; a label that was not there begins anew."""
+    head, bias = weights["head.weight"], weights["head.bias"]
+    if before is None:
+        if len(head) != len(labels):
+            raise InputError(f"The start has {len(head)} classes and says not which, labels.csv has {len(labels)}; start from another.")
+        return weights
+    row = {label.name: i for i, label in enumerate(before)} | {label.mid: i for i, label in enumerate(before) if label.mid}
+    found = [row.get(label.mid, row.get(label.name, -1)) for label in labels]
+    known = torch.tensor([i >= 0 for i in found])
+    rows = torch.tensor(found).clamp_min(0)
+    new = {"head.weight": head[rows] * known[:, None], "head.bias": torch.where(known, bias[rows], torch.tensor(NEW_BIAS))}
+    return weights | new

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
 from . import features
+from .commands import InputError
 from .corpus import Label
 
 FRONTEND = {
@@ -20,7 +22,7 @@ FRONTEND = {
 }
 
 
-class CheckpointError(Exception):
+class CheckpointError(InputError):
     """What is wrong with a checkpoint or its labels, where, and what to do, in one sentence."""
 
 
@@ -40,13 +42,38 @@ def runs(checkpoint: Mapping) -> list[dict]:
     return [*checkpoint.get("before", []), own]
 
 
-def trained(start: Path) -> tuple[dict[str, Tensor], list[dict]]:
-    """Weights to go on from and the runs behind them, of a run's checkpoint or of a model folder."""
+def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict:
+    """What train.py saved."""
+    with path.open("rb"):  # What the system has against it is not the checkpoint's fault.
+        pass
+    try:
+        checkpoint = torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:  # Whatever unpickling a damaged file comes to: it has no closed set.
+        raise CheckpointError(f"{path} is not a PyTorch checkpoint, or is cut short.") from error
+    if not isinstance(checkpoint, dict) or not {"averaged", "sizes", "step", "seconds"} <= checkpoint.keys():
+        raise CheckpointError(f"{path} is no checkpoint of train.py.")
+    return checkpoint
+
+
+def trained(start: Path) -> tuple[dict[str, Tensor], list[dict], list[Label] | None]:
+    """Weights to go on from, the runs behind them, and their labels where known, of a run's checkpoint or of a model folder."""
     if start.is_dir():
-        config = json.loads((start / "config.json").read_text(encoding="utf-8"))
-        return {name: t.float() for name, t in load_file(start / "model.safetensors").items()}, config["training"]
-    checkpoint = torch.load(start, map_location="cpu", weights_only=True)
-    return checkpoint["averaged"], runs(checkpoint)
+        try:
+            config = json.loads((start / "config.json").read_text(encoding="utf-8"))
+            weights = {name: t.float() for name, t in load_file(start / "model.safetensors").items()}
+            return weights, config["training"], labels_of(config)
+        except (ValueError, KeyError, SafetensorError) as error:
+            raise CheckpointError(f"{start} is no model folder of export.py ({error}).") from error
+    checkpoint = load_checkpoint(start)
+    labels = [Label(mid, name) for mid, name in checkpoint["labels"]] if "labels" in checkpoint else None
+    return checkpoint["averaged"], runs(checkpoint), labels
+
+
+def labels_of(config: Mapping) -> list[Label] | None:
+    """The labels of a config.json, which need not have ids; None where it has no names either."""
+    names = config.get("id2label", {})
+    mids = config.get("mids") or [""] * len(names)
+    return [Label(mid, names[str(i)]) for i, mid in enumerate(mids)] or None
 
 
 def layer_shapes(tensors: dict[str, Tensor], variant: str, layer: int) -> dict[str, tuple[int, ...]]:

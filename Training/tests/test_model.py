@@ -1,5 +1,6 @@
 """The training model against the plain fp64 reference, and the stream's modes against each other."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs PyTorch")
 
 from aumd_training import features, grids, modelfolder, reference  # noqa: E402
-from aumd_training.model import AudioMamba, ModelConfig, grow  # noqa: E402
+from aumd_training.corpus import Label  # noqa: E402
+from aumd_training.model import AudioMamba, ModelConfig, grow, relabelled  # noqa: E402
 from aumd_training.optimizers import optimizers  # noqa: E402
 
 SIZES = ModelConfig(d_model=48, n_layer=3, d_state=8, num_classes=5)
@@ -159,8 +161,9 @@ def test_every_parameter_has_one_optimizer_and_only_matrices_decay(model: AudioM
 
 
 def test_only_a_smaller_model_of_the_same_kind_grows(model: AudioMamba) -> None:
-    with pytest.raises((RuntimeError, ValueError)):
-        grow(AudioMamba(ModelConfig(d_model=32, n_layer=4, d_state=8, num_classes=5)), model.state_dict())
+    for sizes in ({"d_model": 32}, {"d_state": 16}, {"d_conv": 5}, {"num_classes": 4}):
+        with pytest.raises(ValueError, match="does not fit"):
+            grow(AudioMamba(replace(SIZES, n_layer=4, **sizes)), model.state_dict())
     with pytest.raises(ValueError, match="another shape"):
         grow(AudioMamba(SIZES), model.state_dict() | {"extra": torch.zeros(1)})
 
@@ -173,12 +176,48 @@ def test_training_goes_on_from_what_a_folder_or_a_checkpoint_holds(model: AudioM
     state = {"averaged": model.state_dict(), "sizes": {"n_layer": 3}, "step": 9, "seconds": 8.0, "joined": 4, "before": runs[:1]}
     torch.save(state, tmp_path / "checkpoint.pth")
     for start, tolerance in ((tmp_path, 1e-2), (tmp_path / "checkpoint.pth", 1e-7)):
-        weights, before = modelfolder.trained(start)
+        weights, before, _ = modelfolder.trained(start)
         again = AudioMamba(SIZES, teacher_size=6)
         grow(again, weights)
         assert before == runs
         with torch.no_grad():
             assert torch.allclose(again.eval()(logmel(6)), model(logmel(6)), atol=tolerance)
+
+
+def test_a_label_keeps_its_own_weights_wherever_it_stands(model: AudioMamba) -> None:
+    """Rows of the head are found by id, then by name; labels that the start does not know begin anew."""
+    before = [Label(f"/m/{name}", name) for name in "abcde"]
+    labels = [Label("/m/new", "new"), Label("/m/d", "renamed"), Label("", "a")]
+    own = AudioMamba(replace(SIZES, d_model=64, num_classes=3)).eval()
+    grow(own, relabelled(model.state_dict(), before, labels))
+    with torch.no_grad():
+        was, now = model(logmel(6)), own(logmel(6))
+    assert torch.allclose(now[..., 1:], was[..., [3, 0]], atol=1e-5) and torch.allclose(now[..., 0], torch.tensor(-4.0))
+    assert all(torch.equal(t, model.state_dict()[n]) for n, t in relabelled(model.state_dict(), before, before).items())
+    weights = model.state_dict()
+    assert relabelled(weights, None, before) is weights
+    with pytest.raises(ValueError, match="has 5 classes and says not which, labels.csv has 3"):
+        relabelled(model.state_dict(), None, labels)
+
+
+def test_the_labels_of_a_start_are_what_its_config_or_its_checkpoint_says(model: AudioMamba, tmp_path: Path) -> None:
+    labels = [Label("/m/a", "a"), Label("/m/b", "b")]
+    modelfolder.write(tmp_path, {"training": [], "id2label": {"0": "a", "1": "b"}, "mids": ["/m/a", "/m/b"]}, model.state_dict(), "")
+    state = {"averaged": model.state_dict(), "sizes": {"n_layer": 3}, "step": 9, "seconds": 8.0}
+    for name, more in (("new", {"labels": [("/m/a", "a"), ("/m/b", "b")]}), ("old", {})):
+        torch.save(state | more, tmp_path / name)
+    assert [modelfolder.trained(tmp_path / name)[2] for name in ("", "new", "old")] == [labels, labels, None]
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "old").write_bytes(b"PK")
+    for name, sentence in (("", "no model folder of export.py"), ("old", "not a PyTorch checkpoint")):
+        with pytest.raises(modelfolder.CheckpointError, match=sentence):
+            modelfolder.trained(tmp_path / name)
+
+
+@pytest.mark.parametrize(("sizes", "sentence"), [({"d_model": 36}, "E = .*72"), ({"d_state": 32}, "N one of 4, 8, 16"), ({"n_layer": 0}, "at least 1")])
+def test_sizes_that_the_scan_cannot_run_are_refused(sizes: dict, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        replace(SIZES, **sizes)
 
 
 @pytest.mark.parametrize("backward", [False, True])
