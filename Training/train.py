@@ -9,9 +9,10 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
@@ -19,10 +20,11 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from aumd_training import losses, metrics, modelfolder, probe
-from aumd_training.corpus import AudioCache, TeacherCache, read_labels, read_manifest, stamp, targets
+from aumd_training import losses, metrics, modelfolder, probe, teacher
+from aumd_training.commands import SettingsError, configured, ended, read_json, warn
+from aumd_training.corpus import AudioCache, Clip, Label, TeacherCache, doubts, read_corpus, stamp, targets
 from aumd_training.data import Mixtures, colour
-from aumd_training.features import MEAN, STD, LogMel
+from aumd_training.features import MEAN, STD, LogMel, samples_for
 from aumd_training.inference import clip_scores, column_logits
 from aumd_training.model import AudioMamba, ModelConfig, grow, relabelled
 from aumd_training.optimizers import optimizers
@@ -32,6 +34,8 @@ from aumd_training.teacher import EMBEDDING
 FIT_MIXTURES = 960
 #: Share of the batches in which the backward direction is cut at right edges.
 EDGES = 0.35
+#: Settings that are shares.
+SHARES = ("ema", "scenes", "provisional", "drop_path", "dropout")
 
 
 @dataclass
@@ -66,31 +70,48 @@ class TrainConfig:
     threads: int = 2
     seed: int = 1
 
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if isinstance(value, (int, float)) and not 0 <= value < math.inf or name in SHARES and value > 1:
+                raise SettingsError(f"{name} is {value}: {'a share, 0 to 1' if name in SHARES else 'no number below 0'}.")
+        for name in ("minutes", "batch", "learning_rate", "threads"):
+            if not getattr(self, name) > 0:
+                raise SettingsError(f"{name} is {getattr(self, name)}: it has to be above 0.")
+        if not self.joined or any(n < 1 or self.batch % n for n in self.joined):
+            raise SettingsError(f"joined is {self.joined}: each number has to divide the batch, {self.batch}.")
+        if samples_for(self.columns) < TeacherCache.WINDOW:
+            raise SettingsError(f"columns is {self.columns}: a mixture has to last as long as the teacher's window, 6 columns.")
+
+
+def read_settings(path: Path) -> tuple[TrainConfig, dict]:
+    """A configuration's section "train", and its section "model" as it stands."""
+    settings = read_json(path)
+    return configured(TrainConfig, settings.get("train"), f'{path}: the section "train"'), settings.get("model", {})
+
 
 class Trainer:
     """One run and everything a checkpoint holds."""
 
-    def __init__(self, config: TrainConfig, sizes: ModelConfig) -> None:
-        self.config, self.sizes = config, sizes
+    def __init__(self, config: TrainConfig, sizes: ModelConfig, clips: list[Clip], labels: list[Label]) -> None:
+        self.config, self.sizes, self.clips, self.labels = config, sizes, clips, labels
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        corpus, self.cache = Path(config.corpus), Path(config.cache)
-        self.run = Path(config.run)
-        self.run.mkdir(parents=True, exist_ok=True)
-        self.clips, self.labels = read_manifest(corpus / "manifest.csv"), read_labels(corpus / "labels.csv")
+        self.cache, self.run, self.made_of = Path(config.cache), Path(config.run), stamp(clips, labels)
+        embeddings = TeacherCache(self.cache, self.made_of)
+        teacher.require(Path(config.corpus) / "teacher")
         torch.manual_seed(config.seed)
         self.model = AudioMamba(sizes, EMBEDDING).to(self.device)
         self.before: list[dict] = []  # the runs that this one grew from
         starts = config.start and not (self.run / "checkpoint.pth").exists()
         if starts:
             weights, self.before, known = modelfolder.trained(Path(config.start))
-            grow(self.model, relabelled(weights, known, self.labels))
+            grow(self.model, relabelled(weights, known, labels))
         self.averaged = AudioMamba(sizes, EMBEDDING).to(self.device)
         self.averaged.load_state_dict(self.model.state_dict())
         self.optimizers = optimizers(self.model, config.learning_rate, config.weight_decay, config.muon)
         self.step, self.seconds = 0, 0.0
         self.log_mel = LogMel().to(self.device)
         self.random = torch.Generator().manual_seed(config.seed)
-        self.probe = probe.of_training(TeacherCache(self.cache, stamp(self.clips, self.labels)), self.clips, self.labels).to(self.device)
+        self.probe = probe.of_training(embeddings, clips, labels).to(self.device)
         if starts and "teacher.weight" not in weights:
             self.fit_teacher()
 
@@ -102,7 +123,8 @@ class Trainer:
             [config.seed, sum(run["steps"] for run in self.before), self.step], config.scenes,
         )
         pinned = self.device.type == "cuda"
-        return iter(DataLoader(mixtures, config.batch, num_workers=config.workers, prefetch_factor=6, pin_memory=pinned))
+        ahead = 6 if config.workers else None
+        return iter(DataLoader(mixtures, config.batch, num_workers=config.workers, prefetch_factor=ahead, pin_memory=pinned))
 
     @torch.no_grad()
     def fit_teacher(self) -> None:
@@ -131,6 +153,7 @@ class Trainer:
             "labels": [(label.mid, label.name) for label in self.labels],
         }
         state |= {name: getattr(self.config, name) for name in modelfolder.TOLD}
+        self.run.mkdir(parents=True, exist_ok=True)
         torch.save(state, self.run / "checkpoint.new")
         (self.run / "checkpoint.new").replace(self.run / "checkpoint.pth")
 
@@ -138,11 +161,17 @@ class Trainer:
         """Loads the run's checkpoint, if there is one."""
         path = self.run / "checkpoint.pth"
         if path.exists():
-            state = torch.load(path, map_location=self.device, weights_only=True)
+            state = modelfolder.load_checkpoint(path, self.device)
+            kept, own = state["sizes"] | {"muon": state.get("muon", False)}, asdict(self.sizes) | {"muon": self.config.muon}
+            other = [f"{name} {kept.get(name)}, here {own[name]}" for name in own if kept.get(name, own[name]) != own[name]]
+            if state.get("labels") not in (None, [(label.mid, label.name) for label in self.labels]):
+                other.append("other labels")
+            if other:
+                raise SettingsError(f"{path} is of a run with {'; '.join(other)}: give this one a run folder of its own.")
             self.model.load_state_dict(state["model"])
             self.averaged.load_state_dict(state["averaged"])
-            for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
-                optimizer.load_state_dict(kept)
+            for optimizer, moments in zip(self.optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(moments)
             self.step, self.seconds, self.before = state["step"], state["seconds"], state.get("before", [])
             self.random.manual_seed(self.config.seed + self.step)
             torch.manual_seed(self.config.seed + self.step)
@@ -150,7 +179,7 @@ class Trainer:
     def rate(self) -> float:
         """Linear warm-up in steps, then half a cosine over the wall-clock budget."""
         progress = min(1.0, self.seconds / (60 * self.config.minutes))
-        warm = min(1.0, (self.step + 1) / self.config.warmup_steps)
+        warm = min(1.0, (self.step + 1) / max(1, self.config.warmup_steps))
         return self.config.learning_rate * warm * max(0.01, 0.5 + 0.5 * math.cos(math.pi * progress))
 
     def draw_mode(self, columns: int) -> tuple[bool, torch.Tensor | None]:
@@ -208,9 +237,10 @@ class Trainer:
         self.step += 1
         return {name: part.detach() for name, part in parts.items()}
 
-    def validate(self) -> dict[str, float]:
-        """Macro average precision of the averaged weights on the validation split, with and without backward."""
-        audio = AudioCache(self.cache, stamp(self.clips, self.labels))
+    def validate(self) -> dict[str, float | None]:
+        """Macro average precision of the averaged weights on the validation split, with and without backward; None where no label
+        has enough clips."""
+        audio = AudioCache(self.cache, self.made_of)
         members = [i for i, clip in enumerate(self.clips) if clip.split == "validation"]
         truth = targets(self.clips, self.labels)[members]
         out = {}
@@ -219,7 +249,8 @@ class Trainer:
             place = {clip: i for i, clip in enumerate(members)}
             for clip, logits in column_logits(self.averaged, audio, members, mode):
                 scores[place[clip]] = clip_scores(torch.from_numpy(logits), mode != "provisional").numpy()
-            out[mode] = metrics.macro(scores, truth)[0]
+            found = metrics.macro(scores, truth)[0]
+            out[mode] = None if math.isnan(found) else found
         return out
 
     def train(self) -> None:
@@ -257,21 +288,31 @@ class Trainer:
             file.write(json.dumps(figures) + "\n")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, help="wall-clock budget, instead of the configuration's")
-    arguments = parser.parse_args()
-    settings = json.loads(arguments.config.read_text())
-    config = TrainConfig(**settings["train"])
-    config.minutes = arguments.minutes or config.minutes
+def train(arguments: argparse.Namespace) -> None:
+    """Reads the configuration, and trains or goes on."""
+    config, model = read_settings(arguments.config)
+    if arguments.minutes is not None:
+        config = replace(config, minutes=arguments.minutes)
+    clips, labels = read_corpus(Path(config.corpus))
+    warn(doubts(clips, labels))
+    where = f'{arguments.config}: the section "model"'
+    sizes = configured(ModelConfig, {"num_classes": len(labels)} | model if isinstance(model, dict) else model, where)
+    if sizes.num_classes != len(labels):
+        raise SettingsError(f"{where} has num_classes = {sizes.num_classes}, but labels.csv has {len(labels)}; leave num_classes out.")
     torch.set_num_threads(config.threads)
-    trainer = Trainer(config, ModelConfig(**settings["model"]))
+    trainer = Trainer(config, sizes, clips, labels)
     trainer.resume()
     count = sum(p.numel() for n, p in trainer.model.named_parameters() if not n.startswith("teacher"))
     print(f"{count / 1e6:.2f} M parameters, {trainer.device}, from step {trainer.step}", flush=True)
     trainer.train()
 
 
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, help="wall-clock budget, instead of the configuration's")
+    return ended(train, parser.parse_args())
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -26,8 +27,10 @@ def per_label(scores: np.ndarray, target: np.ndarray, least: int = 3) -> dict[in
 
 
 def macro(scores: np.ndarray, target: np.ndarray, least: int = 3) -> tuple[float, float]:
-    """Mean average precision and mean AUC over labels."""
+    """Mean average precision and mean AUC over labels; NaN where no label has enough positives."""
     values = list(per_label(scores, target, least).values())
+    if not values:
+        return math.nan, math.nan
     return float(np.mean([v[0] for v in values])), float(np.mean([v[1] for v in values]))
 
 
