@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -69,8 +69,8 @@ def room_noise(count: int, generator: np.random.Generator) -> np.ndarray:
 
 def write_streams(
     folder: Path, audio: AudioCache, clips: Sequence[Clip], members: Sequence[int], seed: int
-) -> None:
-    """folder/<kind>-<version>.wav and .tsv (onset, offset, labels of what sounds)."""
+) -> dict[str, float]:
+    """folder/<kind>-<version>.wav and .tsv (onset, offset, labels of what sounds). Returns the hours of each kind, 0 where no clip is one."""
     folder.mkdir(parents=True, exist_ok=True)
     generator = np.random.default_rng(seed)
     chosen: dict[str, list[int]] = {"speech": [], "music": [], "background": [], "quiet": []}
@@ -78,6 +78,7 @@ def write_streams(
         name = kind(clips[clip])
         if name is not None:
             chosen[name].append(int(clip))
+    hours = dict.fromkeys(chosen, 0.0)
     for name, numbers in chosen.items():
         pieces = [(audio.clip(i).astype(np.float32) / 32768, clips[i].labels) for i in numbers]
         if name == "quiet":
@@ -87,3 +88,13 @@ def write_streams(
             samples, sounds = concatenate(pieces, pause, seed, gain, floor)
             soundfile.write(folder / f"{name}-{version}.wav", samples, RATE, "PCM_16")
             write_sounds(folder / f"{name}-{version}.tsv", sounds)
+            hours[name] += len(samples) / RATE / 3600 if pieces else 0
+    return hours
+
+
+def lacks(hours: Mapping[str, float]) -> list[str]:
+    """What is missing to count false alarms in, a sentence; none where every kind of stream has clips. `hours` as of write_streams."""
+    empty, there = ([name for name in hours if (hours[name] > 0) == full] for full in (False, True))
+    if not empty:
+        return []
+    return [f"no clips of {' or '.join(empty)}: false alarms are counted in {sum(hours.values()):.1f} h of {' and '.join(there)} only"]

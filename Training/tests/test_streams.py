@@ -188,3 +188,49 @@ def test_what_yamnet_hears_is_found_on_another_axis_with_its_relatives() -> None
     for name in ("Animal", "Dog", "Bark"):
         assert np.array_equal(heard[:, NAMES.index(name)], (times >= 8 * 0.48) & (times < 13 * 0.48))
     assert not heard[:, NAMES.index("Speech")].any()
+
+
+def test_yamnet_s_windows_lie_around_the_middle_of_their_hop() -> None:
+    """A click is in as many windows as lie around it; the first and the last window are filled up."""
+    samples = np.zeros(20 * 2560, np.float32)
+    samples[10 * 2560 + 1280] = 1
+    scores = streamset.teacher_scores(lambda window: (np.array([window.max(), float(np.argmax(window))]), None), samples, 2560)
+    assert scores.shape == (20, 2) and np.flatnonzero(scores[:, 0]).tolist() == [7, 8, 9, 10, 11, 12, 13]
+    assert scores[10, 1] == 15600 // 2  # the middle
+
+
+@pytest.mark.parametrize(("every", "rows"), [(1, [0, 1, 2, 3, 4, 5, 6]), (2, [0.5, 2.5, 4.5]), (3, [1, 4]), (4, [1.5])])
+def test_a_longer_hop_takes_the_middle_of_its_rows(every: int, rows: list[float]) -> None:
+    scores = np.stack([np.arange(7.0), -np.arange(7.0)], 1)
+    assert streamset.thinned(scores, every).tolist() == [[row, -row] for row in rows]
+
+
+def test_moved_scores_keep_their_axis_and_come_later_by_what_is_said() -> None:
+    evaluate_streams = pytest.importorskip("evaluate_streams", reason="needs sed_eval")
+    scores = np.zeros((10, 4), np.float32)
+    scores[4] = 1
+    line = join([scores], [[]], NAMES, COLUMN)
+    later = evaluate_streams.moved(line, 0.32)
+    peak = int(later.scores[:, 0].argmax())
+    assert later.centres[peak] == pytest.approx(line.centres[4] + 0.32) and later.starts.tolist() == line.starts.tolist()
+
+
+def test_false_alarms_are_said_to_be_counted_in_what_there_is() -> None:
+    assert heldout.lacks({"speech": 0.1, "music": 0.1, "background": 0.1, "quiet": 0.5}) == []
+    assert heldout.lacks({"speech": 0.0, "music": 0.0, "background": 0.0, "quiet": 0.5}) == [
+        "no clips of speech or music or background: false alarms are counted in 0.5 h of quiet only"
+    ]
+    assert heldout.lacks({"speech": 0.0, "music": 1.0, "background": 0.0, "quiet": 0.5})[0].endswith("1.5 h of music and quiet only")
+
+
+def test_streams_without_clips_of_a_kind_have_no_hours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heldout, "QUIET_SECONDS", 3)
+
+    class Audio:
+        def clip(self, number: int) -> np.ndarray:
+            return np.full(5 * 16000, 1000, np.int16)
+
+    clips = [Clip("a.wav", "x", ("Music",), "a", "validation"), Clip("b.wav", "x", ("Dog",), "b", "validation")]
+    hours = heldout.write_streams(tmp_path, Audio(), clips, [0, 1], 1)
+    assert (hours["speech"], hours["background"]) == (0, 0) and 3600 * hours["music"] == pytest.approx(2 * 6, abs=0.5)
+    assert 3600 * hours["quiet"] == pytest.approx(2 * 4, abs=0.5)
