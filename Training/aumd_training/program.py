@@ -55,9 +55,14 @@ def listen(binary: str, model: Path, file: Path, names: Sequence[str]) -> Heard:
         command = [binary, "listen", "--model", str(model), "--config", settings.name, "--source", str(file), "--format", "ndjson"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
             assert process.stdout is not None
-            heard = read(process.stdout, names)
+            try:
+                heard = read(process.stdout, names)
+            except (ValueError, KeyError, TypeError) as error:
+                raise SystemExit(f"{' '.join(command)} did not write the records of a model with these labels.") from error
         if process.returncode:
             raise SystemExit(f"{' '.join(command)} failed with exit status {process.returncode}.")
+    if not len(heard.confirmed) or not len(heard.provisional):
+        raise SystemExit(f"{' '.join(command)} wrote no scores.")
     return heard
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .annotation import Event
-from .eventcalibration import HIGHEST, HYSTERESIS, cut, shifted
+from .eventcalibration import GRID, HIGHEST, HYSTERESIS, cut, shifted
 from .eventmetrics import PROMPT
 from .program import COLUMN, LATENCY
 from .segments import ahead, segments
@@ -18,6 +18,9 @@ from .timeline import Timeline
 SHIFTS = np.arange(2.0, -8.25, -0.25)
 #: Events of a label assumed to be taken back as often as all labels' are, before any are seen.
 PRIOR = 4.0
+#: No provisional threshold is below the lowest that is tried for `on`: where a label opens hardly anything, lower ones cost nothing there,
+#: and everything elsewhere.
+LOWEST = GRID[0]
 #: A score that was up before the sound is not its own, seconds.
 EARLY = 0.2
 #: Seconds that the onsets of the two tracks may lie apart, as in the program.
@@ -59,7 +62,7 @@ class Trials:
         usual = self.taken.sum(0) / np.maximum(1, self.opened.sum(0))
         too_many = (self.taken + PRIOR * usual) / (self.opened + PRIOR) > share
         last = np.where(too_many.any(1), np.maximum(too_many.argmax(1) - 1, 0), len(SHIFTS) - 1)
-        return self.tried[np.arange(len(last)), last]
+        return np.maximum(self.tried[np.arange(len(last)), last], LOWEST)
 
 
 def trials(streams: Sequence[Mapping[str, Timeline]], on: np.ndarray) -> Trials:

@@ -133,3 +133,8 @@ def test_what_provisional_thresholds_do() -> None:
     told = provisional.figures(streams, references, np.array([0.5, 0.5]), np.array([0.5, 0.5]))
     assert (told["announced"], told["within_0.35_s"], told["taken_back"]) == (0.5, 0.5, 0.5)
     assert told["delay_median"] == pytest.approx(COLUMN + LATENCY)
+
+
+def test_a_label_that_opens_next_to_nothing_has_no_provisional_threshold_near_0() -> None:
+    trials = provisional.trials([both_tracks(trace(), trace())], np.array([0.8, 0.5]))
+    assert trials.choose(0.2) == pytest.approx([ec.GRID[0]] * 2)

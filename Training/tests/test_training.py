@@ -11,13 +11,13 @@ torch = pytest.importorskip("torch", reason="needs PyTorch")
 
 import export  # noqa: E402
 import train  # noqa: E402
+from conftest import cached  # noqa: E402
 from aumd_training import metrics, probe  # noqa: E402
 from aumd_training.commands import InputError  # noqa: E402
 from aumd_training.corpus import STAMP, TeacherCache, read_corpus, stamp  # noqa: E402
 from aumd_training.data import Mixtures  # noqa: E402
 from aumd_training.inference import load_model  # noqa: E402
 from aumd_training.modelfolder import load_checkpoint  # noqa: E402
-from aumd_training.teacher import EMBEDDING  # noqa: E402
 
 CARD = "## Data and licence\n\nMy tones.\n\n## Known weaknesses\n\nAll of them.\n"
 
@@ -41,20 +41,6 @@ class Run:
 @pytest.fixture
 def run(corpus, tmp_path: Path) -> Run:  # noqa: ANN001
     return Run(corpus, tmp_path)
-
-
-def teach(run: Run) -> None:
-    """A cache as prepare.py leaves it, without hearing anything."""
-    clips, labels = read_corpus(Path(run.train["corpus"]))
-    run.cache.mkdir(exist_ok=True)
-    np.save(run.cache / "audio_offsets.npy", np.arange(len(clips) + 1) * 16000)
-    np.save(run.cache / "audio.npy", np.zeros(len(clips) * 16000, np.int16))
-    np.save(run.cache / "teacher_offsets.npy", np.arange(len(clips) + 1))
-    np.save(run.cache / "teacher_embeddings.npy", np.random.default_rng(1).normal(size=(len(clips), EMBEDDING)).astype(np.float16))
-    np.save(run.cache / "teacher_scores.npy", np.zeros((len(clips), len(labels)), np.uint8))
-    np.save(run.cache / "teacher_mean.npy", np.zeros(EMBEDDING, np.float32))
-    np.save(run.cache / "teacher_std.npy", np.ones(EMBEDDING, np.float32))
-    (run.cache / STAMP).write_text(stamp(clips, labels))
 
 
 def test_clips_become_a_model_folder_even_if_training_is_cut_off(run: Run, command, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ANN001
@@ -125,6 +111,10 @@ def test_only_the_training_split_is_learned_from(run: Run, monkeypatch: pytest.M
     probe.of_training(cache, clips, labels)
     assert torch.allclose(given[0], torch.from_numpy(cache.embeddings[:6].astype(np.float32)).clamp(-5, 5))
     assert given[1].tolist() == [[1, 0], [0, 1]] * 3
+
+
+def teach(run: Run) -> None:
+    cached(Path(run.train["corpus"]), run.cache)
 
 
 def changed(section: str, name: str, value: object):  # noqa: ANN201
