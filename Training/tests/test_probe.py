@@ -23,6 +23,15 @@ def test_probe_finds_the_labels_the_same_way_each_time(clips: tuple) -> None:
     assert torch.equal(first.weight, second.weight) and torch.equal(first.bias, second.bias)
 
 
+def test_a_probe_of_few_clips_says_nothing_wild_of_others() -> None:
+    generator = torch.Generator().manual_seed(4)
+    centres = 3 * torch.randn(2, 200, generator=generator)
+    x, others = (centres.repeat(20, 1) + torch.randn(40, 200, generator=generator) for _ in range(2))
+    truth = torch.eye(2).repeat(20, 1)
+    logits = probe.fit(x, truth).logits(others)
+    assert logits.abs().max() < 20 and (logits.argmax(1) == truth.argmax(1)).float().mean() > 0.9
+
+
 def test_loss_counts_what_tells_labels_and_weighted_columns_only(clips: tuple) -> None:
     fitted = probe.fit(*clips)
     embedding, weight = torch.zeros(1, 4, 20), torch.tensor([[1.0, 1, 0, 0]])
