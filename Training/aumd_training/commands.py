@@ -61,7 +61,7 @@ def warn(sentences: Iterable[str]) -> None:
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """" (nearest: …)", or nothing where no name is like it."""
+    """The name that is most like it, in brackets; nothing where none is like it."""
     found = difflib.get_close_matches(name, list(names), 1, 0.75)
     return f" (nearest: {found[0]})" if found else ""
 
