@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Measures a model folder on the corpus: macro average precision and AUC over labels, YAMNet beside it.
 
-python3 Training/evaluate.py MODEL --corpus CORPUS --cache CACHE [--binary aumd] [--json FILE] [--per-label]
+python3 Training/evaluate.py MODEL --corpus CORPUS --cache CACHE [--binary aumd] [--json FILE] [--teacher-only] [--per-label]
 
 Scores come from PyTorch in all three modes (provisional, confirmed, offline), or with --binary from
 `aumd tag --mode offline` and `--mode stream` on the files themselves. A label counts with at least 3
-positives among the clips.
+positives among the clips. YAMNet's scores are as published; beside them stand those of a linear probe on its embedding, which learned
+the labels from the training split, as the model did. --teacher-only measures these anew, and leaves what FILE holds of the model.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from aumd_training import losses, metrics
+from aumd_training import losses, metrics, probe
 from aumd_training.corpus import GENERATED, AudioCache, Clip, Label, TeacherCache, read_labels, read_manifest, targets
 from aumd_training.inference import MODES, clip_scores, column_logits, load_model
 from aumd_training.teacher import Teacher
@@ -80,14 +81,18 @@ def scores_from_corpus(corpus: Path, members: list[int]) -> np.ndarray:
     return np.stack([scores[offsets[clip] : offsets[clip + 1]].mean(0) / 255 for clip in members]).astype(np.float32)
 
 
-def scores_from_teacher(corpus: Path, cache: Path, members: list[int], labels: list[Label]) -> np.ndarray:
-    """YAMNet's scores averaged over each clip's windows, (clips, C). In 8 bits small ones tie, which costs AUC."""
-    hear, audio = Teacher(corpus / "teacher", labels).hear, AudioCache(cache)
-    out = np.zeros((len(members), len(labels)), np.float32)
-    for row, clip in zip(out, members):
-        samples = audio.clip(clip).astype(np.float32) / 32768
-        row[:] = np.mean([hear(window)[0] for window in TeacherCache.windows(samples)], axis=0)
-    return out
+def scores_from_teacher(corpus: Path, cache: Path, members: list[int], clips: list[Clip], labels: list[Label]) -> dict[str, np.ndarray]:
+    """YAMNet's scores averaged over each clip's windows, and the probe's on its embedding, (clips, C) each.
+
+    They are not rounded: in 8 bits small ones tie, which costs AUC.
+    """
+    hear, audio, known = Teacher(corpus / "teacher", labels).hear, AudioCache(cache), TeacherCache(cache)
+    fitted, own, probed = probe.of_training(known, clips, labels), [], []
+    for clip in members:
+        scores, embeddings = zip(*map(hear, TeacherCache.windows(audio.clip(clip).astype(np.float32) / 32768)))
+        own.append(np.mean(scores, axis=0))
+        probed.append(fitted.logits(probe.clip_mean(known, np.stack(embeddings))).sigmoid().numpy())
+    return {"YAMNet, not rounded": np.stack(own).astype(np.float32), metrics.PROBED: np.stack(probed)}
 
 
 def figures(scores: np.ndarray, truth: np.ndarray, recorded: np.ndarray) -> dict[str, float]:
@@ -98,13 +103,13 @@ def figures(scores: np.ndarray, truth: np.ndarray, recorded: np.ndarray) -> dict
 
 
 def intervals(scores: dict[str, np.ndarray], truth: np.ndarray, groups: list[str]) -> dict[str, dict[str, list[float]]]:
-    """95 % intervals over recordings: of macro AP, and of how far offline scores are above."""
+    """95 % intervals over recordings: of macro AP, and of how far offline scores are above, where there are any."""
     drawn = {name: metrics.resampled_ap(s, truth, groups) for name, s in scores.items()}
-    offline = drawn["offline"]
-    return {
-        name: {"ap_recordings_interval": metrics.interval(ap), "behind_offline_interval": metrics.interval(offline - ap)}
-        for name, ap in drawn.items()
-    }
+    out = {name: {"ap_recordings_interval": metrics.interval(ap)} for name, ap in drawn.items()}
+    if "offline" in drawn:
+        for name, ap in drawn.items():
+            out[name]["behind_offline_interval"] = metrics.interval(drawn["offline"] - ap)
+    return out
 
 
 def labelled(scores: np.ndarray, truth: np.ndarray, labels: list[Label]) -> dict[str, dict[str, float]]:
@@ -135,6 +140,17 @@ def members_of(clips: list[Clip], split: str) -> list[int]:
     return [i for i, clip in enumerate(clips) if clip.split == split]
 
 
+def scores_of_model(arguments: argparse.Namespace, members: list[int], clips: list[Clip], labels: list[Label]) -> dict[str, np.ndarray]:
+    """Clip scores (clips, C) of MODEL by mode, of the program or of PyTorch."""
+    if arguments.binary:
+        files = [arguments.corpus / clips[i].path for i in members]
+        return {mode: scores_from_binary(arguments.binary, arguments.model, files, labels, mode) for mode in ("offline", "stream")}
+    return {
+        mode: pooled(columns_from_torch(arguments.model, arguments.cache, members, mode), arguments.pooling, mode)
+        for mode in MODES
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path, metavar="MODEL")
@@ -144,33 +160,27 @@ def main() -> None:
     parser.add_argument("--splits", nargs="+", default=["validation", "test"])
     parser.add_argument("--pooling", choices=POOLINGS, default="mean-odds", help="of column scores, in PyTorch")
     parser.add_argument("--json", type=Path, help="also write the figures here")
+    parser.add_argument("--teacher-only", action="store_true", help="only measure YAMNet; figures of MODEL stay as --json FILE has them")
     parser.add_argument("--per-label", action="store_true")
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     clips, labels = read_manifest(arguments.corpus / "manifest.csv"), read_labels(arguments.corpus / "labels.csv")
-    written = {}
+    kept = json.loads(arguments.json.read_text()) if arguments.teacher_only and arguments.json and arguments.json.exists() else {}
+    written = dict(kept)
     for split in arguments.splits:
         members = members_of(clips, split)
         truth = targets([clips[i] for i in members], labels)
         recorded = np.array([clips[i].source not in GENERATED for i in members])
-        if arguments.binary:
-            files = [arguments.corpus / clips[i].path for i in members]
-            scores = {
-                mode: scores_from_binary(arguments.binary, arguments.model, files, labels, mode)
-                for mode in ("offline", "stream")
-            }
-        else:
-            scores = {
-                mode: pooled(columns_from_torch(arguments.model, arguments.cache, members, mode), arguments.pooling, mode)
-                for mode in MODES
-            }
+        scores = {} if arguments.teacher_only else scores_of_model(arguments, members, clips, labels)
         if (arguments.corpus / CORPUS_SCORES).exists():
             scores["YAMNet"] = scores_from_corpus(arguments.corpus, members)
-        scores["YAMNet, not rounded"] = scores_from_teacher(arguments.corpus, arguments.cache, members, labels)
+        scores |= scores_from_teacher(arguments.corpus, arguments.cache, members, clips, labels)
         spread = intervals({n: s[recorded] for n, s in scores.items()}, truth[recorded], [clips[i].group for i in np.array(members)[recorded]])
-        written[split] = {name: figures(s, truth, recorded) | spread[name] | labelled(s, truth, labels) for name, s in scores.items()}
-        print(f"{split}: {len(members)} clips, {int(recorded.sum())} of them recordings\n\n{table(written[split])}\n")
+        before = kept.get(split, {})
+        measured = {name: figures(s, truth, recorded) | spread[name] | labelled(s, truth, labels) for name, s in scores.items()}
+        written[split] = before | {name: before.get(name, {}) | row for name, row in measured.items()}
+        print(f"{split}: {len(members)} clips, {int(recorded.sum())} of them recordings\n\n{table(measured)}\n")
         if arguments.per_label:
             print(per_label_table(scores, truth, labels) + "\n")
     if arguments.json:

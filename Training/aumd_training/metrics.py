@@ -11,6 +11,8 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 #: Names of the figures of clip scores, in the order of tables.
 FIGURES = ("ap", "auc", "d_prime", "ap_recordings", "auc_recordings")
+#: Name of the scores that YAMNet's embedding gives once a linear probe has learned our labels from the training split.
+PROBED = "YAMNet's embedding, a linear probe trained on the same clips"
 
 
 def per_label(scores: np.ndarray, target: np.ndarray, least: int = 3) -> dict[int, tuple[float, float]]:

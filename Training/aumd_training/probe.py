@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -44,12 +45,13 @@ class Probe:
 
 def clip_means(cache: TeacherCache, clips: list[int]) -> Tensor:
     """The mean standardised embedding of each clip, (clips, 1024)."""
-    mean, std = torch.from_numpy(cache.mean), torch.from_numpy(cache.std)
-    rows = []
-    for clip in clips:
-        embedding = torch.from_numpy(cache.embeddings[cache.offsets[clip] : cache.offsets[clip + 1]].copy()).float()
-        rows.append(((embedding - mean) / std).clamp(-5, 5).mean(0))
-    return torch.stack(rows)
+    return torch.stack([clip_mean(cache, cache.embeddings[cache.offsets[clip] : cache.offsets[clip + 1]]) for clip in clips])
+
+
+def clip_mean(cache: TeacherCache, embedding: np.ndarray) -> Tensor:
+    """The mean over a clip's windows of its embedding (windows, 1024), standardised as the training split's is: (1024)."""
+    standardised = (torch.from_numpy(embedding.astype(np.float32)) - torch.from_numpy(cache.mean)) / torch.from_numpy(cache.std)
+    return standardised.clamp(-5, 5).mean(0)
 
 
 def of_training(cache: TeacherCache, clips: Sequence[Clip], labels: Sequence[Label]) -> Probe:

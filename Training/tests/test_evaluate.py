@@ -17,6 +17,8 @@ from aumd_training import metrics  # noqa: E402
 from aumd_training.corpus import Label  # noqa: E402
 from aumd_training.inference import clip_logits, clip_scores  # noqa: E402
 
+EMBEDDING = 300  # at least as many as the probe has directions
+
 LABELS = [Label("/m/0", "Dog"), Label("/m/1", "Door")]
 
 PROGRAM = """#!{python}
@@ -91,3 +93,59 @@ def test_bootstrap_samples_are_of_recordings_and_agree_with_the_figure_itself() 
     assert metrics.resampled_ap(scores, truth, ["one"] * 60, count=5) == pytest.approx(np.full(5, ap), abs=1e-6)
     pairs = metrics.resampled_ap(np.repeat(scores, 2, 0), np.repeat(truth, 2, 0), [g for g in alone for _ in "ab"], count=400)
     assert np.diff(metrics.interval(pairs))[0] == pytest.approx(high - low, rel=0.2)
+
+
+class Deaf:
+    """In place of YAMNet: it scores nothing, but its embedding is the window's first samples."""
+
+    def __init__(self, folder: Path, labels: list[Label]) -> None:
+        self.count = len(labels)
+
+    def hear(self, window: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return np.full(self.count, 0.5, np.float32), window[:EMBEDDING] * 8
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    """300 clips, of which the two labels' differ in their first samples; the cache is what prepare.py would have written."""
+    random = np.random.default_rng(1)
+    samples = random.integers(-1024, 1024, (300, 15600)).astype(np.int16)
+    samples[:, 20:EMBEDDING] = 0
+    rows = ["path,source,labels,group,split"]
+    for i, split in enumerate(["train"] * 260 + ["test"] * 40):
+        label, level = ("Dog", 1024) if i % 2 else ("Door", -1024)
+        samples[i, :5] += level
+        rows.append(f"{i}.wav,x,{label},g{i},{split}")
+    (tmp_path / "manifest.csv").write_text("\n".join(rows) + "\n")
+    (tmp_path / "labels.csv").write_text("index,mid,display_name\n0,/m/0,Dog\n1,/m/1,Door\n")
+    embeddings = (samples[:, :EMBEDDING] / 4096).astype(np.float16)
+    np.save(tmp_path / "audio.npy", samples.ravel())
+    np.save(tmp_path / "audio_offsets.npy", np.arange(301) * 15600)
+    np.save(tmp_path / "teacher_embeddings.npy", np.where(np.arange(300)[:, None] < 260, embeddings, 0))  # prepare.py leaves out test
+    np.save(tmp_path / "teacher_scores.npy", np.zeros((300, 2), np.uint8))
+    np.save(tmp_path / "teacher_offsets.npy", np.arange(301))
+    np.save(tmp_path / "teacher_mean.npy", embeddings[:260].mean(0, np.float32))
+    np.save(tmp_path / "teacher_std.npy", embeddings[:260].std(0, np.float32) + 1e-3)
+    return tmp_path
+
+
+def test_a_probe_that_learned_the_training_split_stands_beside_yamnet_as_published(
+    corpus: Path, program: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = corpus / "clips.json"
+    command = ["evaluate.py", "MODEL", "--corpus", str(corpus), "--cache", str(corpus), "--splits", "test", "--json", str(file)]
+    monkeypatch.setattr(evaluate, "Teacher", Deaf)
+    monkeypatch.setattr(sys, "argv", [*command, "--binary", program])
+    evaluate.main()
+    rows = json.loads(file.read_text())["test"]
+    assert list(rows) == ["offline", "stream", "YAMNet, not rounded", metrics.PROBED]
+    assert rows["YAMNet, not rounded"]["auc"] == 0.5
+    assert rows[metrics.PROBED]["ap_recordings"] > 0.95 and set(rows[metrics.PROBED]["labels"]) == {"Dog", "Door"}
+    # YAMNet alone again, on what is known of a model.
+    file.write_text(json.dumps({"validation": {}, "test": {"confirmed": {"ap": 0.75}, "YAMNet, not rounded": {"ap": 0, "more": 1}}}))
+    monkeypatch.setattr(sys, "argv", [*command, "--teacher-only"])
+    evaluate.main()
+    again = json.loads(file.read_text())
+    assert again["validation"] == {} and again["test"]["confirmed"] == {"ap": 0.75}
+    assert again["test"][metrics.PROBED]["ap"] == rows[metrics.PROBED]["ap"]
+    assert again["test"]["YAMNet, not rounded"]["ap"] == rows["YAMNet, not rounded"]["ap"] and again["test"]["YAMNet, not rounded"]["more"] == 1
