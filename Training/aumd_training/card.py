@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from .metrics import FIGURES
+from .metrics import FIGURES, PROBED
 
 #: What is measured, by the name under which write_card.py takes it: what each command wrote with --json.
 PARTS = ("clips", "streams", "robustness", "esc50")
+
+#: Rows of clip scores that a label's own figures are given of, where they were measured, and their short names; the first is the model's.
+OWN_ROWS = ("confirmed", "offline")
+YAMNET_ROWS = {"YAMNet": "YAMNet", "YAMNet, not rounded": "YAMNet", PROBED: "the linear probe"}
 
 #: Rates of calibrate.py for which the card tells the event F1.
 RATES = (5, 10, 20, 40, 80)
@@ -127,12 +131,20 @@ def _runs(runs: Sequence[Mapping]) -> list[str]:
 
 
 def _clips(figures: Mapping) -> list[str]:
-    lines = [
-        "### Clips\n",
-        "Macro average precision over labels with at least 3 clips; clip scores are the mean odds of columns, provisional ones after the third.",
-        "YAMNet, on the same clips and labels: its scores that come with the corpus, in 8 bits, averaged over each clip; and, as that",
-        "costs AUC, its scores of the corpus' compressed clips, not rounded.\n",
-        "| split | scores | macro AP | macro AUC | d′ | AP, recordings only | AUC, recordings only |",
+    there = {name for parts in figures.values() for name in parts}
+    lines = ["### Clips\n", "Macro average precision over labels with at least 3 clips. Clip scores are the mean odds of columns"]
+    lines[-1] += ", provisional ones after the third." if "provisional" in there else "."
+    if "stream" in there:
+        lines.append("In the row \"stream\" a label's score is the highest of its events.")
+    if "YAMNet, not rounded" in there:
+        lines.append("YAMNet, on the same clips and labels, as published, not trained on these clips: its scores, averaged over each clip.")
+    if "YAMNet" in there:
+        lines.append("Those that come with the corpus are in 8 bits, which costs AUC; those not rounded are of the corpus' compressed clips.")
+    if PROBED in there:
+        lines.append("The fair comparison is what its embedding gives once a linear probe has learned the labels from the training split, as the")
+        lines.append("model did.")
+    lines += [
+        "\n| split | scores | macro AP | macro AUC | d′ | AP, recordings only | AUC, recordings only |",
         "|---|---|---|---|---|---|---|",
     ]
     for split, parts in figures.items():
@@ -140,11 +152,20 @@ def _clips(figures: Mapping) -> list[str]:
             row = " | ".join(f"{f[key]:.3f}" for key in FIGURES)
             lines.append(f"| {split} | {name} | {row} |")
     lines += ["", *(_behind(split, parts) for split, parts in figures.items() if "behind_offline_interval" in parts.get("provisional", {}))]
-    own, yamnet = (figures["test"][name]["labels"] for name in ("confirmed", "YAMNet"))
-    lines += ["\n<details><summary>Average precision of each label on the test split, the poorest first</summary>\n"]
-    lines += ["| label | confirmed | YAMNet |", "|---|---|---|"]
-    lines += [f"| {label} | {own[label]:.3f} | {yamnet[label]:.3f} |" for label in sorted(own, key=lambda label: own[label])]
-    return lines + ["\n</details>", "", _poorest(own, yamnet)]
+    split = "test" if "test" in figures else next(iter(figures))
+    own = next((name for name in OWN_ROWS if name in figures[split]), None)
+    if own is None:
+        return lines
+    named: dict[str, str] = {}  # short name -> row; of YAMNet's own, the first that is there
+    for name, short in YAMNET_ROWS.items():
+        if name in figures[split]:
+            named.setdefault(short, name)
+    values = {short: figures[split][name]["labels"] for short, name in {own: own, **named}.items()}
+    ranked = sorted(values[own], key=values[own].get)
+    lines += [f"\n<details><summary>Average precision of each label on the {split} split, the poorest first</summary>\n"]
+    lines += [f"| label | {' | '.join(values)} |", "|---|" + "---|" * len(values)]
+    lines += [f"| {label} | {' | '.join(f'{v[label]:.3f}' for v in values.values())} |" for label in ranked]
+    return lines + ["\n</details>", "", _poorest(values.pop(own), values)]
 
 
 def _behind(split: str, parts: Mapping[str, Mapping]) -> str:
@@ -221,11 +242,14 @@ def _listed(names: Sequence[str]) -> str:
     return " and ".join([", ".join(short[:-1]), short[-1]] if len(short) > 1 else short)
 
 
-def _poorest(own: Mapping[str, float], yamnet: Mapping[str, float]) -> str:
-    """Where the model does worst, and where it is furthest behind YAMNet."""
-    told = f"It is poorest at {_listed(sorted(own, key=lambda label: own[label])[:6])}"
-    behind = [label for label in sorted(own, key=lambda label: own[label] - yamnet[label]) if yamnet[label] - own[label] > 0.2]
-    return told + (f", and far behind YAMNet on {_listed(behind[:6])}." if behind else ".")
+def _poorest(own: Mapping[str, float], others: Mapping[str, Mapping[str, float]]) -> str:
+    """Where the model does worst, and where it is furthest behind each of the others."""
+    parts = [f"It is poorest at {_listed(sorted(own, key=own.get)[:6])}"]
+    for name, other in others.items():
+        behind = sorted((label for label in own if other[label] - own[label] > 0.2), key=lambda label: own[label] - other[label])
+        if behind:
+            parts.append(f"far behind {name} on {_listed(behind[:6])}")
+    return ", and ".join(parts) + "."
 
 
 def _robustness(figures: Mapping) -> list[str]:

@@ -5,6 +5,7 @@ import pytest
 pytest.importorskip("sklearn", reason="needs scikit-learn")
 
 from aumd_training import card, modelfolder  # noqa: E402
+from aumd_training.metrics import PROBED  # noqa: E402
 
 RUNS = [{"n_layer": 2, "steps": 10, "seconds": 3600}, {"n_layer": 3, "steps": 5, "seconds": 5400, "joined": 8}]
 CONFIG = {
@@ -44,6 +45,35 @@ def test_measured() -> None:
     assert text.index("| Door | 0.300") < text.index("| Dog | 0.700")
     assert "| telephone | 0.500 | 0.250 |" in text and "| aumd | 81.0 % | 79.0 % | 80.0 % |" in text
     assert "Not yet measured" not in text
+
+
+def test_yamnet_as_published_and_with_a_probe_that_knows_the_clips() -> None:
+    ahead = SCORES | {"ap": 0.625, "labels": {"Dog": 0.7, "Door": 0.9}}
+    text = card.write(CONFIG, 1_500_000, {"clips": {"test": {"confirmed": SCORES, "YAMNet": SCORES, "YAMNet, not rounded": SCORES, PROBED: ahead}}})
+    assert "as published, not trained on these clips" in text
+    assert f"| test | {PROBED} | 0.625 | 0.750 |" in text
+    assert "| label | confirmed | YAMNet | the linear probe |" in text and "| Door | 0.300 | 0.300 | 0.900 |" in text
+    assert "It is poorest at door and dog, and far behind the linear probe on door." in text
+
+
+@pytest.mark.parametrize("rows", [
+    {"validation": ("provisional", "confirmed", "offline", "YAMNet", "YAMNet, not rounded")},  # --splits validation
+    {"test": ("confirmed", "YAMNet, not rounded", PROBED)},  # a corpus without teacher/yamnet_scores.npz
+    {"validation": ("offline", "stream", "YAMNet, not rounded"), "test": ("offline", "stream", "YAMNet, not rounded")},  # --binary
+    {"test": ("confirmed",)}, {"test": (PROBED,)},
+])
+def test_rows_that_are_not_there_are_not_missed(rows: dict) -> None:
+    text = card.write(CONFIG, 1_500_000, {"clips": {split: dict.fromkeys(names, SCORES) for split, names in rows.items()}})
+    for split, names in rows.items():
+        for name in names:
+            assert f"| {split} | {name} | 0.500 |" in text
+    names = rows[split]
+    own = next((name for name in ("confirmed", "offline") if name in names), None)
+    assert ("It is poorest at door and dog." in text) == (own is not None)
+    if own:
+        yamnet = [" | YAMNet"] * any("YAMNet" in name.split(",") for name in names) + [" | the linear probe"] * (PROBED in names)
+        assert f"label on the {split} split" in text and f"| label | {own}{''.join(yamnet)} |" in text
+    assert ("highest of its events" in text) == ("stream" in names) and ("after the third" in text) == ("provisional" in names)
 
 
 def test_what_a_card_says_of_data_and_weaknesses_is_kept() -> None:
