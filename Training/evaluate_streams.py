@@ -5,7 +5,8 @@ python3 Training/evaluate_streams.py MODEL --streams STREAMS --corpus CORPUS --b
 
 STREAMS is what make_streams.py wrote; figures are of its test split. YAMNet's thresholds come from the
 validation split, by the same rule as ours, once for the best F1 and once for the stated rate of false alarms; its
-hop, and by how much its scores are moved, are those that are best there. --curve takes what calibrate.py wrote and gives F1 against false alarms on test.
+hop, and by how much its scores are moved, are those that are best there. Its PSDS is of a running mean of its scores, whose length and
+hop are those with which each of the two is best there. --curve takes what calibrate.py wrote and gives F1 against false alarms on test.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +29,8 @@ from aumd_training.timeline import Timeline
 
 #: YAMNet's hops, in columns of 0.16 s.
 HOPS = (1, 2, 3)
+#: Lengths of the running mean of YAMNet's scores, in columns.
+MEANS = (1, 3, 5, 7, 9, 13)
 #: Seconds by which YAMNet's scores may be moved: its window is sure of a sound before the sound is in its middle.
 SHIFTS = (0.0, 0.1, 0.2, 0.3, 0.4)
 
@@ -93,8 +97,8 @@ def measure_teacher(arguments: argparse.Namespace, parents: dict, rate: float) -
     """YAMNet at thresholds, a hop and a shift chosen on the validation split: for the best F1, and for `rate`."""
     labels, folder = read_labels(arguments.corpus / "labels.csv"), arguments.corpus / "teacher"
 
-    def line(split: str, part: str, every: int = 1) -> Timeline:
-        return streamset.teacher_timeline(arguments.streams / split / part, folder, labels, every)
+    def line(split: str, part: str, every: int = 1, over: int = 1) -> Timeline:
+        return streamset.teacher_timeline(arguments.streams / split / part, folder, labels, every, over)
 
     silent = line("validation", "heldout")
     allowed = silent.allowed(parents)
@@ -113,7 +117,7 @@ def measure_teacher(arguments: argparse.Namespace, parents: dict, rate: float) -
     scapes, silent = line("test", "soundscapes", every), line("test", "heldout")
     references, allowed = scapes.references(parents, NOISE_LABELS), silent.allowed(parents)
     lengths = np.diff(np.append(silent.starts, silent.centres[-1])).tolist()
-    out = {"hop": every * 0.16, "shift": shift, **eventmetrics.psds(scapes, references)}
+    out = {"hop": every * 0.16, "shift": shift, **best_psds(partial(line, part="soundscapes"), parents)}
     scapes = moved(scapes, shift)
     for name, point in (("best F1", points[0]), (f"at most {rate:g} an hour", eventcalibration.at_rate(points, rate))):
         on = np.array(point["on"])
@@ -121,6 +125,21 @@ def measure_teacher(arguments: argparse.Namespace, parents: dict, rate: float) -
         places = [(int(np.searchsorted(silent.starts, e.onset, "right")) - 1, e.onset) for e in false]
         out[name] = eventmetrics.event_f1(references, cut(scapes, on))
         out[name]["false_per_hour"] = by_stream(places, arguments.streams / "test/heldout", lengths)
+    return out
+
+
+def best_psds(line: Callable[..., Timeline], parents: dict) -> dict:
+    """PSDS on test, each at the hop and the length of a running mean with which it is best on validation, and these."""
+
+    def measured(split: str, every: int, over: int) -> dict[str, float]:
+        scapes = line(split, every=every, over=over)
+        return eventmetrics.psds(scapes, scapes.references(parents, NOISE_LABELS))
+
+    tried = {(every, over): measured("validation", every, over) for every in HOPS for over in MEANS}
+    out: dict = {}
+    for name in eventmetrics.PSDS:
+        every, over = max(tried, key=lambda one: tried[one][name])
+        out |= {name: measured("test", every, over)[name], f"{name}_at": {"hop": every * 0.16, "mean_over": over * 0.16}}
     return out
 
 

@@ -208,7 +208,10 @@ def _streams(figures: Mapping) -> list[str]:
             f"| YAMNet, thresholds chosen for F1 alone, at its best hop, its scores moved by the {teacher['shift']:g} s that are best "
             f"| {teacher['best F1']['onset_f_measure']:.3f} |"
         )
-    yamnet = f" (YAMNet {figures['YAMNet']['psds1']:.3f}, {figures['YAMNet']['psds2']:.3f})" if "YAMNet" in figures else ""
+    yamnet = ""
+    if "YAMNet" in figures:
+        means = " and ".join(f"{figures['YAMNet'][f'{name}_at']['mean_over']:.2g} s" for name in ("psds1", "psds2"))
+        yamnet = f" (YAMNet {figures['YAMNet']['psds1']:.3f}, {figures['YAMNet']['psds2']:.3f}, its scores averaged over {means}, best on validation)"
     shares = timing["shares"]
     return lines + [
         f"| PSDS 1, PSDS 2, spread over labels not punished (alpha_st 0) | {own['psds1']:.3f}, {own['psds2']:.3f}{yamnet} |",

@@ -42,15 +42,15 @@ def timeline(runs: Sequence[Heard], folder: Path, names: Sequence[str], track: s
     return join([getattr(run, track) for run in runs], sounds(folder), names, COLUMN, step)
 
 
-def teacher_timeline(folder: Path, teacher: Path, labels: list[Label], every: int = 1) -> Timeline:
-    """YAMNet's scores, computed once and kept as folder/yamnet.npz; `every` leaves out rows for a longer hop."""
+def teacher_timeline(folder: Path, teacher: Path, labels: list[Label], every: int = 1, over: int = 1) -> Timeline:
+    """YAMNet's scores, computed once and kept as folder/yamnet.npz: the mean of `over` rows; `every` leaves out rows for a longer hop."""
     stored, hop = folder / "yamnet.npz", TEACHER_HOPS[folder.name]
     if not stored.exists():
         hear = Teacher(teacher, labels).hear
         arrays = {path.stem: teacher_scores(hear, soundfile.read(path, dtype="float32")[0], hop) for path in files(folder)}
         np.savez(stored, **arrays)
     with np.load(stored) as arrays:
-        traces = [thinned(arrays[path.stem].astype(np.float32), every) for path in files(folder)]
+        traces = [thinned(averaged(arrays[path.stem].astype(np.float32), over), every) for path in files(folder)]
     return join(traces, sounds(folder), [label.name for label in labels], every * hop / 16000)
 
 
@@ -67,6 +67,14 @@ def heard_by_teacher(teacher: Timeline, line: Timeline, parents: Mapping[str, Se
     stream = np.searchsorted(line.starts, line.centres, "right") - 1
     row = (line.centres - line.starts[stream] + teacher.starts[stream]) / teacher.step
     return near[np.clip(row.astype(int), 0, len(near) - 1)]
+
+
+def averaged(scores: np.ndarray, over: int) -> np.ndarray:
+    """The mean of the `over` rows around each, an odd number; at the ends of those that are there. (T, C) -> (T, C)."""
+    sums = np.concatenate([np.zeros_like(scores[:1], float), np.cumsum(scores, 0, float)])
+    middle = np.arange(len(scores))
+    first, end = np.maximum(middle - over // 2, 0), np.minimum(middle + over // 2 + 1, len(scores))
+    return ((sums[end] - sums[first]) / (end - first)[:, None]).astype(scores.dtype)
 
 
 def thinned(scores: np.ndarray, every: int) -> np.ndarray:
