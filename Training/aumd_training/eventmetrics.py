@@ -106,22 +106,31 @@ def spread(values: Sequence[float]) -> dict[str, float]:
     return {"count": len(values), "median": float(np.median(values)), "p95": float(np.percentile(values, 95))}
 
 
-def timing(runs: Sequence[Heard], references: Sequence[Sequence[Event]]) -> dict[str, dict[str, float]]:
-    """Errors and delays in seconds of events whose label a sound has, by nearest onset at most NEAR apart.
+def sound_of(told: Told, reference: Sequence[Event], overlapping: bool = False) -> Event | None:
+    """The sound of a closed event's label whose onset is nearest, at most NEAR apart; with `overlapping`, else of those it overlaps."""
+    own = [e for e in reference if e.label == told.label]
+    found = [e for e in own if abs(e.onset - told.onset) <= NEAR]
+    if overlapping and not found:
+        found = [e for e in own if e.onset < told.offset and told.onset < e.offset]
+    return min(found, key=lambda e: abs(e.onset - told.onset), default=None)
+
+
+def timing(runs: Sequence[Heard], references: Sequence[Sequence[Event]], overlapping: bool = False) -> dict:
+    """Errors and delays in seconds of closed events that have a sound by `sound_of`, and how many are closed.
 
     references: the events of each run, ancestors included. Delays count from the true onset to when the stream had come so
     far as to tell: `provisional` where the event opened so, `confirmed` where the second pass confirmed or opened it. An event may
     have opened under a relative's label; "named" counts those that did not.
     """
-    onset, offset, bias, provisional, confirmed, early, named = [], [], [], [], [], [], []
+    onset, offset, bias, provisional, confirmed, early, named, closed = [], [], [], [], [], [], [], 0
     for run, reference in zip(runs, references):
         for told in run.events:
             if told.retracted or told.offset is None:
                 continue
-            near = [e for e in reference if e.label == told.label and abs(e.onset - told.onset) <= NEAR]
-            if not near:
+            closed += 1
+            sound = sound_of(told, reference, overlapping)
+            if sound is None:
                 continue
-            sound = min(near, key=lambda e: abs(e.onset - told.onset))
             bias.append(told.onset - sound.onset)
             onset.append(abs(bias[-1]))
             offset.append(abs(told.offset - sound.offset))
@@ -133,7 +142,7 @@ def timing(runs: Sequence[Heard], references: Sequence[Sequence[Event]]) -> dict
                 confirmed.append(told.confirmed_at - sound.onset)
     prompt = np.asarray(provisional)
     return {
-        "onset_error": spread(onset), "onset_bias": spread(bias), "offset_error": spread(offset),
+        "closed": closed, "onset_error": spread(onset), "onset_bias": spread(bias), "offset_error": spread(offset),
         "provisional_delay": spread(provisional), "confirmed_delay": spread(confirmed),
         "shares": {
             "announced": float(np.mean(early)) if early else float("nan"),

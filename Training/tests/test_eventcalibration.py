@@ -93,6 +93,13 @@ def test_figures_of_events() -> None:
     times = eventmetrics.timing([run], [reference])
     assert times["onset_error"]["median"] == pytest.approx(0.1) and times["offset_error"]["median"] == pytest.approx(0.2)
     assert times["provisional_delay"]["median"] == pytest.approx(0.4) and times["confirmed_delay"]["median"] == pytest.approx(3.1)
+    assert times["closed"] == 2 and times["onset_error"]["count"] == 1
+    # A sound that began 3 s before the event is its own only where those that overlap count.
+    long = [*reference, Event(27.0, 40.0, "Dog")]
+    assert eventmetrics.timing([run], [long])["onset_error"] == times["onset_error"]
+    wide = eventmetrics.timing([run], [long], overlapping=True)
+    assert wide["onset_error"]["count"] == 2 and wide["onset_error"]["median"] == pytest.approx(1.55)
+    assert eventmetrics.sound_of(run.events[0], [Event(5.0, 30.0, "Dog"), reference[0]], overlapping=True) == reference[0]
     assert eventmetrics.retraction_rate([run]) == {"opened": 3, "not_confirmed": pytest.approx(1 / 3), "absorbed": 0}
     line = join([empty], [[Sound(8, 9.2, ("Dog",))]], NAMES, COLUMN)
     false = eventmetrics.false_events([run], line, line.allowed({}))
