@@ -49,14 +49,15 @@ def moved(line: Timeline, by: float) -> Timeline:
 
 
 def by_stream(false: list[tuple[int, float]], folder: Path, seconds: list[float]) -> dict[str, float]:
-    """False alarms an hour: of speech, music, background, quiet, of all, and of all but quiet. false: (stream, onset)."""
+    """False alarms an hour: of speech, music, background, quiet, of all, and of all but quiet; without kinds that there are none of. false: (stream, onset)."""
     kinds = [path.stem.split("-")[0] for path in streamset.files(folder)]
     counts, hours = Counter(kinds[i] for i, _ in false), Counter()
     for kind, length in zip(kinds, seconds):
         hours[kind] += length / 3600
     out = {kind: counts[kind] / hours[kind] for kind in hours}
     loud = [kind for kind in hours if kind != "quiet"]
-    out["all but quiet"] = sum(counts[k] for k in loud) / sum(hours[k] for k in loud)
+    if loud:
+        out["all but quiet"] = sum(counts[k] for k in loud) / sum(hours[k] for k in loud)
     return out | {"all": len(false) / sum(hours.values()), "hours": sum(hours.values())}
 
 

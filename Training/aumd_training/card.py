@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from .eventmetrics import NEAR
 from .metrics import FIGURES, PROBED
 
 #: What is measured, by the name under which write_card.py takes it: what each command wrote with --json.
@@ -191,17 +192,16 @@ def _trade_off(curve: Sequence[Mapping[str, float]]) -> str:
 
 
 def _streams(figures: Mapping) -> list[str]:
-    own, timing = figures["aumd"], figures["aumd"]["timing"]
-    false = own["false_per_hour"]
+    own = figures["aumd"]
     lines = [
         "### Streams\n",
-        "Soundscapes of known events and held-out speech, music, background and quiet, of the test split, through the program;",
+        f"Soundscapes of known events and held-out {_listed(_kinds(own['false_per_hour']))}, of the test split, through the program;",
         "`Training/README.md` says how they are made and counted. A new clip begins every few seconds in the held-out streams.\n",
         "| | |", "|---|---|",
         f"| event F1, onset within 200 ms, mean over labels | {own['onset_f_measure']:.3f} |",
     ]
-    if "curve" in figures:
-        lines.append(f"| the same from scores alone, by the false alarms an hour that `calibrate.py --rate` was asked for on validation | {_trade_off(figures['curve'])} |")
+    if trade_off := _trade_off(figures.get("curve", [])):
+        lines.append(f"| the same from scores alone, by the false alarms an hour that `calibrate.py --rate` was asked for on validation | {trade_off} |")
     if "YAMNet" in figures:
         teacher = figures["YAMNet"]
         lines.append(
@@ -212,27 +212,49 @@ def _streams(figures: Mapping) -> list[str]:
     if "YAMNet" in figures:
         means = " and ".join(f"{figures['YAMNet'][f'{name}_at']['mean_over']:.2g} s" for name in ("psds1", "psds2"))
         yamnet = f" (YAMNet {figures['YAMNet']['psds1']:.3f}, {figures['YAMNet']['psds2']:.3f}, its scores averaged over {means}, best on validation)"
-    shares = timing["shares"]
     return lines + [
         f"| PSDS 1, PSDS 2, spread over labels not punished (alpha_st 0) | {own['psds1']:.3f}, {own['psds2']:.3f}{yamnet} |",
-        f"| onset error, confirmed | median {1000 * timing['onset_error']['median']:.0f} ms, 95 % within {timing['onset_error']['p95']:.2f} s |",
-        f"| offset error, confirmed | median {1000 * timing['offset_error']['median']:.0f} ms, 95 % within {timing['offset_error']['p95']:.2f} s |",
-        f"| onset to provisional event | median {timing['provisional_delay']['median']:.2f} s; {shares['announced']:.0%} of confirmed "
-        f"events had one, {shares['within_0.35_s']:.0%} had it within 0.35 s, {shares['named_within_0.35_s']:.0%} within 0.35 s and under "
-        "the label that was confirmed |",
-        f"| onset to confirmed event | median {timing['confirmed_delay']['median']:.2f} s |",
+        *_timing(own["timing"], own["timing_overlapping"]),
         f"| provisional events taken back as not confirmed, and as part of another event | soundscapes {_taken_back(own['retractions'])}; "
         f"held-out streams {_taken_back(own['retractions_heldout'])} |",
-        f"| false alarms an hour, all labels | {_by_kind(false)} |",
+        f"| false alarms an hour, all labels | {_by_kind(own['false_per_hour'])} |",
         *([f"| those that YAMNet does not hear too | {_by_kind(own['alone_false_per_hour'])} |"] if "alone_false_per_hour" in own else []),
     ]
 
 
-def _by_kind(false: Mapping[str, float]) -> str:
-    return (
-        f"{false['all']:.0f}: speech {false['speech']:.0f}, music {false['music']:.0f}, background {false['background']:.0f}, "
-        f"quiet rooms {false['quiet']:.1f}"
+def _timing(near: Mapping[str, Mapping], wide: Mapping[str, Mapping]) -> list[str]:
+    """Errors and delays, and of which events: those that begin near a sound of their label; with `wide`, or overlap one."""
+    closed, count, more = near["closed"], near["onset_error"]["count"], wide["onset_error"]["count"]
+    if not count:
+        return [f"| onset and offset error, delays | none of {closed} events begins within {NEAR:g} s of a sound of its label |"]
+    lines = [
+        f"| {end} error, confirmed | of the {count} of {closed} events that begin within {NEAR:g} s of a sound of their label: {_errors(near[key])}; "
+        f"of the {more} that do or overlap one: {_errors(wide[key])} |"
+        for end, key in (("onset", "onset_error"), ("offset", "offset_error"))
+    ]
+    shares, first = near["shares"], near["provisional_delay"]
+    announced = "none of them had one" if not first["count"] else (
+        f"median {first['median']:.2f} s; {shares['announced']:.0%} of them had one, {shares['within_0.35_s']:.0%} had it within 0.35 s, "
+        f"{shares['named_within_0.35_s']:.0%} within 0.35 s and under the label that was confirmed"
     )
+    lines.append(f"| onset to provisional event, of those {count} | {announced} |")
+    if near["confirmed_delay"]["count"]:
+        lines.append(f"| onset to confirmed event, of those {count} | median {near['confirmed_delay']['median']:.2f} s |")
+    return lines
+
+
+def _errors(spread: Mapping[str, float]) -> str:
+    return f"median {1000 * spread['median']:.0f} ms, 95 % within {spread['p95']:.2f} s"
+
+
+def _kinds(false: Mapping[str, float]) -> list[str]:
+    """The kinds of held-out streams that there were."""
+    return [kind for kind in ("speech", "music", "background", "quiet") if kind in false]
+
+
+def _by_kind(false: Mapping[str, float]) -> str:
+    parts = [f"quiet rooms {false[kind]:.1f}" if kind == "quiet" else f"{kind} {false[kind]:.0f}" for kind in _kinds(false)]
+    return f"{false['all']:.0f}: {', '.join(parts)}"
 
 
 def _taken_back(shares: Mapping[str, float]) -> str:

@@ -76,6 +76,49 @@ def test_rows_that_are_not_there_are_not_missed(rows: dict) -> None:
     assert ("highest of its events" in text) == ("stream" in names) and ("after the third" in text) == ("provisional" in names)
 
 
+def spread(count: int, median: float = float("nan"), p95: float = float("nan")) -> dict:
+    return {"count": count, "median": median, "p95": p95}
+
+
+def streams(near: tuple, wide: tuple, kinds: dict) -> dict:
+    """What evaluate_streams.py writes with --no-teacher; errors of events near a sound, and of those that overlap one too."""
+    shares = {"announced": 0.9, "within_0.35_s": 0.6, "named_within_0.35_s": 0.5} if near[0] else {}
+    timing = {
+        "closed": 7, "onset_error": spread(*near), "offset_error": spread(*near), "provisional_delay": spread(near[0], 0.28),
+        "confirmed_delay": spread(near[0], 3.58), "shares": shares,
+    }
+    taken = {"not_confirmed": 0.25, "absorbed": 0.05}
+    return {"aumd": {
+        "onset_f_measure": 0.5, "psds1": 0.6, "psds2": 0.7, "timing": timing, "timing_overlapping": timing | {
+            "onset_error": spread(*wide), "offset_error": spread(*wide)
+        },
+        "retractions": taken, "retractions_heldout": taken, "false_per_hour": kinds | {"all": 29.0},
+    }}
+
+
+def test_times_say_of_which_events_they_are() -> None:
+    found = streams((5, 0.008, 0.46), (6, 0.009, 1.54), {"speech": 0.0, "music": 30.0, "background": 127.0, "quiet": 1.8})
+    text = card.write(CONFIG, 1_500_000, {"streams": found})
+    of = "of the 5 of 7 events that begin within 1 s of a sound of their label: median 8 ms, 95 % within 0.46 s"
+    assert f"| onset error, confirmed | {of}; of the 6 that do or overlap one: median 9 ms, 95 % within 1.54 s |" in text
+    assert "| onset to provisional event, of those 5 | median 0.28 s; 90% of them had one, 60% had it within 0.35 s" in text
+    assert "held-out speech, music, background and quiet," in text
+    assert "| 29: speech 0, music 30, background 127, quiet rooms 1.8 |" in text
+
+
+def test_yamnet_has_the_psds_of_its_best_running_mean() -> None:
+    best = {"psds1_at": {"hop": 0.16, "mean_over": 1.44}, "psds2_at": {"hop": 0.16, "mean_over": 2.08}}
+    yamnet = {"shift": 0.3, "psds1": 0.25, "psds2": 0.5, "best F1": {"onset_f_measure": 0.16}} | best
+    text = card.write(CONFIG, 1_500_000, {"streams": streams((0,), (0,), {"quiet": 29.0}) | {"YAMNet": yamnet}})
+    assert "| 0.600, 0.700 (YAMNet 0.250, 0.500, its scores averaged over 1.4 s and 2.1 s, best on validation) |" in text
+
+
+def test_streams_of_another_corpus_may_lack_kinds_and_events() -> None:
+    text = card.write(CONFIG, 1_500_000, {"streams": streams((0,), (0,), {"quiet": 29.0})})
+    assert "nan" not in text and "held-out quiet," in text and "| 29: quiet rooms 29.0 |" in text
+    assert "none of 7 events begins within 1 s of a sound of its label" in text
+
+
 def test_what_a_card_says_of_data_and_weaknesses_is_kept() -> None:
     text = card.write(CONFIG, 1_500_000, {})
     assert card.prose(text) == card.PROSE and "license: mit" in text and "ESC-50" in text

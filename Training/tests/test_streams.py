@@ -212,6 +212,17 @@ def test_yamnet_s_psds_is_what_it_can_do_with_a_mean_that_is_best_on_validation(
     assert [one for one in heard if one[0] == "test"] == [("test", 1, 9), ("test", 1, 13)]
 
 
+def test_false_alarms_by_kind_of_stream(tmp_path: Path) -> None:
+    evaluate_streams = pytest.importorskip("evaluate_streams", reason="needs the packages of Training")
+    for name in ("music-near", "quiet-near"):
+        (tmp_path / f"{name}.wav").touch()
+    false = [(0, 1.0), (0, 2.0), (1, 3.0)]
+    found = evaluate_streams.by_stream(false, tmp_path, [3600.0, 1800.0])
+    assert found == {"music": 2, "quiet": 2, "all but quiet": 2, "all": 2, "hours": 1.5}
+    (tmp_path / "music-near.wav").unlink()
+    assert evaluate_streams.by_stream([(0, 1.0)], tmp_path, [1800.0]) == {"quiet": 2, "all": 2, "hours": 0.5}
+
+
 def test_what_yamnet_hears_is_found_on_another_axis_with_its_relatives() -> None:
     line = join([np.zeros((60, 4), np.float32)] * 2, [[], []], NAMES, COLUMN)
     scores = np.zeros((20, 4), np.float32)
