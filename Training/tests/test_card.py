@@ -119,6 +119,24 @@ def test_streams_of_another_corpus_may_lack_kinds_and_events() -> None:
     assert "none of 7 events begins within 1 s of a sound of its label" in text
 
 
+def test_a_card_of_other_clips_says_nothing_of_ours() -> None:
+    config = CONFIG | {"training": [{"n_layer": 2, "steps": 9, "seconds": 50, "device": "cpu"}]}
+    text = card.write(config, 1_500_000, {"clips": {"test": {"confirmed": SCORES}}}, {"Data and licence": "My kitchen.\n"})
+    assert "Trained for 1 minute on a processor." in text and "| 1 minute |" in text
+    for ours in ("ESC-50", "everyday", "AudioSet", "two processor cores", "0.35", "47 %", "were chosen by", "soundfont", "YAMNet, on the same"):
+        assert ours not in text, ours
+    assert "None are chosen" in text and "Neither training nor `calibrate.py` looks at the test split." in text
+    chosen = card.write(config | {"thresholds": {"Dog": {"on": 0.5}}}, 1_500_000, {}, {})
+    assert "were chosen by `Training/calibrate.py`" in chosen and "None are chosen" not in chosen and "0.35" not in chosen
+
+
+def test_the_shipped_card_is_where_ours_is_said() -> None:
+    assert set(card.PROSE) == set(card.SECTIONS) and card.PROSE == card.prose(card.SHIPPED.read_text(encoding="utf-8"))
+    said = " ".join(card.PROSE["Data and licence"].split()), " ".join(card.PROSE["Known weaknesses"].split())
+    assert "The test split holds ESC-50's fold 5" in said[0]
+    assert "a fifth of the provisional events" in said[1]
+
+
 def test_what_a_card_says_of_data_and_weaknesses_is_kept() -> None:
     text = card.write(CONFIG, 1_500_000, {})
     assert card.prose(text) == card.PROSE and "license: mit" in text and "ESC-50" in text
