@@ -197,8 +197,9 @@ def _streams(figures: Mapping) -> list[str]:
         )
     yamnet = ""
     if "YAMNet" in figures:
-        means = " and ".join(f"{figures['YAMNet'][f'{name}_at']['mean_over']:.2g} s" for name in ("psds1", "psds2"))
-        yamnet = f" (YAMNet {figures['YAMNet']['psds1']:.3f}, {figures['YAMNet']['psds2']:.3f}, its scores averaged over {means}, best on validation)"
+        at = [figures["YAMNet"][f"{name}_at"] for name in ("psds1", "psds2")]
+        means = ", ".join(f"over {one['mean_over']:.2g} s every {one['hop']:.2g} s" for one in at)
+        yamnet = f" (YAMNet {figures['YAMNet']['psds1']:.3f}, {figures['YAMNet']['psds2']:.3f}, as means of its scores that are best on validation: {means})"
     return lines + [
         f"| PSDS 1, PSDS 2, spread over labels not punished (alpha_st 0) | {own['psds1']:.3f}, {own['psds2']:.3f}{yamnet} |",
         *_timing(own["timing"], own["timing_overlapping"]),

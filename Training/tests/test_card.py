@@ -107,10 +107,11 @@ def test_times_say_of_which_events_they_are() -> None:
 
 
 def test_yamnet_has_the_psds_of_its_best_running_mean() -> None:
-    best = {"psds1_at": {"hop": 0.16, "mean_over": 1.44}, "psds2_at": {"hop": 0.16, "mean_over": 2.08}}
+    best = {"psds1_at": {"hop": 0.16, "mean_over": 1.44}, "psds2_at": {"hop": 0.48, "mean_over": 2.08}}
     yamnet = {"shift": 0.3, "psds1": 0.25, "psds2": 0.5, "best F1": {"onset_f_measure": 0.16}} | best
     text = card.write(CONFIG, 1_500_000, {"streams": streams((0,), (0,), {"quiet": 29.0}) | {"YAMNet": yamnet}})
-    assert "| 0.600, 0.700 (YAMNet 0.250, 0.500, its scores averaged over 1.4 s and 2.1 s, best on validation) |" in text
+    assert "| 0.600, 0.700 (YAMNet 0.250, 0.500, as means of its scores that are best on validation: " in text
+    assert "over 1.4 s every 0.16 s, over 2.1 s every 0.48 s) |" in text
 
 
 def test_streams_of_another_corpus_may_lack_kinds_and_events() -> None:
