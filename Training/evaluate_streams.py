@@ -75,7 +75,7 @@ def measure_program(arguments: argparse.Namespace, config: dict, names: list[str
     out = eventmetrics.event_f1(references, eventmetrics.estimated(scapes, line.starts, known))
     out |= eventmetrics.psds(line, references)
     own = [events_of(sounds, parents, known) for sounds in streamset.sounds(test / "soundscapes")]
-    out |= {"timing": eventmetrics.timing(scapes, own), "timing_overlapping": eventmetrics.timing(scapes, own, overlapping=True)}
+    out |= {"timing": eventmetrics.timing(scapes, own, known), "timing_overlapping": eventmetrics.timing(scapes, own, known, overlapping=True)}
     out["retractions"] = eventmetrics.retraction_rate(scapes)
     allowed = lines["heldout"].allowed(parents)
     false = eventmetrics.false_events(quiet, lines["heldout"], allowed)

@@ -115,17 +115,17 @@ def sound_of(told: Told, reference: Sequence[Event], overlapping: bool = False) 
     return min(found, key=lambda e: abs(e.onset - told.onset), default=None)
 
 
-def timing(runs: Sequence[Heard], references: Sequence[Sequence[Event]], overlapping: bool = False) -> dict:
+def timing(runs: Sequence[Heard], references: Sequence[Sequence[Event]], names: set[str], overlapping: bool = False) -> dict:
     """Errors and delays in seconds of closed events that have a sound by `sound_of`, and how many are closed.
 
-    references: the events of each run, ancestors included. Delays count from the true onset to when the stream had come so
+    references: the events of each run, ancestors included; names: the labels that count. Delays count from the true onset to when the stream had come so
     far as to tell: `provisional` where the event opened so, `confirmed` where the second pass confirmed or opened it. An event may
     have opened under a relative's label; "named" counts those that did not.
     """
     onset, offset, bias, provisional, confirmed, early, named, closed = [], [], [], [], [], [], [], 0
     for run, reference in zip(runs, references):
         for told in run.events:
-            if told.retracted or told.offset is None:
+            if told.retracted or told.offset is None or told.label not in names:
                 continue
             closed += 1
             sound = sound_of(told, reference, overlapping)

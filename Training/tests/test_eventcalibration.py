@@ -88,22 +88,23 @@ def told(label: str, onset: float, offset: float, **more: object) -> Told:
 def test_figures_of_events() -> None:
     eventmetrics = pytest.importorskip("aumd_training.eventmetrics")
     empty = np.zeros((400, 2), np.float32)
-    run = Heard(empty, empty, [told("Dog", 8.1, 9.0), told("Dog", 30.0, 31.0), told("Speech", 5.0, 6.0, retracted=True, reason="not confirmed")])
+    run = Heard(empty, empty, [told("Dog", 8.1, 9.0), told("Dog", 30.0, 31.0), told("Speech", 12.0, 13.0), told("Speech", 5.0, 6.0, retracted=True, reason="not confirmed")])
     reference = [Event(8.0, 9.2, "Dog"), Event(20.0, 21.0, "Dog")]
-    times = eventmetrics.timing([run], [reference])
+    times = eventmetrics.timing([run], [reference], {"Dog"})
     assert times["onset_error"]["median"] == pytest.approx(0.1) and times["offset_error"]["median"] == pytest.approx(0.2)
     assert times["provisional_delay"]["median"] == pytest.approx(0.4) and times["confirmed_delay"]["median"] == pytest.approx(3.1)
+    assert eventmetrics.timing([run], [reference], {"Dog", "Speech"})["closed"] == 3
     assert times["closed"] == 2 and times["onset_error"]["count"] == 1
     # A sound that began 3 s before the event is its own only where those that overlap count.
     long = [*reference, Event(27.0, 40.0, "Dog")]
-    assert eventmetrics.timing([run], [long])["onset_error"] == times["onset_error"]
-    wide = eventmetrics.timing([run], [long], overlapping=True)
+    assert eventmetrics.timing([run], [long], {"Dog"})["onset_error"] == times["onset_error"]
+    wide = eventmetrics.timing([run], [long], {"Dog"}, overlapping=True)
     assert wide["onset_error"]["count"] == 2 and wide["onset_error"]["median"] == pytest.approx(1.55)
     assert eventmetrics.sound_of(run.events[0], [Event(5.0, 30.0, "Dog"), reference[0]], overlapping=True) == reference[0]
-    assert eventmetrics.retraction_rate([run]) == {"opened": 3, "not_confirmed": pytest.approx(1 / 3), "absorbed": 0}
+    assert eventmetrics.retraction_rate([run]) == {"opened": 4, "not_confirmed": pytest.approx(1 / 4), "absorbed": 0}
     line = join([empty], [[Sound(8, 9.2, ("Dog",))]], NAMES, COLUMN)
     false = eventmetrics.false_events([run], line, line.allowed({}))
-    assert [(t.label, t.onset) for _, t in false] == [("Dog", 30.0), ("Speech", 5.0)]
+    assert [(t.label, t.onset) for _, t in false] == [("Dog", 30.0), ("Speech", 12.0), ("Speech", 5.0)]
 
 
 def test_f1_by_sed_eval() -> None:
