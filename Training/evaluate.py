@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from aumd_training import losses, metrics, probe
-from aumd_training.corpus import GENERATED, AudioCache, Clip, Label, TeacherCache, read_labels, read_manifest, targets
+from aumd_training.corpus import GENERATED, AudioCache, Clip, Label, TeacherCache, read_labels, read_manifest, require_stamp, stamp, targets
 from aumd_training.inference import MODES, clip_scores, column_logits, load_model
 from aumd_training.teacher import Teacher
 
@@ -166,6 +166,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     clips, labels = read_manifest(arguments.corpus / "manifest.csv"), read_labels(arguments.corpus / "labels.csv")
+    require_stamp(arguments.cache, stamp(clips, labels))
     kept = json.loads(arguments.json.read_text()) if arguments.teacher_only and arguments.json and arguments.json.exists() else {}
     written = dict(kept)
     for split in arguments.splits:

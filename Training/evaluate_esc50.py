@@ -21,7 +21,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from aumd_training import grids
-from aumd_training.corpus import AudioCache, TeacherCache, read_labels, read_manifest
+from aumd_training.corpus import AudioCache, TeacherCache, read_labels, read_manifest, require_stamp, stamp
 from aumd_training.features import LogMel
 from aumd_training.inference import load_model, normalised
 from aumd_training.teacher import Teacher
@@ -74,6 +74,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     clips, labels = read_manifest(arguments.corpus / "manifest.csv"), read_labels(arguments.corpus / "labels.csv")
+    require_stamp(arguments.cache, stamp(clips, labels))
     members = [i for i, clip in enumerate(clips) if clip.source == "esc50"]
     classes = np.array([";".join(clips[i].labels) for i in members])
     split, audio = np.array([clips[i].split for i in members]), AudioCache(arguments.cache)

@@ -20,7 +20,7 @@ import numpy as np
 import soundfile
 
 from aumd_training import distortions, synthesis
-from aumd_training.corpus import GENERATED, AudioCache, Label, read_labels, read_manifest, targets
+from aumd_training.corpus import GENERATED, AudioCache, Label, read_labels, read_manifest, require_stamp, stamp, targets
 from evaluate import figures, scores_from_binary
 
 
@@ -71,6 +71,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="also write the figures here")
     arguments = parser.parse_args()
     clips, labels = read_manifest(arguments.corpus / "manifest.csv"), read_labels(arguments.corpus / "labels.csv")
+    require_stamp(arguments.cache, stamp(clips, labels))
     members = [i for i, clip in enumerate(clips) if clip.split == "test"]
     truth, audio = targets([clips[i] for i in members], labels), AudioCache(arguments.cache)
     recorded = np.array([clips[i].source not in GENERATED for i in members])

@@ -14,7 +14,7 @@ pytest.importorskip("safetensors", reason="needs safetensors")
 
 import evaluate  # noqa: E402
 from aumd_training import metrics  # noqa: E402
-from aumd_training.corpus import Label  # noqa: E402
+from aumd_training.corpus import STAMP, Label, read_labels, read_manifest, stamp  # noqa: E402
 from aumd_training.inference import clip_logits, clip_scores  # noqa: E402
 
 EMBEDDING = 300  # at least as many as the probe has directions
@@ -126,6 +126,8 @@ def corpus(tmp_path: Path) -> Path:
     np.save(tmp_path / "teacher_offsets.npy", np.arange(301))
     np.save(tmp_path / "teacher_mean.npy", embeddings[:260].mean(0, np.float32))
     np.save(tmp_path / "teacher_std.npy", embeddings[:260].std(0, np.float32) + 1e-3)
+    clips, labels = read_manifest(tmp_path / "manifest.csv"), read_labels(tmp_path / "labels.csv")
+    (tmp_path / STAMP).write_text(stamp(clips, labels))
     return tmp_path
 
 
