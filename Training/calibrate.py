@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from aumd_training.data import NOISE_LABELS
 
 #: False alarms an hour, all labels together, that thresholds are chosen for: in streams where a new clip begins every few
 #: seconds. Fewer cost more of the true events than they are worth; --curve has the trade-off.
-RATE = 10.0
+RATE = 5.0
 #: Share of provisional events, soundscapes and held-out streams together, that may be taken back.
 TAKEN_BACK = 0.2
 #: Shares of which the command tells what they would do.
@@ -68,7 +69,10 @@ def calibrate(arguments: argparse.Namespace) -> None:
     lines, tracks = {}, []
     for part in ("soundscapes", "heldout"):
         runs = streamset.heard(arguments.binary, arguments.model, folder / part, names)
-        tracks.append({track: streamset.timeline(runs, folder / part, names, track) for track in ("provisional", "confirmed")})
+        tracks.append({
+            track: replace(streamset.timeline(runs, folder / part, names, track), habituation=eventcalibration.HABITUATION)
+            for track in ("provisional", "confirmed")
+        })
         lines[part] = tracks[-1]["confirmed"]
     references = lines["soundscapes"].references(config["parents"], NOISE_LABELS)
     teacher = streamset.teacher_timeline(folder / "heldout", arguments.corpus / "teacher", labels)
@@ -97,7 +101,7 @@ def calibrate(arguments: argparse.Namespace) -> None:
     if arguments.curve:
         arguments.curve.write_text(json.dumps({"rate": arguments.rate, "chosen": point, "points": curve}, indent=1) + "\n")
     if not arguments.dry_run:
-        config["thresholds"] = thresholds
+        config |= {"habituation": eventcalibration.HABITUATION, "thresholds": thresholds}
         (arguments.model / "config.json").write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

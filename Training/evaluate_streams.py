@@ -67,7 +67,7 @@ def measure_program(arguments: argparse.Namespace, config: dict, names: list[str
     scapes = streamset.heard(arguments.binary, arguments.model, test / "soundscapes", names)
     quiet = streamset.heard(arguments.binary, arguments.model, test / "heldout", names)
     lines = {
-        part: streamset.timeline(runs, test / part, names)
+        part: replace(streamset.timeline(runs, test / part, names), habituation=config.get("habituation", 0.0))
         for part, runs in (("soundscapes", scapes), ("heldout", quiet))
     }
     line, known = lines["soundscapes"], set(names) - set(NOISE_LABELS)

@@ -141,6 +141,8 @@ public struct Configuration: Sendable {
     public var chunk: Int
     /// Columns to the right of the chunk.
     public var lookahead: Int
+    /// How much harder it is for a label to open an event whose scores have hovered: log odds of `on` for each of its excess.
+    public var habituation: Float
     /// C classes, in the order of the scores.
     public var labels: [Label]
 

@@ -20,6 +20,7 @@ extension Configuration {
         var patch_mel: Int
         var patch_frames: Int
         var patch_grids: Int?
+        var habituation: Float?
         var clip_frames: Int?
         var frontend: Frontend
         var normalization: Normalization
@@ -61,6 +62,7 @@ extension Configuration {
             try check("patch_grids", grids == 1 || patch_frames % 2 == 0, "\(patch_frames) frames have no half")
             try check("patch_grids", grids == 1 || variant != .foFo, "a model without a backward direction has one grid")
             try check("patch_grids", grids == 1 || clip_frames == nil, "a model bound to clips of its own length has one grid")
+            try check("habituation", (0...100).contains(habituation ?? 0), "\(habituation ?? 0) is not in 0 to 100")
             try range("streaming.chunk", streaming.chunk, 1...1024)
             try range("streaming.lookahead", streaming.lookahead, 0...1024)
             try range("frontend.n_mels", frontend.melCount, 1...1024)
@@ -97,7 +99,7 @@ extension Configuration {
                 normEpsilon: norm_eps, tokenOrder: token_order, position: position, pooling: pooling,
                 dualMode: dual_mode, patchMel: patch_mel, patchFrames: patch_frames, patchGrids: grids, clipFrames: clip_frames,
                 frontend: frontend, mean: normalization.mean, standardDeviation: normalization.std,
-                chunk: streaming.chunk, lookahead: streaming.lookahead, labels: try labels())
+                chunk: streaming.chunk, lookahead: streaming.lookahead, habituation: habituation ?? 0, labels: try labels())
         }
 
         private func labels() throws(Invalid) -> [Label] {

@@ -3,7 +3,7 @@ import Tagging
 
 extension Settings {
     /// A class of the model and the thresholds that its folder gives for it.
-    public typealias ModelLabel = (name: String, on: Float?, off: Float?, provisionalOn: Float?)
+    public typealias ModelLabel = (name: String, on: Float?, off: Float?, provisionalOn: Float?, habituation: Float)
 
     /// The rule of each of a model's labels: what was said about the label, over what was said about all, over the
     /// model's own thresholds, over `LabelRule`'s defaults.
@@ -43,6 +43,8 @@ extension Settings {
             rule.off = merged.off ?? (merged.on == nil ? max(off * (moved / on), .leastNonzeroMagnitude) : off)
             let change = merged.on.map { logOdds(on) - logOdds($0) } ?? sensitivity
             rule.provisionalOn = merged.provisionalOn ?? (rule.on < 1 ? label.provisionalOn.map { lowered($0, by: change) } : nil)
+            // An `on` that the user chose is the score that is enough.
+            rule.habituation = merged.on == nil ? label.habituation : 0
             if rule.off > rule.on {
                 if let off = said.off {
                     errors.append(

@@ -38,6 +38,9 @@ public struct LabelRule: Sendable, Equatable {
     /// Seconds after an event's offset in which no event of the label starts; a sound that goes on beyond them counts
     /// from their end. 0: whatever comes later is another event.
     public var cooldown: Double
+    /// A label whose scores hover, as a steady noise makes them, is harder to open: its `on`, and `provisionalOn`, are so many log odds
+    /// higher for each that its score was above 0.02, outside its events, on the mean of the last seconds. 0: they are what they are.
+    public var habituation: Float
     /// A muted label makes no event, and its score never absorbs or renames another label's event.
     public var mute: Bool
     /// Labels of one group share an event: it opens with the first member (the most specific, then the strongest, where several
@@ -48,7 +51,7 @@ public struct LabelRule: Sendable, Equatable {
     /// A rule without checks; `TaggerConfiguration` makes them.
     public init(
         on: Float = 0.5, off: Float = 0.3, provisionalOn: Float? = nil, minimumDuration: Double = 0,
-        minimumGap: Double = 0.5, cooldown: Double = 0, mute: Bool = false, group: String? = nil
+        minimumGap: Double = 0.5, cooldown: Double = 0, habituation: Float = 0, mute: Bool = false, group: String? = nil
     ) {
         self.on = on
         self.off = off
@@ -56,6 +59,7 @@ public struct LabelRule: Sendable, Equatable {
         self.minimumDuration = minimumDuration
         self.minimumGap = minimumGap
         self.cooldown = cooldown
+        self.habituation = habituation
         self.mute = mute
         self.group = group
     }

@@ -17,7 +17,7 @@ public struct TaggerConfiguration: Sendable {
     ///
     /// - Parameters:
     ///   - labels: each with every ancestor's ancestors among its own, nearest first.
-    ///   - rules: one a label, 0 < off <= on <= 1, 0 < provisionalOn <= 1, durations from 0 to 86400 s.
+    ///   - rules: one a label, 0 < off <= on <= 1, 0 < provisionalOn <= 1, durations from 0 to 86400 s, habituation from 0 to 100.
     ///   - columnLength: two samples or more, a whole number of steps.
     public init(
         labels: [Label], rules: [LabelRule], sampleRate: Int = 16_000, columnLength: Int = 2_560, stepLength: Int? = nil,
@@ -38,6 +38,7 @@ public struct TaggerConfiguration: Sendable {
         for rule in rules {
             precondition(0 < rule.off && rule.off <= rule.on && rule.on <= 1)
             precondition(rule.provisionalOn.map { 0 < $0 && $0 <= 1 } ?? true)
+            precondition((0...100).contains(rule.habituation))
             for seconds in [rule.minimumDuration, rule.minimumGap, rule.cooldown] { precondition((0...86_400).contains(seconds)) }
         }
         self.labels = labels

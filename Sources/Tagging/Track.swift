@@ -1,3 +1,5 @@
+import Glibc
+
 /// One track of scores, provisional or confirmed, cut into segments: hysteresis, durations and the ontology.
 ///
 /// A segment is where scores stay at or above `off` and reach `on`: it begins where they came up through `off`, at most
@@ -14,6 +16,12 @@ struct Track: Sendable {
 
     /// A score below this counts as this where its rise is measured: how far down nothing at all lies means nothing.
     static let floor: Float = 0.02
+
+    /// How far above ``floor``, in log odds, a score counts as hovering at most: what is an event counts no more.
+    static let hoverLimit: Float = 2
+
+    /// Seconds over which hovering is averaged, exponentially, and that it lies back: a sound's own rise is none.
+    static let hoverSeconds = 10.0, hoverLag = 1.0
 
     /// Columns over which a score's rise is measured.
     static let riseColumns = 2
@@ -69,6 +77,8 @@ struct Track: Sendable {
         var onset: Int64 = 0
         var peak: Float = 0
         var slot = -1
+        /// Mean log odds above ``floor``, outside events, until ``hoverLag`` ago.
+        var hover: Float = 0
         /// No event of this label starts before.
         var coolUntil = Int64.min
         /// Where its last segment ended.
@@ -83,6 +93,7 @@ struct Track: Sendable {
         var steps: Int
         var gap: Int64
         var cooldown: Int64
+        var habituation: Float
         var mute: Bool
     }
 
@@ -101,6 +112,12 @@ struct Track: Sendable {
     /// Scores of the last `riseSteps` steps, as a ring, (riseSteps, labels); NaN before the first.
     private var earlier: [Float]
     private var oldest = 0
+    /// Log odds above ``floor`` of the last ``hoverLag``, as a ring, (lagSteps, labels).
+    private var excess: [Float]
+    private var laggard = 0
+    private let lagSteps: Int
+    /// Share of one step in the mean.
+    private let hoverShare: Float
     var segments: [Segment]  // (labels), at most one a label
     var freeSlots: [Int]
     var groupSlot: [Int]  // (groups), -1: none open
@@ -132,11 +149,15 @@ struct Track: Sendable {
             return Limits(
                 on: on, off: min(on, rule.off), ahead: early != nil,
                 steps: 1 + (columns - 1) * configuration.columnLength / stepLength,
-                gap: Int64((rule.minimumGap * rate).rounded()), cooldown: Int64((rule.cooldown * rate).rounded()), mute: rule.mute)
+                gap: Int64((rule.minimumGap * rate).rounded()), cooldown: Int64((rule.cooldown * rate).rounded()),
+                habituation: rule.habituation, mute: rule.mute)
         }
         let count = ontology.count
         states = Array(repeating: LabelState(), count: count)
         earlier = Array(repeating: .nan, count: riseSteps * count)
+        lagSteps = Int((Self.hoverLag * rate / Double(stepLength)).rounded(.down))
+        hoverShare = Float(1 - exp(-Double(stepLength) / (Self.hoverSeconds * rate)))
+        excess = Array(repeating: 0, count: lagSteps * count)
         segments = Array(repeating: Segment(), count: count)
         freeSlots = Array((0..<count).reversed())
         groupSlot = Array(repeating: -1, count: ontology.groupCount)
@@ -155,6 +176,8 @@ struct Track: Sendable {
         for label in 0..<ontology.count where !limits[label].mute {
             let score = scores[label]
             let limit = limits[label]
+            let lagged = laggard * ontology.count + label
+            states[label].hover += hoverShare * (excess[lagged] - states[label].hover)
             switch states[label].phase {
             case .idle:
                 noteRise(label, score, centre)
@@ -186,8 +209,10 @@ struct Track: Sendable {
             }
             states[label].previous = score
             earlier[oldest * ontology.count + label] = score
+            excess[lagged] = hovering(label, score)
         }
         oldest = (oldest + 1) % riseSteps
+        laggard = (laggard + 1) % lagSteps
         guard !starting.isEmpty else { return }
         sortStarting(scores)
         for label in starting { begin(label, start: start, score: scores[label]) }
@@ -201,8 +226,10 @@ struct Track: Sendable {
             states[label].phase = .idle
             states[label].previous = .nan
             states[label].upAt = .min
+            states[label].hover = 0
         }
         for index in earlier.indices { earlier[index] = .nan }
+        for index in excess.indices { excess[index] = 0 }
     }
 
     /// Whether a segment that reports an event with `onset` may still begin: of a related label that waits for its minimum
@@ -267,14 +294,25 @@ struct Track: Sendable {
 
     /// Whether a score is at `on`, or `ahead`, would be a column on, at `off` already: if its log odds went on rising as they
     /// did over the last ``riseColumns`` columns. In odds o of the score s, `on` and the score b two columns before, that is
-    /// o(s) (o(s) / o(b))^(1/2) >= o(on).
+    /// o(s) (o(s) / o(b))^(1/2) >= o(on), and o(on) is the higher the more the label has hovered.
     private func reachesOn(_ label: Int, _ score: Float) -> Bool {
         let limit = limits[label]
-        if score >= limit.on { return true }
+        guard score >= limit.off else { return false }
+        let raise = limit.habituation * states[label].hover
+        if raise == 0, score >= limit.on { return true }
+        let now = odds(score), wanted = odds(limit.on) * exp(Double(raise))
+        if now >= wanted { return true }
         let before = max(earlier[oldest * ontology.count + label], Self.floor)
-        guard limit.ahead, score >= limit.off, before < score else { return false }
-        let (now, wanted, past) = (odds(score), odds(limit.on), odds(before))
-        return now * now * now >= wanted * wanted * past
+        guard limit.ahead, before < score else { return false }
+        return now * now * now >= wanted * wanted * odds(before)
+    }
+
+    /// Log odds by which a score hovers above ``floor``: what belongs to an event does not hover, or sounds that follow each other would
+    /// hold each other up.
+    private func hovering(_ label: Int, _ score: Float) -> Float {
+        let phase = states[label].phase
+        guard limits[label].habituation > 0, phase != .member, phase != .absorbed, score > Self.floor else { return 0 }
+        return min(Float(log(odds(min(score, 0.999)) / odds(Self.floor))), Self.hoverLimit)
     }
 
     private func odds(_ score: Float) -> Double { Double(score) / (1 - Double(score)) }

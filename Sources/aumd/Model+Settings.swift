@@ -33,7 +33,7 @@ extension Model {
 
     /// Its labels as the settings look at them.
     var modelLabels: [Settings.ModelLabel] {
-        configuration.labels.map { ($0.name, $0.thresholds?.on, $0.thresholds?.off, $0.thresholds?.provisionalOn) }
+        configuration.labels.map { ($0.name, $0.thresholds?.on, $0.thresholds?.off, $0.thresholds?.provisionalOn, configuration.habituation) }
     }
 
     /// What the frontend must deliver to this model.

@@ -260,7 +260,7 @@ struct BadModelTests {
             ("id2label.1", ["id2label": ["0": "Bark", "2": "Dog"]]), ("id2label.1", ["id2label": ["0": "Bark", "1": "Bark"]]),
             ("parents.Bark", ["parents": ["Bark": ["Cat"]]]), ("thresholds.Cat", ["thresholds": ["Cat": ["on": 0.5, "off": 0.2]]]),
             ("thresholds.Bark", ["thresholds": ["Bark": ["on": 0.2, "off": 0.5]]]),
-            ("patch_grids", ["patch_grids": 0]), ("patch_grids", ["patch_grids": 3]),
+            ("habituation", ["habituation": -1]), ("patch_grids", ["patch_grids": 0]), ("patch_grids", ["patch_grids": 3]),
             ("patch_grids", ["patch_grids": 2, "patch_frames": 15]), ("patch_grids", ["patch_grids": 2, "clip_frames": 160]),
             ("patch_grids", ["patch_grids": 2, "variant": "fo-fo"]),
             ("normalization.std", ["normalization": ["mean": 0, "std": 1e-45]]),

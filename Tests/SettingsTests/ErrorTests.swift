@@ -76,7 +76,7 @@ struct ErrorTests {
         #expect(errors.map(\.description) == [
             "\(path):1:40: events.labels.Bark.off cannot be 0.8; give at most the \"on\" of 0.4."
         ])
-        #expect(throws: Never.self) { try settings.rules(labels: [("Bark", nil, nil, nil)]) }
+        #expect(throws: Never.self) { try settings.rules(labels: [("Bark", nil, nil, nil, 0)]) }
     }
 
     @Test("a pipe is read as its writer writes it")

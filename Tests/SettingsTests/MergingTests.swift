@@ -97,7 +97,9 @@ struct MergingTests {
 
 @Suite("The rules of a model's labels")
 struct RuleTests {
-    let labels: [Settings.ModelLabel] = [("Speech", nil, nil, nil), ("Bark", 0.4, 0.25, nil), ("Siren", 0.6, 0.5, nil), ("Alarm clock", nil, nil, nil)]
+    let labels: [Settings.ModelLabel] = [
+        ("Speech", nil, nil, nil, 0), ("Bark", 0.4, 0.25, nil, 0), ("Siren", 0.6, 0.5, nil, 0), ("Alarm clock", nil, nil, nil, 0),
+    ]
 
     @Test("without settings: the model's thresholds, else the defaults")
     func defaults() throws {
@@ -122,6 +124,14 @@ struct RuleTests {
         ])
     }
 
+    @Test("the model's habituation holds where the user chose no `on`")
+    func habituation() throws {
+        let labels: [Settings.ModelLabel] = [("Bark", 0.4, 0.25, nil, 2.5), ("Siren", 0.6, 0.5, nil, 2.5)]
+        let settings = try Settings(yaml: "events: {default: {sensitivity: 1}, labels: {Bark: {on: 0.3}}}")
+        #expect(try settings.rules(labels: labels).map(\.habituation) == [0, 2.5])
+        #expect(try Settings(yaml: "events: {default: {on: 0.3}}").rules(labels: labels).map(\.habituation) == [0, 0])
+    }
+
     @Test("an inherited off gives way to a lower on")
     func lowerOn() throws {
         let rules = try Settings(yaml: "events: {labels: {Siren: {on: 0.2}}}").rules(labels: labels)
@@ -130,7 +140,7 @@ struct RuleTests {
 
     @Test("the model's provisional threshold stays as far from on, in log odds, as the model has it")
     func provisional() throws {
-        let labels: [Settings.ModelLabel] = [("Bark", 0.6, 0.2, 0.4)]
+        let labels: [Settings.ModelLabel] = [("Bark", 0.6, 0.2, 0.4, 0)]
         func rule(_ yaml: String) throws -> LabelRule { try Settings(yaml: yaml).rules(labels: labels)[0] }
         #expect(try rule("{}").provisionalOn == 0.4)
         func odds(_ score: Float) -> Float { score / (1 - score) }
@@ -145,7 +155,7 @@ struct RuleTests {
 
     @Test("a sensitivity moves what the model chose, and nothing that the user chose")
     func sensitivity() throws {
-        let labels: [Settings.ModelLabel] = [("Bark", 0.5, 0.25, 0.5), ("Siren", 0.9, 0.3, 0.8)]
+        let labels: [Settings.ModelLabel] = [("Bark", 0.5, 0.25, 0.5, 0), ("Siren", 0.9, 0.3, 0.8, 0)]
         func rules(_ yaml: String) throws -> [LabelRule] { try Settings(yaml: yaml).rules(labels: labels) }
         let moved = try rules("events: {default: {sensitivity: 1}, labels: {Siren: {on: 0.7}}}")
         let on = Float(1 / (1 + exp(1.0)))

@@ -80,7 +80,7 @@ struct ReadingTests {
         #expect(settings.writesJournal == silent.writesJournal && settings.output.journal != nil)
         #expect(settings.scores == silent.scores && settings.output.scores != nil)
         #expect(settings.statusInterval == silent.statusInterval && settings.output.statusInterval != nil)
-        let labels: [Settings.ModelLabel] = [("Bark", 0.4, 0.2, 0.3), ("Siren", nil, nil, nil)]
+        let labels: [Settings.ModelLabel] = [("Bark", 0.4, 0.2, 0.3, 0), ("Siren", nil, nil, nil, 0)]
         #expect(settings.events.standard.cooldown != nil && settings.events.standard.minimumDuration != nil)
         #expect(try settings.rules(labels: labels) == silent.rules(labels: labels))
         for key in [

@@ -66,9 +66,10 @@ earlier ones less. *Features hidden* from the head. *Probe*: its share of the lo
 _THRESHOLDS = """## Thresholds
 
 `on`, `off` and `provisional_on` in `config.json` were chosen by `Training/calibrate.py` on streams of the validation split:
-for each label the `on` that is best for events at a stated number of false alarms an hour (10 unless another is asked for; what YAMNet
+for each label the `on` that is best for events at a stated number of false alarms an hour (5 unless another is asked for; what YAMNet
 hears too is not counted: there are birds in the rain), measured on sounds that the choice had not heard: halves of the streams that
-share no recording; and the `provisional_on` that is lowest while no more than a fifth of the label's provisional events is taken back
+share no recording. A label whose scores hover, as steady noise makes them, needs more than its `on`: `habituation` times the mean
+of its log odds above a score of 0.02, at most 2, over the last ten seconds outside its events. And the `provisional_on` that is lowest while no more than a fifth of the label's provisional events is taken back
 there (what is held against it is the score that is expected one column later, where scores are rising). Labels without events there,
 such as Noise, have an `on` higher than most.
 """

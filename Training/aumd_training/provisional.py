@@ -30,7 +30,9 @@ NEAR = 1.0
 def openings(line: Timeline, c: int, reached: np.ndarray, early: float, on: float) -> np.ndarray:
     """Provisional segments of label `c`, (n, 3): onset, offset, and when it can be told, at the end of the column in which
     `reached`, its scores a column ahead (T), is at `early`; seconds. `on` is the label's threshold for confirmed scores, of which `off` is a share."""
-    found = segments(line.scores[:, c], early, min(early, HYSTERESIS * on), line.centres, "provisional", reaching=reached)
+    off = min(early, HYSTERESIS * on)
+    reached = line.reaching(c, early, off, reached)
+    found = segments(line.scores[:, c], early, off, line.centres, "provisional", reaching=reached)
     return np.column_stack([found[:, :2], found[:, 2] + COLUMN / 2 + LATENCY])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 
 #: Segments of a label that would follow each other by fewer seconds are one.
@@ -10,6 +11,8 @@ MINIMUM_GAP = 0.5
 RISE_COLUMNS = 2
 #: Scores below this count as this where their rise is measured.
 FLOOR = 0.02
+#: How far above FLOOR, in log odds, a score counts as hovering at most; seconds over which that is averaged, and that it lies back.
+HOVER_LIMIT, HOVER_SECONDS, HOVER_LAG = 2.0, 10.0, 1.0
 #: Seconds that an onset may lie before the score's first column at `on`, of each track.
 LOOK_BACK = {"confirmed": 3.0, "provisional": 0.5}
 
@@ -48,6 +51,46 @@ def ahead(scores: np.ndarray, steps: int = 1) -> np.ndarray:
     odds, past = scores / np.maximum(1 - scores, 1e-9), before / np.maximum(1 - before, 1e-9)
     led = odds * np.sqrt(odds / np.maximum(past, 1e-9))
     return np.maximum(scores, led / (1 + led))
+
+
+@numba.njit
+def _harder(odds: np.ndarray, opening: np.ndarray, excess: np.ndarray, first: np.ndarray, on: float, off: float,
+            share: float, lag: int, habituation: float) -> np.ndarray:
+    """`opening` lowered, row by row, by what has hovered; all log odds but share and lag (rows), first (T) bool: a stream begins."""
+    out, counted = np.empty(len(odds)), np.zeros(len(odds))
+    mean, begun, is_event = 0.0, 0, False
+    for row in range(len(odds)):
+        if first[row]:
+            mean, begun, is_event = 0.0, row, False
+        if row - lag >= begun:
+            mean += share * (counted[row - lag] - mean)
+        out[row] = opening[row] - habituation * mean
+        is_event = odds[row] >= off and (is_event or out[row] >= on)
+        if not is_event:
+            counted[row] = excess[row]
+    return out
+
+
+def log_odds(scores: np.ndarray) -> np.ndarray:
+    limited = np.clip(scores.astype(np.float64), 1e-9, 1 - 1e-9)
+    return np.log(limited / (1 - limited))
+
+
+def harder(
+    scores: np.ndarray, opening: np.ndarray, on: float, off: float, starts: np.ndarray, step: float, habituation: float
+) -> np.ndarray:
+    """What has to reach `on`, (T): `opening`, made harder by the scores (T) that have hovered until HOVER_LAG ago.
+
+    Hovering is the mean of log odds above FLOOR, at most HOVER_LIMIT, outside events. starts: first rows of streams.
+    """
+    if not (opening >= on).any():
+        return opening
+    odds, first = log_odds(scores), np.zeros(len(scores), np.bool_)
+    first[starts] = True
+    excess = np.clip(odds - log_odds(np.array(FLOOR)), 0, HOVER_LIMIT)
+    share, lag = 1 - np.exp(-step / HOVER_SECONDS), int(HOVER_LAG / step)
+    edges = log_odds(np.array([on, off]))
+    return 1 / (1 + np.exp(-_harder(odds, log_odds(opening), excess, first, edges[0], edges[1], share, lag, habituation)))
 
 
 def cross(scores: np.ndarray, at: np.ndarray, threshold: float, centres: np.ndarray, column: float) -> np.ndarray:

@@ -12,6 +12,7 @@ import numpy as np
 
 from .annotation import Event, Sound, events_of
 from .ontology import unsaid
+from .segments import harder
 
 #: Seconds between two streams on the axis.
 PAUSE = 8.0
@@ -29,6 +30,15 @@ class Timeline:
     sounds: list[Sound]
     names: Sequence[str]
     seconds: float  # of sound, pauses left out
+    habituation: float = 0.0  # log odds of `on` for each that a label has hovered
+
+    def reaching(self, c: int, on: float, off: float, opening: np.ndarray | None = None) -> np.ndarray:
+        """What of label `c` has to reach its `on`, (T): its scores, or `opening` in their place, less what has hovered."""
+        opening = self.scores[:, c] if opening is None else opening
+        if not self.habituation:
+            return opening
+        starts = np.searchsorted(self.centres, self.starts, "right")
+        return harder(self.scores[:, c], opening, on, off, starts, self.step, self.habituation)
 
     @property
     def step(self) -> float:

@@ -1,5 +1,7 @@
 """Thresholds from streams, and what is measured over events."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -146,3 +148,21 @@ def test_what_provisional_thresholds_do() -> None:
 def test_a_label_that_opens_next_to_nothing_has_no_provisional_threshold_near_0() -> None:
     trials = provisional.trials([both_tracks(trace(), trace())], np.array([0.8, 0.5]))
     assert trials.choose(0.2) == pytest.approx([ec.GRID[0]] * 2)
+
+
+def test_what_hovers_needs_more_to_open_and_what_belongs_to_an_event_does_not_hover() -> None:
+    column, on, off = 0.16, 0.5, 0.1
+    odds = lambda score: np.log(score / (1 - score))  # noqa: E731
+    hovering, event = np.full(200, 0.3, np.float32), np.full(200, 0.05, np.float32)
+    event[:100] = 0.9
+    line = join([hovering[:, None], event[:, None]], [[], []], ["a"], column)
+    assert np.array_equal(line.reaching(0, on, off), line.scores[:, 0])
+    harder = replace(line, habituation=2.5).reaching(0, on, off)
+    first, second = (int(np.searchsorted(line.centres, start)) for start in line.starts)
+    # Excess is limited to 2, a mean over 10 s, 1 s (6 columns) late.
+    assert odds(harder[first + 5]) == pytest.approx(odds(0.3), rel=1e-5)
+    assert odds(harder[first + 199]) == pytest.approx(odds(0.3) - 5 * (1 - np.exp(-194 * column / 10)), rel=1e-5)
+    # The next stream begins anew; the event's columns count for nothing, nor those before it is 1 s past.
+    assert odds(harder[second + 105]) == pytest.approx(odds(0.05), rel=1e-5)
+    excess = odds(0.05) - odds(0.02)
+    assert odds(harder[second + 199]) == pytest.approx(odds(0.05) - 2.5 * excess * (1 - np.exp(-94 * column / 10)), rel=1e-4)

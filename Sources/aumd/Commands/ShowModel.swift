@@ -26,6 +26,7 @@ struct ShowModel: ParsableCommand {
               licence     \(c.license?.printable ?? "not stated")
               provisional \(c.recurrentObstacle.map { "none: \($0)" } ?? "scores each \(seconds(samples: c.stepSamples, c))")
               confirmed   \(confirmed(c))
+              thresholds  \(thresholds(c))
               cost        \(cost(model)) GMAC a second of sound, both directions
               kernels     \(model.kernels)
             """)
@@ -37,6 +38,12 @@ struct ShowModel: ParsableCommand {
             } ?? ""
             try say("  \(index)  \(label.name)  \(label.mid)\(parents.isEmpty ? "" : "  < \(parents)")\(limits)".printable)
         }
+    }
+
+    private func thresholds(_ c: Configuration) -> String {
+        let count = c.labels.count { $0.thresholds != nil }
+        guard count > 0 else { return "none: the defaults hold" }
+        return "of \(count) labels, see --labels" + (c.habituation > 0 ? "; habituation \(c.habituation)" : "")
     }
 
     /// Giga multiply-adds of the blocks: each column once recurrent, and once in each window pass that reads it.
