@@ -114,7 +114,7 @@ struct Track: Sendable {
     var oldest = 0
     /// Log odds above ``floor`` of the last ``hoverLag``, as a ring, (lagSteps, labels).
     private var excess: [Float]
-    private var laggard = 0
+    private var oldestExcess = 0
     private let lagSteps: Int
     /// Share of one step in the mean.
     private let hoverShare: Float
@@ -155,7 +155,7 @@ struct Track: Sendable {
         let count = ontology.count
         states = Array(repeating: LabelState(), count: count)
         earlier = Array(repeating: .nan, count: riseSteps * count)
-        lagSteps = Int((Self.hoverLag * rate / Double(stepLength)).rounded(.down))
+        lagSteps = max(1, Int((Self.hoverLag * rate / Double(stepLength)).rounded(.down)))
         hoverShare = Float(1 - exp(-Double(stepLength) / (Self.hoverSeconds * rate)))
         excess = Array(repeating: 0, count: lagSteps * count)
         segments = Array(repeating: Segment(), count: count)
@@ -176,7 +176,7 @@ struct Track: Sendable {
         for label in 0..<ontology.count where !limits[label].mute {
             let score = scores[label]
             let limit = limits[label]
-            let lagged = laggard * ontology.count + label
+            let lagged = oldestExcess * ontology.count + label
             states[label].hover += hoverShare * (excess[lagged] - states[label].hover)
             switch states[label].phase {
             case .idle:
@@ -212,7 +212,7 @@ struct Track: Sendable {
             excess[lagged] = hovering(label, score)
         }
         oldest = (oldest + 1) % riseSteps
-        laggard = (laggard + 1) % lagSteps
+        oldestExcess = (oldestExcess + 1) % lagSteps
         guard !starting.isEmpty else { return }
         sortStarting(scores)
         for label in starting { begin(label, start: start, score: scores[label]) }

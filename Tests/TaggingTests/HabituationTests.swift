@@ -68,6 +68,16 @@ struct HabituationTests {
         }
     }
 
+    @Test("are followed in columns of any length", arguments: [2, 160, 16_000, 16_001, 163_840])
+    func columns(length: Int) {
+        let configuration = TaggerConfiguration(
+            labels: [Label(name: "Siren", mid: "")], rules: [Self.rule], columnLength: length)
+        var tagger = Tagger(configuration), actions: [Action] = []
+        for index in 0..<400 { tagger.confirmed(start: Int64(index * length), scores: [index < 399 ? 0.3 : 0.51].span, into: &actions) }
+        // So short a time of hovering counts for nothing.
+        #expect(actions.isEmpty == (length >= 160))
+    }
+
     @Test("with NaN among them are as if it were silence")
     func notANumber() {
         var tagger = makeTagger(Self.rule)

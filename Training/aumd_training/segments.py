@@ -88,7 +88,7 @@ def harder(
     odds, first = log_odds(scores), np.zeros(len(scores), np.bool_)
     first[starts] = True
     excess = np.clip(odds - log_odds(np.array(FLOOR)), 0, HOVER_LIMIT)
-    share, lag = 1 - np.exp(-step / HOVER_SECONDS), int(HOVER_LAG / step)
+    share, lag = 1 - np.exp(-step / HOVER_SECONDS), max(1, int(HOVER_LAG / step))
     edges = log_odds(np.array([on, off]))
     return 1 / (1 + np.exp(-_harder(odds, log_odds(opening), excess, first, edges[0], edges[1], share, lag, habituation)))
 
