@@ -21,7 +21,7 @@ public struct HiddenState: Sendable, Equatable {
     /// What a file of ``save(to:)`` says it is.
     private static let format = "aumd-hidden-state/1"
     /// Log-mel of nothing: the logarithm's floor.
-    private static let silence = log(Float.ulpOfOne)
+    static let silence = log(Float.ulpOfOne)
 
     /// The state before the first token: zero, after silence.
     public init(of model: Model) {

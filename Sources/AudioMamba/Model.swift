@@ -1,5 +1,3 @@
-import Glibc
-
 /// A checkpoint, ready to run: shared by all streams, never written.
 public final class Model: Sendable {
     /// What config.json says.
@@ -42,7 +40,7 @@ public final class Model: Sendable {
         self.storage = storage
         weights = try Weights(source, configuration, storage: storage)
         // Weights may be numbers, and too large: one flipped bit of an exponent does it.
-        let silence = [Float](repeating: log(Float.ulpOfOne), count: configuration.columnSize)
+        let silence = [Float](repeating: HiddenState.silence, count: configuration.columnSize)
         guard try ClipEncoder(model: self).logits(logMel: silence.span).allSatisfy(\.isFinite) else {
             throw .logitsNotFinite(path: source.origin)
         }

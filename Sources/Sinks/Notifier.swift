@@ -43,24 +43,16 @@ public enum Notifier {
     /// Returns whether the manager's socket took it; `EAGAIN`, as any error, loses the message.
     private static func send(_ state: String) -> Bool {
         guard let variable = getenv("NOTIFY_SOCKET") else { return false }
-        var path = Array(String(cString: variable).utf8)
-        // An abstract name (unix(7)) is written with @ for its NUL.
-        guard let first = path.first, first == UInt8(ascii: "/") || first == UInt8(ascii: "@") else { return false }
-        if first == UInt8(ascii: "@") { path[0] = 0 }
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        guard path.count < MemoryLayout.size(ofValue: address.sun_path) else { return false }
-        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path) }
-        let length = MemoryLayout<sa_family_t>.size + path.count
+        var name = Array(String(cString: variable).utf8)
+        // An abstract name is written with @ for its NUL.
+        guard name.first == UInt8(ascii: "/") || name.first == UInt8(ascii: "@") else { return false }
+        if name.first == UInt8(ascii: "@") { name[0] = 0 }
+        guard let address = UnixAddress(name) else { return false }
         let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { return false }
         defer { close(descriptor) }
         let bytes = Array(state.utf8)
-        return withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                sendto(descriptor, bytes, bytes.count, Int32(MSG_DONTWAIT | MSG_NOSIGNAL), $0, socklen_t(length)) == bytes.count
-            }
-        }
+        return address.with { sendto(descriptor, bytes, bytes.count, Int32(MSG_DONTWAIT | MSG_NOSIGNAL), $0, $1) } == bytes.count
     }
 
     /// A newline would begin another assignment.

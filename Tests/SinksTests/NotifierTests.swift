@@ -46,6 +46,19 @@ import Testing
         while !received().isEmpty {}
         #expect(Notifier.watchdog())
 
+        // An abstract name.
+        let abstract = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue), 0)
+        defer { close(abstract) }
+        let name = "aumd-test-\(getpid())"
+        var hidden = sockaddr_un()
+        hidden.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &hidden.sun_path) { $0.copyBytes(from: [0] + Array(name.utf8)) }
+        let length = socklen_t(MemoryLayout<sa_family_t>.size + 1 + name.utf8.count)
+        #expect(withUnsafePointer(to: &hidden) { $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(abstract, $0, length) } } == 0)
+        setenv("NOTIFY_SOCKET", "@" + name, 1)
+        var heard = [UInt8](repeating: 0, count: 64)
+        #expect(Notifier.watchdog() && recv(abstract, &heard, heard.count, Int32(MSG_DONTWAIT)) == "WATCHDOG=1".utf8.count)
+
         for elsewhere in ["", "relative", "/nonexistent/notify", "/" + String(repeating: "x", count: 200)] {
             setenv("NOTIFY_SOCKET", elsewhere, 1)
             #expect(!Notifier.watchdog())

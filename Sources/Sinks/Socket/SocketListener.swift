@@ -9,11 +9,11 @@ struct SocketListener: ~Copyable {
 
     /// - Throws: `SinkError` where somebody listens there, something else is in the way, or the system refuses.
     init(path: String, mode: mode_t) throws(SinkError) {
-        var address = try Self.address(path)
+        let address = try Self.address(path)
         if try Self.isStale(path) { unlink(path) }
         let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
         guard descriptor >= 0 else { throw .socket(path: path, call: "socket", errno: errno) }
-        guard Self.withAddress(&address, { bind(descriptor, $0, $1) }) == 0 else {
+        guard address.with({ bind(descriptor, $0, $1) }) == 0 else {
             let code = errno
             close(descriptor)
             throw .socket(path: path, call: "bind", errno: code)
@@ -53,11 +53,11 @@ struct SocketListener: ~Copyable {
         var information = stat()
         guard lstat(path, &information) == 0 else { return false }
         guard information.st_mode & S_IFMT == S_IFSOCK else { throw .socketPathTaken(path: path) }
-        var address = try Self.address(path)
+        let address = try Self.address(path)
         let probe = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
         guard probe >= 0 else { throw .socket(path: path, call: "socket", errno: errno) }
         defer { close(probe) }
-        guard withAddress(&address, { connect(probe, $0, $1) }) != 0 else { throw .socketInUse(path: path) }
+        guard address.with({ connect(probe, $0, $1) }) != 0 else { throw .socketInUse(path: path) }
         switch errno {
         case ECONNREFUSED, ENOENT: return true
         case EAGAIN: throw .socketInUse(path: path)
@@ -65,24 +65,8 @@ struct SocketListener: ~Copyable {
         }
     }
 
-    private static func address(_ path: String) throws(SinkError) -> sockaddr_un {
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        let bytes = Array(path.utf8)
-        guard !bytes.isEmpty, bytes.count < MemoryLayout.size(ofValue: address.sun_path) else {
-            throw .socketPathLength(path: path)
-        }
-        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
+    private static func address(_ path: String) throws(SinkError) -> UnixAddress {
+        guard let address = UnixAddress(Array(path.utf8)) else { throw .socketPathLength(path: path) }
         return address
-    }
-
-    private static func withAddress(
-        _ address: inout sockaddr_un, _ call: (UnsafePointer<sockaddr>, socklen_t) -> Int32
-    ) -> Int32 {
-        withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                call($0, socklen_t(MemoryLayout<sockaddr_un>.size))
-            }
-        }
     }
 }

@@ -1,0 +1,25 @@
+import Glibc
+
+/// The address of a Unix socket (unix(7)): a path or, where it begins with NUL, an abstract name.
+struct UnixAddress {
+    private let address: sockaddr_un
+    private let length: socklen_t
+
+    /// nil where the name is empty or too long for an address.
+    init?(_ name: [UInt8]) {
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        guard let first = name.first, name.count < MemoryLayout.size(ofValue: address.sun_path) else { return nil }
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: name) }
+        self.address = address
+        // Every byte of an abstract name counts, zeros too.
+        length = socklen_t(first == 0 ? MemoryLayout<sa_family_t>.size + name.count : MemoryLayout<sockaddr_un>.size)
+    }
+
+    /// The address as bind(2), connect(2) and sendto(2) take it.
+    func with<Result>(_ call: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
+        withUnsafePointer(to: address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { call($0, length) }
+        }
+    }
+}
