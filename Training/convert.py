@@ -18,11 +18,12 @@ import torch
 from torch import Tensor
 
 from aumd_training import features
-from aumd_training.corpus import Label, read_labels
-from aumd_training.modelfolder import CheckpointError, check, describe, layer_shapes, require, sizes, variant_of, write
+from aumd_training.commands import EX_DATAERR, EX_NOINPUT, InputError
+from aumd_training.corpus import read_labels
+from aumd_training.modelfolder import CheckpointError, check, describe, layer_shapes, load_tensors, require, sizes, variant_of, write
 
 BANDS = 8
-EX_DATAERR, EX_NOINPUT, EX_CANTCREAT = 65, 66, 73
+EX_CANTCREAT = 73
 
 CARD = """---
 license: other
@@ -42,12 +43,7 @@ trained to run with its backward direction absent, so every score comes from a w
 
 def load_state(path: Path) -> dict[str, Tensor]:
     """The state dict, without the prefix that data-parallel training leaves."""
-    with path.open("rb"):  # What the system has against it is not the checkpoint's fault.
-        pass
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # Whatever unpickling a damaged file comes to: it has no closed set.
-        raise CheckpointError(f"{path} is not a PyTorch checkpoint of plain tensors, or is cut short; save its state dict.") from error
+    state = load_tensors(path)
     if not isinstance(state, dict) or not state or not all(isinstance(n, str) and isinstance(t, Tensor) for n, t in state.items()):
         raise CheckpointError(f"{path} does not hold a state dict (names and tensors); save the model's state dict.")
     # The daemon reads no float64: what goes beyond float32 is no weight.
@@ -78,21 +74,13 @@ def expected_shapes(tensors: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def read_label_file(path: Path) -> list[Label]:
-    """The labels, or one sentence on what the file lacks."""
-    try:
-        return read_labels(path)
-    except (KeyError, ValueError, TypeError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{path} is not a labels file with the columns index, mid, display_name ({error}).") from error
-
-
 def convert(arguments: argparse.Namespace) -> None:
     """Reads, checks and writes."""
     if not math.isfinite(arguments.mean) or not 0 < arguments.std < math.inf:
         raise CheckpointError(f"--mean {arguments.mean} --std {arguments.std}: give numbers, and a std above 0.")
     tensors = load_state(arguments.checkpoint)
     check(tensors, expected_shapes(tensors))
-    labels = read_label_file(arguments.labels)
+    labels = read_labels(arguments.labels)
     clip_frames = (tensors["pos_embed.pos_embed"].shape[1] - 1) // BANDS * features.COLUMN_FRAMES
     name = arguments.outdir.resolve().name
     config = describe(
@@ -118,7 +106,7 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         convert(arguments)
-    except CheckpointError as error:
+    except InputError as error:
         print(f"convert.py: {error}", file=sys.stderr)
         return EX_DATAERR
     except OSError as error:

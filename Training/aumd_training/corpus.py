@@ -43,8 +43,16 @@ class Clip:
 def read_labels(path: Path) -> list[Label]:
     """Labels in index order from a CSV with the columns index, mid, display_name.
 
-    Raises ValueError where the indices are not 0, 1, 2, …, or a name is missing or there twice: scores would have other names.
+    Raises InputError for any other table, and where the indices are not 0, 1, 2, …, or a name is missing or there twice: scores would
+    have other names.
     """
+    try:
+        return _labels(path)
+    except (KeyError, ValueError, TypeError, csv.Error) as error:
+        raise InputError(f"{path} is not a labels file with the columns index, mid, display_name ({error}).") from error
+
+
+def _labels(path: Path) -> list[Label]:
     with path.open(newline="", encoding="utf-8-sig") as file:
         rows = sorted(csv.DictReader(file), key=lambda row: int(row["index"]))
     if [int(row["index"]) for row in rows] != list(range(len(rows))):
@@ -90,10 +98,7 @@ def read_manifest(path: Path) -> list[Clip]:
 def read_corpus(folder: Path) -> tuple[list[Clip], list[Label]]:
     """manifest.csv and labels.csv of a corpus to train on. Raises InputError where they do not go together."""
     clips, path = read_manifest(folder / "manifest.csv"), folder / "labels.csv"
-    try:
-        labels = read_labels(path)
-    except (KeyError, ValueError, TypeError, csv.Error) as error:
-        raise InputError(f"{path} is not a labels file with the columns index, mid, display_name ({error}).") from error
+    labels = read_labels(path)
     if not labels:
         raise InputError(f"{path} names no label.")
     if not any(clip.split == "train" for clip in clips):

@@ -42,14 +42,19 @@ def runs(checkpoint: Mapping) -> list[dict]:
     return [*checkpoint.get("before", []), own]
 
 
-def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict:
-    """What train.py saved."""
+def load_tensors(path: Path, device: torch.device | str = "cpu") -> object:
+    """What a file of torch.save holds, as far as that is tensors and plain values."""
     with path.open("rb"):  # What the system has against it is not the checkpoint's fault.
         pass
     try:
-        checkpoint = torch.load(path, map_location=device, weights_only=True)
+        return torch.load(path, map_location=device, weights_only=True)
     except Exception as error:  # Whatever unpickling a damaged file comes to: it has no closed set.
-        raise CheckpointError(f"{path} is not a PyTorch checkpoint, or is cut short.") from error
+        raise CheckpointError(f"{path} is not a PyTorch checkpoint of plain tensors, or is cut short; save its state dict.") from error
+
+
+def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict:
+    """What train.py saved."""
+    checkpoint = load_tensors(path, device)
     if not isinstance(checkpoint, dict) or not {"averaged", "sizes", "step", "seconds"} <= checkpoint.keys():
         raise CheckpointError(f"{path} is no checkpoint of train.py.")
     return checkpoint

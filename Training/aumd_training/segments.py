@@ -72,6 +72,7 @@ def _harder(odds: np.ndarray, opening: np.ndarray, excess: np.ndarray, first: np
 
 
 def log_odds(scores: np.ndarray) -> np.ndarray:
+    """Of scores of any shape, those of 0 and 1 finite."""
     limited = np.clip(scores.astype(np.float64), 1e-9, 1 - 1e-9)
     return np.log(limited / (1 - limited))
 
