@@ -67,7 +67,7 @@ public struct Action: Sendable, Equatable {
         case resumed
         /// Retract: the window pass went by and its score did not cross.
         case notConfirmed = "not confirmed"
-        /// Retract: it turned out to be part of another event.
+        /// Retract: it turned out to be part of another event, `partOf`.
         case absorbed
         /// Close or retract: the stream was cut or ended.
         case interrupted
@@ -79,4 +79,6 @@ public struct Action: Sendable, Equatable {
     public var event: Event
     /// nil for an `open` and for an ordinary `close`.
     public var reason: Reason?
+    /// Of an `absorbed` event: number of the one that goes on for both; nil where that has been decided already.
+    public var partOf: UInt64?
 }

@@ -37,7 +37,8 @@ extension Tagger {
 
     mutating func provisionalDropped(_ transition: Track.Transition, into actions: inout [Action]) {
         guard let place = detach(transition.slot), live[place].confirmedSlot < 0 else { return }
-        retract(place, .absorbed, into: &actions)
+        let other = placeOfProvisional[transition.takenBy]
+        retract(place, .absorbed, partOf: other < 0 ? nil : other, into: &actions)
     }
 
     private mutating func attach(_ slot: Int, to place: Int) {
@@ -135,7 +136,7 @@ extension Tagger {
         } else if let other {
             // As `absorb`, but this event is about to be reported anyway.
             _ = moveSegments(from: other, to: place)
-            retract(other, .absorbed, into: &actions)
+            retract(other, .absorbed, partOf: place, into: &actions)
         }
         rename(place, transition)
         live[place].event.status = .confirmed

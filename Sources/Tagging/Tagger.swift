@@ -185,9 +185,10 @@ public struct Tagger: Sendable {
         forget(place)
     }
 
-    mutating func retract(_ place: Int, _ reason: Action.Reason, into actions: inout [Action]) {
+    mutating func retract(_ place: Int, _ reason: Action.Reason, partOf other: Int? = nil, into actions: inout [Action]) {
         live[place].event.revision += 1
-        actions.append(Action(phase: .retract, event: live[place].event, reason: reason))
+        let whole = other.map { live[$0].event.number }
+        actions.append(Action(phase: .retract, event: live[place].event, reason: reason, partOf: whole))
         forget(place)
     }
 
@@ -274,7 +275,7 @@ public struct Tagger: Sendable {
     /// Retracts an undecided event in favour of another, which stands for its provisional segments from then on.
     mutating func absorb(_ place: Int, into other: Int, _ actions: inout [Action]) {
         let moved = moveSegments(from: place, to: other)
-        retract(place, .absorbed, into: &actions)
+        retract(place, .absorbed, partOf: other, into: &actions)
         if moved > 0, live[other].event.offset != nil, openPlace(of: live[other].event.label) == nil {
             live[other].event.offset = nil
             update(other, .resumed, into: &actions)

@@ -92,7 +92,7 @@ extension Track {
             if isTold, status == .confirmed { continue }
             absorb(ancestor)
             if isTold {
-                report(.dropped, slot)
+                report(.dropped, slot, takenBy: states[label].slot)
                 release(slot)
                 continue
             }
@@ -155,7 +155,7 @@ extension Track {
         freeSlots.append(slot)
     }
 
-    private mutating func report(_ kind: Transition.Kind, _ slot: Int) {
-        transitions.append(Transition(kind, slot, segments[slot]))
+    private mutating func report(_ kind: Transition.Kind, _ slot: Int, takenBy: Int = -1) {
+        transitions.append(Transition(kind, slot, segments[slot], takenBy: takenBy))
     }
 }

@@ -36,10 +36,13 @@ struct Track: Sendable {
         var offset: Int64
         var score: Float
         var peak: Float
+        /// Of `dropped`: the descendant's segment.
+        var takenBy: Int
 
-        init(_ kind: Kind, _ slot: Int, _ segment: Segment) {
+        init(_ kind: Kind, _ slot: Int, _ segment: Segment, takenBy: Int = -1) {
             self.kind = kind
             self.slot = slot
+            self.takenBy = takenBy
             (label, onset, offset) = (segment.label, segment.onset, segment.offset)
             (score, peak) = (segment.score, segment.peak)
         }

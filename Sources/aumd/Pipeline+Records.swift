@@ -9,6 +9,10 @@ extension Pipeline {
         for var action in actions {
             if let runEnd, let offset = action.event.offset, action.event.onset < runEnd { action.event.offset = min(offset, runEnd) }
             let former = open[action.event.number]
+            var partOf: EventRecord.Other?
+            if let other = action.partOf, let id = ids[other], let label = open[other] {
+                partOf = EventRecord.Other(id: id, label: labels[label].name)
+            }
             switch action.phase {
             case .open, .update: open[action.event.number] = action.event.label
             case .close, .retract: open[action.event.number] = nil
@@ -16,7 +20,7 @@ extension Pipeline {
             send(
                 .event(
                     EventRecord(
-                        action, at: min(nextStep, runEnd ?? .max), former: former, id: ids.id(of: action, time: time),
+                        action, at: min(nextStep, runEnd ?? .max), former: former, partOf: partOf, id: ids.id(of: action, time: time),
                         source: options.name, model: model.identifier, labels: labels, time: time)))
         }
         actions.removeAll(keepingCapacity: true)

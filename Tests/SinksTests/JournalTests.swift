@@ -32,8 +32,8 @@ import Testing
             let ours = entry.filter { $0.key.hasPrefix("AUMD_") || Self.standardFields.contains($0.key) }
             #expect(ours.flatMap { field in field.value.map { "\(field.key)=\($0)" } }.sorted() == fields)
         }
-        // Two of the three events are barks, with a dog among the parents of each.
-        #expect(journal.entries("AUMD_SOURCE=\(source)", "AUMD_PARENT=Dog", count: 5).count == 5)
+        // All but the smoke detector are barks, with a dog among the parents of each.
+        #expect(journal.entries("AUMD_SOURCE=\(source)", "AUMD_PARENT=Dog", count: 6).count == 6)
     }
 
     /// The fields that design and manual promise, spelled out on their own.
@@ -52,6 +52,7 @@ import Testing
             let isAlarm = event.label.hasPrefix("Smoke")
             if isAlarm, event.phase == .open { words = "began (score 0.60, provisional)" }
             if !isAlarm, event.phase == .open, event.status == .confirmed { words = "began (score 0.93, confirmed)" }
+            if event.reason == .absorbed { words = "was part of Dog" }
             if event.reason == .interrupted { words = "ended after 0.67 s (peak 0.93, cut off)" }
             fields += [
                 "MESSAGE=\(event.source): \(event.label) \(words)", "MESSAGE_ID=\(kind.0)",
@@ -64,6 +65,7 @@ import Testing
             fields += event.parents.map { "AUMD_PARENT=\($0)" }
             if let group = event.group { fields.append("AUMD_GROUP=\(group)") }
             if let reason = event.reason { fields.append("AUMD_REASON=\(reason.rawValue)") }
+            if event.reason == .absorbed { fields.append("AUMD_PART_OF=0000000005\(event.partOf!.id.description.dropFirst(10))") }
             if let offset = event.offset {
                 fields.append("AUMD_OFFSET=\(offset.text)")
                 fields.append("AUMD_DURATION_MS=\(offset.milliseconds - event.onset.milliseconds)")

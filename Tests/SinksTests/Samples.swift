@@ -73,6 +73,11 @@ enum Samples {
                     source: "kitchen", time: time(2560), status: .confirmed, levelDBFS: -.infinity,
                     tags: [Tag(label: "Dog", mid: "/m/0bt9lr", score: .nan)])),
         ]
+        if case .event(var event)? = records.first {
+            (event.phase, event.revision, event.reason) = (.retract, 1, .absorbed)
+            event.partOf = EventRecord.Other(id: ULID(milliseconds: 5, source: "kitchen", number: 7), label: "Dog")
+            records.append(.event(event))
+        }
         return records
     }
 

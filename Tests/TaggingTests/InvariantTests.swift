@@ -82,6 +82,10 @@ func expectConsistent(_ actions: [Action], _ rules: [LabelRule], _ context: Stri
                 #expect(event.onset >= earliest, "\(context): \(event.number) opens within \(other.number)'s cooldown")
             }
         }
+        if let whole = action.partOf {
+            #expect(action.reason == .absorbed && whole != event.number)
+            #expect(standing[whole] != nil && !ended.contains(whole), "\(context): \(event.number) is part of \(whole), which is over")
+        }
         standing[event.number] = action.phase == .retract ? nil : event
         #expect(!rules[event.label].mute, "\(context): a muted label is told")
         #expect(event.parents == Labels.all[event.label].parents)
@@ -136,7 +140,7 @@ private func expectCooldowns(_ actions: [Action], _ rules: [LabelRule], _ contex
 
 @Test("Any scores in both tracks give consistent actions, and what stands is what the confirmed track alone gives")
 func randomScores() throws {
-    var kinds: [String: Int] = [:]
+    var kinds: [String: Int] = [:], unnamed = 0
     for seed in UInt64(0)..<1500 {
         var random = RandomScores(seed: seed)
         let rules = random.rules()
@@ -166,6 +170,7 @@ func randomScores() throws {
         #expect(standing(actions) == standing(alone), "seed \(seed)")
         for action in actions {
             kinds["\(action.phase.rawValue) \(action.reason?.rawValue ?? "")", default: 0] += 1
+            if action.reason == .absorbed, action.partOf == nil { unnamed += 1 }
         }
     }
     // The scores have to have reached every kind of action often enough to mean something.
@@ -175,6 +180,8 @@ func randomScores() throws {
     ] {
         #expect(kinds[kind, default: 0] >= 100, "only \(kinds[kind, default: 0]) of \"\(kind)\"")
     }
+    // An absorbed event names the one that goes on for it, unless that was decided before.
+    #expect(unnamed * 100 < kinds["retract absorbed", default: 0], "\(unnamed)")
 }
 
 @Test("Where the confirmed scores are the provisional ones, next to nothing that was told is retracted as not confirmed")

@@ -29,6 +29,7 @@ import Testing
         var actions: [Action] = []
         for index in 0..<10 { tagger.provisional(index, scores.scores(index), &actions) }
         #expect(story(actions) == ["open 0 Animal", "open 1 Pets", "update 0 Dog (more specific)", "retract 1 Pets (absorbed)"])
+        #expect(actions.map(\.partOf) == [nil, nil, nil, 0])
         var other = makeTagger()
         #expect(
             story(other.run(confirmed: scores)) == [

@@ -99,6 +99,7 @@ public struct JournalSink: RecordSink {
                 fields.add("AUMD_DURATION_MS", String(offset.milliseconds - event.onset.milliseconds))
             }
             if let reason = event.reason { fields.add("AUMD_REASON", reason.rawValue) }
+            if let partOf = event.partOf { fields.add("AUMD_PART_OF", partOf.id.description) }
             fields.add("AUMD_MODEL", event.model)
         case .gap(let gap):
             fields.add("AUMD_SOURCE", gap.source)

@@ -10,6 +10,9 @@ public struct EventIDs: Sendable {
     /// Ids for one source.
     public init(source: String) { self.source = source }
 
+    /// The id of an event that is open; nil of any other.
+    public subscript(number: UInt64) -> ULID? { ids[number] }
+
     /// The id of an action's event.
     ///
     /// - Parameter time: Turns a sample position into a time.

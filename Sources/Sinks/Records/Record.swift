@@ -75,18 +75,35 @@ public struct EventRecord: Sendable, Equatable {
     public var offsetError: Double?
     /// Why, where the phase alone does not say it.
     public var reason: Action.Reason?
+    /// Of an absorbed event: id and label of the one that goes on for both; nil where that has been decided already.
+    public var partOf: Other?
     /// Name of the model and the beginning of its hash: `aumd-small@1f3c…`.
     public var model: String
+
+    /// Another event, as it was last reported.
+    public struct Other: Sendable, Equatable {
+        /// Its id.
+        public var id: ULID
+        /// Its label's display name.
+        public var label: String
+
+        /// An event by id and label.
+        public init(id: ULID, label: String) {
+            self.id = id
+            self.label = label
+        }
+    }
 
     /// Puts names and times in place of an action's indices and positions.
     ///
     /// - Parameters:
     ///   - position: Of the end of the newest sound.
     ///   - former: Index of the label that the event's last record had.
+    ///   - partOf: The event that `action.partOf` numbers.
     ///   - id: From `EventIDs`, the same for the whole life of the event.
     ///   - time: Turns a sample position into a time.
     public init(
-        _ action: Action, at position: Int64, former: Int? = nil, id: ULID, source: String, model: String, labels: [Label],
+        _ action: Action, at position: Int64, former: Int? = nil, partOf: Other? = nil, id: ULID, source: String, model: String, labels: [Label],
         time: (Int64) -> RecordTime
     ) {
         let event = action.event
@@ -108,6 +125,7 @@ public struct EventRecord: Sendable, Equatable {
         offset = event.offset.map(time)
         offsetError = event.offset.map { _ in event.offsetError }
         reason = action.reason
+        self.partOf = partOf
         self.model = model
     }
 

@@ -68,6 +68,7 @@ public struct RecordEncoder {
         json.field("offset_error", event.offsetError)
         json.field("duration", event.duration)
         json.field("reason", event.reason?.rawValue)
+        json.field("part_of", event.partOf?.id.description)
         json.field("model", event.model)
     }
 

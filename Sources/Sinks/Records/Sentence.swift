@@ -32,7 +32,7 @@ public enum Sentence {
             return "\(event.source): \(event.label) ended after \(decimal(event.duration ?? 0, 2)) s"
                 + " (peak \(decimal(event.peak, 2))\(cut))"
         case (.retract, .absorbed):
-            return "\(event.source): \(event.label) was part of another event"
+            return "\(event.source): \(event.label) was part of \(event.partOf?.label ?? "another event")"
         case (.retract, .interrupted):
             return "\(event.source): \(event.label) was cut off before it was confirmed"
         case (.retract, _):
