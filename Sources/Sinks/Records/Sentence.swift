@@ -32,7 +32,8 @@ public enum Sentence {
             return "\(event.source): \(event.label) ended after \(decimal(event.duration ?? 0, 2)) s"
                 + " (peak \(decimal(event.peak, 2))\(cut))"
         case (.retract, .absorbed):
-            return "\(event.source): \(event.label) was part of \(event.partOf?.label ?? "another event")"
+            let other = event.partOf.flatMap { $0.label == event.label ? nil : $0.label }
+            return "\(event.source): \(event.label) was part of \(other ?? "another event")"
         case (.retract, .interrupted):
             return "\(event.source): \(event.label) was cut off before it was confirmed"
         case (.retract, _):
