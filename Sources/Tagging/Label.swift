@@ -35,8 +35,8 @@ public struct LabelRule: Sendable, Equatable {
     /// Events of the label that would follow each other by fewer seconds are one: an event has ended when its score stayed
     /// down for so long. 0.5: steps, barks and words in quick succession, and a score that flickers, are one event.
     public var minimumGap: Double
-    /// Seconds after an event's offset in which no event of the label starts; a sound that goes on beyond them counts
-    /// from their end. 0: whatever comes later is another event.
+    /// Seconds after the offset of an event of the label, or of a descendant's, in which no event of the label starts; a sound
+    /// that goes on beyond them counts from their end. 0: whatever comes later is another event.
     public var cooldown: Double
     /// A label whose scores hover, as a steady noise makes them, is harder to open: its `on`, and `provisionalOn`, are so many log odds
     /// higher for each that its score was above 0.02, outside its events, on the mean of the last seconds. 0: they are what they are.

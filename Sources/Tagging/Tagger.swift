@@ -213,10 +213,13 @@ public struct Tagger: Sendable {
     /// those that have ended and may still be.
     func coolUntil(_ label: Int) -> Int64 {
         var until = confirmedTrack.states[label].coolUntil
+        let cooldown = provisionalTrack.limits[label].cooldown
         for place in order {
             let event = live[place].event
-            guard let offset = event.offset, event.label == label || ontology.shareGroup(event.label, label) else { continue }
-            until = max(until, offset + provisionalTrack.limits[label].cooldown)
+            guard let offset = event.offset else { continue }
+            let counts = event.label == label || ontology.shareGroup(event.label, label)
+                || cooldown > 0 && ontology.isAncestor(label, of: event.label)
+            if counts { until = max(until, offset + cooldown) }
         }
         return until
     }

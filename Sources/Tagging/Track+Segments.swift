@@ -125,13 +125,18 @@ extension Track {
         report(.ended, slot)
         let end = segments[slot].offset
         if segments[slot].group >= 0 {
-            for member in ontology.members[segments[slot].group] {
-                states[member].coolUntil = end + limits[member].cooldown
-            }
+            for member in ontology.members[segments[slot].group] { cool(member, from: end) }
         } else {
-            states[label].coolUntil = end + limits[label].cooldown
+            cool(label, from: end)
         }
+        // The event was one of every ancestor too.
+        for ancestor in ontology.ancestors[segments[slot].label] where limits[ancestor].cooldown > 0 { cool(ancestor, from: end) }
         release(slot)
+    }
+
+    /// What is another label's event may have ended later than the label's own.
+    private mutating func cool(_ label: Int, from end: Int64) {
+        states[label].coolUntil = max(states[label].coolUntil, end + limits[label].cooldown)
     }
 
     /// Takes a segment back: labels that are still up begin anew at the end of their cooldown.

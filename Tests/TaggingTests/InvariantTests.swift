@@ -77,8 +77,8 @@ func expectConsistent(_ actions: [Action], _ rules: [LabelRule], _ context: Stri
     for action in actions {
         let event = action.event
         if action.phase == .open, event.status == .provisional {
-            for other in standing.values where other.label == event.label {
-                let earliest = other.offset.map { $0 + Int64((rules[other.label].cooldown * 16_000).rounded()) } ?? .max
+            for other in standing.values where cools(event.label, after: other.label, rules) {
+                let earliest = other.offset.map { $0 + Int64((rules[event.label].cooldown * 16_000).rounded()) } ?? .max
                 #expect(event.onset >= earliest, "\(context): \(event.number) opens within \(other.number)'s cooldown")
             }
         }
@@ -126,10 +126,20 @@ func expectConsistent(_ actions: [Action], _ rules: [LabelRule], _ context: Stri
     expectCooldowns(actions, rules, context)
 }
 
-/// Standing events of one label neither overlap nor follow each other within the cooldown.
+/// Whether an event of `label` begins no sooner than its cooldown after one of `other`: the same, or a descendant.
+private func cools(_ label: Int, after other: Int, _ rules: [LabelRule]) -> Bool {
+    label == other || rules[label].cooldown > 0 && Labels.all[other].parents.contains(label)
+}
+
+/// Standing events of one label neither overlap nor follow each other within the cooldown, nor follow a descendant's within it.
 private func expectCooldowns(_ actions: [Action], _ rules: [LabelRule], _ context: String) {
     var lastOffset: [Int: Int64] = [:]
-    for event in actions.filter({ $0.phase == .close }).map(\.event).sorted(by: { $0.onset < $1.onset }) {
+    let closed = actions.filter { $0.phase == .close }.map(\.event).sorted { $0.onset < $1.onset }
+    for event in closed {
+        for other in closed where other.offset! <= event.onset && cools(event.label, after: other.label, rules) {
+            let earliest = other.offset! + Int64((rules[event.label].cooldown * 16_000).rounded())
+            #expect(event.onset >= earliest, "\(context): \(event.number) within the cooldown after \(other.number)")
+        }
         if let last = lastOffset[event.label] {
             let earliest = last + Int64((rules[event.label].cooldown * 16_000).rounded())
             #expect(event.onset >= earliest, "\(context): label \(event.label) within its cooldown")

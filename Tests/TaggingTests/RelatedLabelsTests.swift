@@ -57,6 +57,20 @@ import Testing
         }
     }
 
+    @Test("An ancestor's cooldown begins with a descendant's event too, and the descendant's own is none of the ancestor's")
+    func ancestorCools() throws {
+        func rule(_ cooldown: Double) -> LabelRule { LabelRule(on: 0.5, off: 0.3, minimumGap: 0, cooldown: cooldown) }
+        var onset: Int64 = 0
+        for (dog, bark) in [(0.0, 0.0), (0.0, 8.0), (2.0, 0.0), (3.0, 8.0), (8.0, 0.0)] {
+            var tagger = makeTagger(rule(0), ["Dog": rule(dog), "Bark": rule(bark)])
+            let actions = tagger.run(confirmed: Script(tracks: ["Bark": up(3..<10), "Dog": up(25..<80)]))
+            #expect(story(actions) == ["open 0 Bark", "close 0 Bark", "open 1 Dog", "close 1 Dog"])
+            guard actions.count == 4, let end = actions[1].event.offset else { continue }
+            if dog == 0, bark == 0 { onset = actions[2].event.onset }
+            #expect(actions[2].event.onset == max(onset, end + Int64(dog * 16_000)), "\(dog), \(bark)")
+        }
+    }
+
     @Test("Siblings have an event each, and absorb their parent between them")
     func siblings() throws {
         var tagger = makeTagger()
