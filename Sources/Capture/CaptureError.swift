@@ -84,7 +84,7 @@ public enum CaptureError: Error, Sendable, Equatable, CustomStringConvertible {
         case dataError
         /// EX_UNAVAILABLE: the device or server is there but of no use now.
         case unavailable
-        /// EX_NOPERM
+        /// EX_NOPERM: a device that may not be opened. A file that may not be read is `noInput`, as sysexits(3) has it.
         case noPermission
         /// EX_IOERR
         case ioError
@@ -104,8 +104,7 @@ public enum CaptureError: Error, Sendable, Equatable, CustomStringConvertible {
             }
         case .file(_, let problem), .pipe(_, let problem):
             switch problem {
-            case .notFound, .isDirectory, .notOpened: .noInput
-            case .notPermitted: .noPermission
+            case .notFound, .isDirectory, .notOpened, .notPermitted: .noInput
             case .empty, .notSound, .unsupported, .notRaw, .noSamples, .truncated, .readInPart, .channel: .dataError
             case .stalled, .writerGone, .writerLeft, .notReopened: .unavailable
             case .readFailed: .ioError
@@ -169,7 +168,7 @@ extension CaptureError.FileProblem {
         case .isDirectory: "is a directory; name the files in it"
         case .notOpened(let reason): "could not be opened: \(reason)"
         case .empty: "is empty"
-        case .notSound(let reason): "is not sound that can be read (\(reason))"
+        case .notSound(let reason): "is not sound that can be read (\(reason)); convert it to WAV first, as ffmpeg does"
         case .unsupported(let kind): "is \(kind), which cannot be read here; convert it to PCM WAV first"
         case .notRaw: "says itself what its samples are; leave out --raw-format, --raw-rate and --raw-channels"
         case .noSamples: "holds no samples"

@@ -65,7 +65,7 @@ public enum SourceState: Sendable, Equatable {
         case .capturing: nil
         case .waiting(let error), .lost(let error): error.description
         case .silent(let seconds):
-            "the device has delivered only zeros for \(Int(seconds)) s; look for a mute switch or the wrong input"
+            "\(Int(seconds)) s of zeros; look for a mute switch or the wrong input"
         }
     }
 }

@@ -36,8 +36,8 @@ struct Failure: Error, CustomStringConvertible {
         sentences = [error.description]
         exit =
             switch error {
-            case .missing: .noInput
-            case .unreadable, .unwritable: .ioError
+            case .missing, .unreadable: .noInput
+            case .unwritable: .ioError
             case .configuration, .notSafeTensors, .tensorMissing, .tensorShape, .tensorType, .tensorNotFinite, .logitsNotFinite,
                 .notHiddenState, .foreignState:
                 .dataError
