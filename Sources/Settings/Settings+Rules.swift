@@ -65,7 +65,7 @@ extension Settings {
         return rules
 
         func unknown(_ label: String, _ origin: Origin?) -> SettingsError {
-            .unknownLabel(origin, label: label, nearest: nearest(to: label, among: names))
+            .unknownLabel(origin, label: label, nearest: nearestLabel(to: label, among: names))
         }
     }
 }

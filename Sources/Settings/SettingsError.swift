@@ -21,8 +21,8 @@ public enum SettingsError: Error, Sendable, Equatable, CustomStringConvertible {
     case notYAML(Origin, problem: String)
     /// There is no such key.
     case unknownKey(Origin, key: String, nearest: String)
-    /// The model has no such label.
-    case unknownLabel(Origin?, label: String, nearest: String)
+    /// The model has no such label; nor one like it, where `nearest` is nil.
+    case unknownLabel(Origin?, label: String, nearest: String?)
     /// A value is of another type than its key calls for.
     case wrongType(Origin, key: String, found: String, expected: String)
     /// A value is of the right type, but cannot be.
@@ -39,7 +39,7 @@ public enum SettingsError: Error, Sendable, Equatable, CustomStringConvertible {
         case .unknownKey(let origin, let key, let nearest):
             "\(origin): there is no key \(key); the nearest is \(nearest)."
         case .unknownLabel(let origin, let label, let nearest):
-            "\(prefix(origin))the model has no label \"\(label)\"; the nearest is \"\(nearest)\"."
+            "\(prefix(origin))the model has no label \"\(label)\"; \(Self.advice(nearest))"
         case .wrongType(let origin, let key, let found, let expected):
             "\(origin): \(key) is \(found); give \(expected)."
         case .impossibleValue(let origin, let key, let value, let allowed):
@@ -47,6 +47,11 @@ public enum SettingsError: Error, Sendable, Equatable, CustomStringConvertible {
         case .duplicateKey(let origin, let key):
             "\(origin): the key \(key) is there twice in its section; keep one of them."
         }
+    }
+
+    private static func advice(_ nearest: String?) -> String {
+        guard let nearest else { return "'aumd model --labels' lists those it has." }
+        return "the nearest is \"\(nearest)\"" + (nearest.contains(",") ? ", in quotes for its comma." : ".")
     }
 
     private func prefix(_ origin: Origin?) -> String { origin.map { "\($0): " } ?? "" }
