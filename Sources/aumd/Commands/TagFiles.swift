@@ -48,7 +48,7 @@ struct TagFiles: ParsableCommand {
     }
 
     @OptionGroup var modelOptions: ModelOptions
-    @Option(help: "offline: tags of each file; stream: the events that listening to it would give; scores: of every column of it, as confirmed.")
+    @Option(help: "offline: tags of each file, an hour long at most; stream: the events that listening to it would give; scores: of every column of it, as confirmed.")
     var mode = Mode.offline
     @Option(help: "ndjson, csv, audacity (a label track) or text; text on a terminal, ndjson otherwise.")
     var format: Format?
