@@ -129,6 +129,7 @@ class Trainer:
     @torch.no_grad()
     def fit_teacher(self) -> None:
         """The teacher's head as the features have it: a model folder holds no weights for it."""
+        print(f"Fitting the teacher's head to {FIT_MIXTURES} mixtures; minutes count from after it.", flush=True)
         rows = (
             (self.model.features(self.normalised(samples.to(self.device))), embedding.to(self.device), weight.to(self.device))
             for samples, _, _, embedding, weight in islice(self.batches(), -(-FIT_MIXTURES // self.config.batch))
