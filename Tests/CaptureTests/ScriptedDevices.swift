@@ -13,20 +13,25 @@ enum ScriptedDevices {
         "xruns": #"formats "FLOAT_LE" script "8000:xrun,16000:xrun,24000:xrun,32000:xrun""#,
         "suspended": #"formats "FLOAT_LE" script "12000:suspend""#,
         "unplugged": #"formats "FLOAT_LE" script "16000:gone:1200""#,
-        "unplugged_long": #"formats "FLOAT_LE" script "12000:gone:500,40000:gone:300""#,
+        "unplugged_long": #"formats "FLOAT_LE" script "12000:gone:500,46000:gone:300,64000:xrun""#,
         "server": #"formats "FLOAT_LE" script "12000:eio:700""#,
-        "stalled": #"formats "FLOAT_LE" script "12000:stall:900""#,
+        "stalled": #"formats "FLOAT_LE" script "12000:stall:900,36000:stall:900""#,
+        "silent_server": #"formats "FLOAT_LE" script "12000:stall:9000" state "DIR/silent_server""#,
+        "slow_beginning": #"formats "FLOAT_LE" script "0:pause:1000""#,
         "slipping": #"formats "FLOAT_LE" script "16000:stall:150""#,
-        "numb": #"formats "FLOAT_LE" script "12000:gone:500,20000:stall:9000""#,
+        "numb": #"formats "FLOAT_LE" script "12000:gone:500,20000:stall:3500""#,
+        "quiet": #"formats "FLOAT_LE" stuck 1"#,
         "stuck": #"formats "FLOAT_LE" stuck 1"#,
         "broken": #"formats "FLOAT_LE" broken 1"#,
         "flaky": #"formats "FLOAT_LE" life 400"#,
         "fleeting": #"formats "FLOAT_LE" script "20000:gone:0""#,
         "blocks": #"formats "FLOAT_LE" blocks 1"#,
         "hanging": #"formats "FLOAT_LE" opening 20000"#,
+        "never": #"formats "FLOAT_LE" opening 20000"#,
         "slow": #"formats "FLOAT_LE" opening 1000"#,
         "overflowing": #"formats "FLOAT_LE""#,
         "zeros": #"formats "FLOAT_LE" kind "zeros""#,
+        "zeros_again": #"formats "FLOAT_LE" kind "zeros" script "12000:gone:50""#,
         "muted": #"formats "FLOAT_LE" kind "zeros:24000" script "16000:xrun""#,
         "nan": #"formats "FLOAT_LE" kind "nan""#,
         "absent": #"formats "FLOAT_LE" state "DIR/absent""#,
@@ -47,8 +52,12 @@ enum ScriptedDevices {
         "usb": #"formats "S16_LE" rates "44100,48000" channels 2"#,
         "cd": #"formats "S16_LE" rates "44100" channels 2"#,
         "studio": #"formats "S32_LE" rates "192000" channels 8"#,
+        "twice": #"formats "S16_LE" rates "32000,48000""#,
+        "above": #"formats "S16_LE" rates "8000,22050,44100""#,
+        "below": #"formats "S16_LE" rates "8000,12000""#,
+        "any": #"formats "FLOAT_LE" channels 0"#,
         "stopped": #"formats "FLOAT_LE""#,
-        "listed": #"formats "FLOAT_LE" rates "16000,48000" channels 2 hint { description "A microphone" show on }"#,
+        "listed": #"formats "FLOAT_LE" rates "16000,44100,48000" channels 2 hint { description "A microphone" show on }"#,
     ]
 
     /// Those that are there behind a plug layer, too.
@@ -75,6 +84,8 @@ enum ScriptedDevices {
             configuration += "pcm.test_\(name) { type scripted \(text) report \"\(directory)/\(name).report\" }\n"
             if plugged.contains(name) { configuration += "pcm.plug_\(name) { type plug slave.pcm \"test_\(name)\" }\n" }
         }
+        configuration += "pcm.misspelt { type hw card 0 crad 1 }\n"
+        configuration += "pcm.converted { type plug slave { pcm \"null\" rate 48000 } }\n"
         for word in ["absent", "busy", "denied", "refused", "down"] { write(word, to: "\(directory)/\(word)") }
         write("absent", to: "\(directory)/late")
         write(configuration, to: "\(directory)/asoundrc")
