@@ -71,11 +71,13 @@ struct NegotiationTests {
         #expect(startError(ALSASource(request(ScriptedDevices.name("fixed")))) == nil)
     }
 
-    @Test("says in the library's words what is wrong in a configuration")
+    @Test("says in the library's words what is wrong in a configuration, or what it needs and is not installed")
     func misspelt() {
         _ = ScriptedDevices.directory
         let error = startError(ALSASource(request("misspelt")))
         #expect(error?.description == "capture device 'misspelt' failed in snd_pcm_open: Invalid argument (Unknown field crad)")
+        let plugIn = startError(ALSASource(request("uninstalled")))
+        #expect(plugIn?.description.contains("(Cannot open shared library libasound_module_pcm_nowhere.so ") == true, "\(String(describing: plugIn))")
     }
 
     @Test("waits for what is not there yet, and says why at once")

@@ -84,7 +84,7 @@ enum ScriptedDevices {
             configuration += "pcm.test_\(name) { type scripted \(text) report \"\(directory)/\(name).report\" }\n"
             if plugged.contains(name) { configuration += "pcm.plug_\(name) { type plug slave.pcm \"test_\(name)\" }\n" }
         }
-        configuration += "pcm.misspelt { type hw card 0 crad 1 }\n"
+        configuration += "pcm.misspelt { type hw card 0 crad 1 }\npcm.uninstalled { type nowhere }\n"
         configuration += "pcm.converted { type plug slave { pcm \"null\" rate 48000 } }\n"
         for word in ["absent", "busy", "denied", "refused", "down"] { write(word, to: "\(directory)/\(word)") }
         write("absent", to: "\(directory)/late")
