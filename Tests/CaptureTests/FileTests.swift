@@ -84,6 +84,10 @@ struct FileTests {
             run("ffmpeg", "-v", "error", "-f", "lavfi", "-i", "anoisesrc=duration=20:sample_rate=48000", "-c:a", "libvorbis", one) == 0)
         #expect(run("sh", "-c", "cat \(one) \(one) > \(two)") == 0)
         #expect(record(file: one).error == nil)
+        // Of what a program has put behind it, no sound is missing.
+        let tagged = "\(directory)/tagged.ogg"
+        #expect(run("sh", "-c", "(cat \(one); head -c 100000 /dev/zero) > \(tagged)") == 0)
+        #expect(record(file: tagged).error == nil)
         let recording = record(file: two)
         guard case .file(two, .readInPart(let bytes, let size)) = recording.error else {
             Issue.record("\(String(describing: recording.error))")
@@ -112,6 +116,8 @@ struct FileTests {
             #expect(error?.category == .dataError, "\(name)")
             #expect(error.map { !$0.description.contains("\n") } ?? false)
         }
+        let empty = "\(directory)/empty"
+        #expect(record(file: empty).error == .file(empty, .empty))
         let none = file("none.wav", wav([]))
         #expect(record(file: none).error == .file(none, .noSamples))
         #expect(record(file: "/no/such/file.wav").error == .file("/no/such/file.wav", .notFound))
@@ -119,6 +125,32 @@ struct FileTests {
         let loop = "\(directory)/loop.wav"
         #expect(run("ln", "-s", loop, loop) == 0)
         #expect(record(file: loop).error?.description == "sound file '\(loop)' could not be opened: Too many levels of symbolic links")
+    }
+
+    @Test("has the channels that it has", arguments: [-1, 0, 1, 2])
+    func channels(channel: Int) {
+        let path = file("stereo-\(channel).wav", wav(ramp(1000, channels: 2), channels: 2))
+        let recording = record(SoundFileSource(path: path, channel: .one(channel)))
+        if 0...1 ~= channel {
+            #expect(recording.samples.elementsEqual((channel..<channel + 1000).map { Float($0) / 32_768 }))
+        } else {
+            #expect(recording.error == .file(path, .channel(channel, of: 2)))
+        }
+    }
+
+    @Test("is closed in the end, whether it was read, cut short, unfinished or refused")
+    func closed() {
+        let files = [
+            wav(ramp(10)), wav(ramp(10), announced: 4000), wav(ramp(10), announced: 0), wav([], announced: 0), wav([]), [],
+            Array("No sound.".utf8),
+        ]
+        for (index, bytes) in files.enumerated() {
+            let path = file("closed-\(index)", bytes)
+            _ = record(file: path)
+            #expect(descriptors(of: path) == 0, "\(index)")
+        }
+        _ = record(file: directory)
+        #expect(descriptors(of: directory) == 0)
     }
 
     @Test("with values that are no numbers gives zeros for them")
@@ -139,7 +171,7 @@ struct FileTests {
             #expect(isRamp(record(source).samples, 8000))
             return now() - begin
         }
-        #expect(took >= 0.5 && took < 1.5)
+        #expect(took >= 0.5 && took < 1.5 && source.isLive)
         let start = try #require(source.time(ofSample: 0)).nanoseconds
         #expect(abs(start - before.nanoseconds) < 200_000_000)
         #expect(source.time(ofSample: 16_000)?.nanoseconds == start + 1_000_000_000)

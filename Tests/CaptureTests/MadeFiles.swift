@@ -1,17 +1,38 @@
 import Glibc
 
 /// A WAV file's bytes. `announced` is the data chunk's size field, by default the true one; `before` are chunks before it.
+/// `isExtensible`: the tag is not where it was at first (WAVE_FORMAT_EXTENSIBLE).
 func wav(
     _ data: [UInt8], magic: String = "RIFF", tag: Int = 1, bits: Int = 16, rate: Int = 16_000, channels: Int = 1,
-    announced: Int? = nil, before: [UInt8] = []
+    announced: Int? = nil, before: [UInt8] = [], isExtensible: Bool = false
 ) -> [UInt8] {
-    func little(_ value: Int, _ width: Int) -> [UInt8] { (0..<width).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) } }
     let size = announced ?? data.count
-    var bytes = Array(magic.utf8) + little(36 + size, 4) + Array("WAVEfmt ".utf8) + little(16, 4)
-    bytes += little(tag, 2) + little(channels, 2) + little(rate, 4) + little(rate * channels * bits / 8, 4)
-    bytes += little(channels * bits / 8, 2) + little(bits, 2) + before + Array("data".utf8) + little(size, 4)
-    return bytes + data
+    var format = little(isExtensible ? 0xFFFE : tag, 2) + little(channels, 2) + little(rate, 4) + little(rate * channels * bits / 8, 4)
+    format += little(channels * bits / 8, 2) + little(bits, 2)
+    if isExtensible {
+        format += little(22, 2) + little(bits, 2) + little(0, 4) + little(tag, 2)
+        format += [0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xAA, 0, 0x38, 0x9B, 0x71]
+    }
+    return Array(magic.utf8) + little(20 + format.count + size, 4) + Array("WAVE".utf8) + chunk("fmt ", format) + before
+        + Array("data".utf8) + little(size, 4) + data
 }
+
+/// A WAV header of a writer that cannot know how much follows.
+let liveHeader = Array(wav([], announced: 0xFFFF_FFFF).prefix(44))
+
+func makePipe() -> (output: Int32, input: Int32) {
+    var ends: (Int32, Int32) = (0, 0)
+    withUnsafeMutableBytes(of: &ends) { _ = pipe($0.baseAddress!.assumingMemoryBound(to: Int32.self)) }
+    return ends
+}
+
+/// Writes into a pipe.
+func put(_ bytes: [UInt8], _ input: Int32) { _ = Glibc.write(input, bytes, bytes.count) }
+
+func chunk(_ name: String, _ body: [UInt8]) -> [UInt8] { Array(name.utf8) + little(body.count, 4) + body }
+
+/// The bytes of a number, the lowest first.
+func little(_ value: Int, _ width: Int) -> [UInt8] { (0..<width).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) } }
 
 /// 16-bit samples 0, 1, 2 …, every channel one more than the one before.
 func ramp(_ count: Int, channels: Int = 1) -> [UInt8] {
@@ -39,4 +60,14 @@ func contents(_ path: String) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: 1 << 20)
     let count = read(file, &bytes, bytes.count)
     return Array(bytes.prefix(max(0, count)))
+}
+
+/// How many of this process's descriptors are of a path.
+func descriptors(of path: String) -> Int {
+    (0..<1024).count { descriptor in
+        withUnsafeTemporaryAllocation(of: CChar.self, capacity: 4096) {
+            let count = readlink("/proc/self/fd/\(descriptor)", $0.baseAddress!, $0.count)
+            return count > 0 && path.utf8.elementsEqual($0[0..<count].lazy.map(UInt8.init(bitPattern:)))
+        }
+    }
 }

@@ -3,17 +3,6 @@ import Glibc
 import TestSupport
 import Testing
 
-/// A WAV header of a writer that cannot know how much follows.
-private let liveHeader = Array(wav([], announced: 0xFFFF_FFFF).prefix(44))
-
-private func put(_ bytes: [UInt8], _ input: Int32) { _ = Glibc.write(input, bytes, bytes.count) }
-
-private func makePipe() -> (output: Int32, input: Int32) {
-    var ends: (Int32, Int32) = (0, 0)
-    withUnsafeMutableBytes(of: &ends) { _ = pipe($0.baseAddress!.assumingMemoryBound(to: Int32.self)) }
-    return ends
-}
-
 /// What is read of a pipe that is fed so, and closed then.
 private func record(
     raw: RawFormat = RawFormat(), channel: ChannelChoice = .mix, stallTime: Int = 10_000, feeding: @escaping @Sendable (Int32) -> Void
@@ -57,6 +46,10 @@ struct PipeTests {
         let picture = Array("ID3 ".utf8) + [1, 0, 0x30, 0] + [UInt8](repeating: 7, count: 0x30_0001 + 1)
         for bytes in [
             ramp(20_000), wav(ramp(20_000)), wav(ramp(20_000), before: picture), wav(ramp(20_000), magic: "BW64"),
+            // What comes after the samples is none.
+            wav(ramp(20_000)) + chunk("LIST", [UInt8](repeating: 7, count: 100)),
+            wav(ramp(20_000), magic: "RF64", announced: 0xFFFF_FFFF, before: chunk("ds64", little(1 << 40, 8) + little(40_000, 16) + little(0, 4)))
+                + chunk("LIST", [UInt8](repeating: 7, count: 100)),
         ] + sizes.map({ wav(ramp(20_000), announced: $0) }) {
             let recording = await record(pipe: bytes)
             #expect(recording.hasEnded && recording.error == nil)
@@ -64,9 +57,45 @@ struct PipeTests {
         }
     }
 
+    @Test("gives the same samples in every format, raw and as WAV", arguments: SampleFormat.allCases)
+    func formats(format: SampleFormat) async {
+        let values: [Double] = [-1, -0.5, 0, 0.5, 0.75]
+        func integers(_ bits: Int, _ width: Int) -> [UInt8] { values.flatMap { little(Int($0 * Double(1 << (bits - 1))), width) } }
+        let (bytes, tag): ([UInt8], Int) =
+            switch format {
+            case .u8: ([0, 64, 128, 192, 224], 1)
+            case .s16: (integers(16, 2), 1)
+            case .s24_3: (integers(24, 3), 1)
+            // What is in the fourth byte says nothing.
+            case .s24: (stride(from: 0, to: 15, by: 3).flatMap { integers(24, 3)[$0..<$0 + 3] + [0x5A] }, 0)
+            case .s32: (integers(32, 4), 1)
+            case .float: (values.flatMap { little(Int(Float($0).bitPattern), 4) }, 3)
+            case .double: (values.flatMap { little(Int(bitPattern: UInt($0.bitPattern)), 8) }, 3)
+            }
+        let expected = values.map { Float($0) }
+        #expect(await record(pipe: bytes, raw: RawFormat(format: format)).samples == expected)
+        guard tag > 0 else { return }
+        for isExtensible in [false, true] {
+            let bytes = wav(bytes, tag: tag, bits: 8 * format.width, isExtensible: isExtensible)
+            #expect(await record(pipe: bytes).samples == expected)
+        }
+    }
+
+    @Test("with values that are no numbers gives zeros for them, counted")
+    func notNumbers() async {
+        let (output, input) = makePipe()
+        put([0.25, Float.nan, -.infinity, 1e30, -0.5].flatMap { little(Int($0.bitPattern), 4) }, input)
+        close(input)
+        let source = StreamSource(descriptor: output, raw: RawFormat(format: .float))
+        #expect(await onThread { record(source) }.samples == [0.25, 0, 0, 0, -0.5])
+        #expect(source.statistics.brokenSamples == 3)
+        close(output)
+    }
+
     @Test("of anything else is refused", arguments: [
         "-c:a libmp3lame -write_xing 0 -id3v2_version 0 -f mp3", "-ar 22050 -c:a libmp3lame -write_xing 0 -id3v2_version 0 -f mp3",
-        "-c:a mp2 -f mp2", "-c:a aac -f adts", "-c:a aac -f mpegts", "-f au", "-f w64", "-f ogg",
+        "-ar 11025 -c:a libmp3lame -write_xing 0 -id3v2_version 0 -f mp3", "-c:a libmp3lame -metadata title=x -f mp3", "-f aiff", "-f caf",
+        "-c:a aac -f mp4", "-c:a aac -f matroska", "-f avi", "-c:a mp2 -f mp2", "-c:a aac -f adts", "-c:a aac -f mpegts", "-f au", "-f w64", "-f ogg",
     ])
     func foreign(format: String) async {
         let path = "\(directory)/foreign-\(format)"
@@ -103,9 +132,8 @@ struct PipeTests {
     func times(isLive: Bool, header: [UInt8], burst: Int) async {
         let (output, input) = makePipe()
         let source = StreamSource(descriptor: output)
-        let begun = StreamInstant.now()
         async let feeding: StreamInstant = onThread {
-            var begun = begun
+            var begun = StreamInstant.now()
             // Some seconds at once, more than a pipe holds after a header, and one as it is made, or all at once.
             put(header, input)
             for index in 0..<burst + 10 {
@@ -162,6 +190,22 @@ struct PipeTests {
         #expect(gap.cause == .stall && abs(Double(gap.samples) / 16_000 - 2) < 0.1, "\(gap)")
     }
 
+    @Test("that is live, was stalled, and gives a little and nothing again, has that gap all the same")
+    func stalledAgain() async {
+        let recording = await record(stallTime: 600) { input in
+            for _ in 0..<10 {
+                put(ramp(1600), input)
+                usleep(100_000)
+            }
+            usleep(1_900_000)
+            put(ramp(1600), input)
+            usleep(1_400_000)
+        }
+        #expect(recording.hasEnded && recording.samples.count == 17_600)
+        #expect(recording.gaps.map(\.cause) == [.stall])
+        #expect(recording.gaps.allSatisfy { abs(Double($0.samples) / 16_000 - 1.9) < 0.2 }, "\(recording.gaps)")
+    }
+
     @Test("that is live and delivers nothing after its header is stalled, and heard from its first sample on")
     func stalledAtOnce() async {
         let recording = await record(stallTime: 600) { input in
@@ -177,58 +221,6 @@ struct PipeTests {
         #expect(recording.samples.count == 24_000)
     }
 
-    @Test("with a name, of raw samples, goes on with the next writer's whole samples, also after one that wrote nothing; WAV ends with its own")
-    func writers() async throws {
-        for header in [[UInt8](), liveHeader] {
-            let path = "\(directory)/writers-\(header.count)"
-            mkfifo(path, 0o600)
-            let source = try StreamSource(descriptor: StreamSource.open(path), name: path, path: path)
-            async let feeding: Void = onThread {
-                for samples in header.isEmpty ? [0, 1000, 1000, 1000] : [0, 1000] {
-                    let input = open(path, O_WRONLY | O_CLOEXEC)
-                    // Half a sample at its end is nobody's.
-                    if samples > 0 { put(header + ramp(samples) + [1], input) }
-                    close(input)
-                    usleep(700_000)
-                }
-                source.stop()
-            }
-            let recording = await onThread { record(source) }
-            await feeding
-            #expect(recording.error == nil && recording.hasEnded)
-            #expect(recording.samples.count == (header.isEmpty ? 3000 : 1000), "\(recording.samples.count)")
-            #expect(stride(from: 0, to: recording.samples.count, by: 1000).allSatisfy { isRamp(Array(recording.samples[$0..<$0 + 1000]), 1000) })
-        }
-        let (output, input) = makePipe()
-        #expect(StreamSource.isPipe("/dev/fd/\(output)") && !StreamSource.isNamedPipe("/dev/fd/\(output)"))
-        close(output)
-        close(input)
-    }
-
-    @Test("with a name, that somebody has made anew, is the new one; one that is not there any more ends with its writer")
-    func madeAnew() async throws {
-        let path = "\(directory)/anew"
-        mkfifo(path, 0o600)
-        let source = try StreamSource(descriptor: StreamSource.open(path), name: path, path: path)
-        async let feeding: Void = onThread {
-            unlink(path)
-            mkfifo(path, 0o600)
-            for isLast in [false, true] {
-                let input = open(path, O_WRONLY | O_CLOEXEC)
-                put(ramp(1000), input)
-                usleep(700_000)
-                if isLast { unlink(path) }
-                close(input)
-            }
-        }
-        let recording = await onThread { record(source) }
-        await feeding
-        #expect(recording.samples.count == 2000)
-        #expect(
-            recording.error?.description
-                == "pipe '\(path)' was closed by its writer, and could not be opened for the next one: No such file or directory")
-    }
-
     @Test("of as many channels as a header may say is read: it is not what decides on memory")
     func manyChannels() async {
         let silence = [UInt8](repeating: 0, count: 1024 * 8 * 10)
@@ -242,6 +234,10 @@ struct PipeTests {
         let recording = await record(
             pipe: ramp(5000, channels: 3), raw: RawFormat(channels: 3), channel: .one(2))
         #expect(recording.samples.elementsEqual((2..<5002).map { Float($0) / 32_768 }))
+        for channel in [3, -1] {
+            let error = await record(pipe: ramp(5000, channels: 3), raw: RawFormat(channels: 3), channel: .one(channel)).error
+            #expect(error == .pipe("-", .channel(channel, of: 3)))
+        }
     }
 
     @Test("that ends early gives what is there, then says so")
@@ -249,6 +245,7 @@ struct PipeTests {
         let recording = await record(pipe: wav(ramp(1000), announced: 4000))
         #expect(isRamp(recording.samples, 1000))
         #expect(recording.error == .pipe("-", .truncated(announced: 2000, delivered: 1000)))
+        #expect(await record(pipe: wav(ramp(1000) + [1], announced: 4000)).error == .pipe("-", .truncated(announced: 2000, delivered: 1000)))
         for count in 1..<44 {
             let error = await record(pipe: Array(wav(ramp(10)).prefix(count))).error
             #expect(count < 12 || error?.category == .dataError, "\(count)")
