@@ -72,7 +72,8 @@ public final class StreamSource: Source, @unchecked Sendable {
     public func start() throws(CaptureError) {
         let magic = try pipe.beginning()
         if stopping.isSet { return }
-        if magic.isEmpty { throw pipe.failure(isNamed ? .writerGone : .empty) }
+        // A named pipe waits for a writer that gives some.
+        if magic.isEmpty { throw pipe.failure(.empty) }
         let isRF64 = WAVHeader.isRF64(magic), isForeign = ForeignFormat.begins(magic)
         if isRaw, isRF64 != nil || isForeign { throw pipe.failure(.notRaw) }
         if isForeign { throw pipe.failure(.unsupported("a compressed or foreign sound format")) }
