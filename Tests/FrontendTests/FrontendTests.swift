@@ -98,16 +98,31 @@ struct FrontendTests {
         #expect(constant == logMel)
     }
 
-    @Test("After a reset the stream begins anew")
-    func reset() throws {
+    @Test("After a reset, and after an end, the stream begins anew", arguments: [16, 8])
+    func reset(stepFrames: Int) throws {
         let samples = noise(count: 48000, seed: 9)
-        let fresh = try columns(of: samples, rate: 48000, pieces: [48000], finishing: false)
-        let frontend = try Frontend(inputRate: 48000)
-        noise(count: 12345, seed: 4).withUnsafeBufferPointer { frontend.process($0) { _ in } }
-        frontend.reset()
-        var found: [Float] = []
-        samples.withUnsafeBufferPointer { frontend.process($0) { found += $0 } }
-        #expect(found == fresh)
+        let fresh = try columns(of: samples, rate: 48000, pieces: [48000], finishing: true)
+        let frontend = try Frontend(inputRate: 48000, stepFrames: stepFrames)
+        for end in [frontend.reset, { frontend.finish { _ in } }] {
+            // Half a column more than three.
+            noise(count: 28_000, seed: 4).withUnsafeBufferPointer { frontend.process($0) { _ in } }
+            end()
+            var found: [Float] = []
+            samples.withUnsafeBufferPointer { frontend.process($0) { found += $0 } }
+            frontend.finish { found += $0 }
+            #expect(found == fresh)
+        }
+    }
+
+    @Test("A column is there 20 ms after its last sample at the latest, whatever the source's rate", arguments: [8000, 16000, 44100, 48000, 192_000])
+    func latency(rate: Int) throws {
+        let frontend = try Frontend(inputRate: rate)
+        var count = 0, isThere = false
+        while !isThere {
+            noise(count: 1, seed: UInt64(count)).withUnsafeBufferPointer { frontend.process($0) { _ in isThere = true } }
+            count += 1
+        }
+        #expect(Double(count) / Double(rate) < 2800 / 16000 + 0.02)
     }
 
     @Test("A rate nobody can convert is refused", arguments: [0, -1, 10, 2_000_000])

@@ -74,11 +74,30 @@ import Testing
         }
     }
 
-    @Test("where nothing rises, a crossing stays where it is")
-    func steady() throws {
+    @Test("as far back as that can be asked for")
+    func longAgo() throws {
+        var flux = SpectralFlux(seconds: 2.75)
+        append(try scene(onset: 2, offset: 5, seconds: 5), to: &flux, start: 0) { 16 }
+        #expect(abs(Double(flux.onset(near: 37_000)) / 16_000 - 2) <= 0.015)
+    }
+
+    @Test("at the rise that is near, not at a steeper one a second before")
+    func near() {
+        var frames = [Float](repeating: -12, count: 400 * 128)
+        for frame in 100..<130 { for band in 0..<40 { frames[frame * 128 + band] += 5 } }
+        for frame in 200..<400 { for band in 0..<40 { frames[frame * 128 + band] += 4 } }
         var flux = SpectralFlux(seconds: 10)
-        append(try scene(onset: 9, offset: 9), to: &flux, start: 0) { 16 }
-        #expect(flux.onset(near: 32_000) == 32_000)
+        append(frames, to: &flux, start: 0) { 16 }
+        #expect(abs(Double(flux.onset(near: Int64(2.1 * 16_000))) / 16_000 - 2) <= 0.02)
+    }
+
+    @Test("where nothing rises, a crossing stays where it is, in noise and in silence")
+    func steady() throws {
+        for frames in [try scene(onset: 9, offset: 9), [Float](repeating: -16, count: 400 * 128)] {
+            var flux = SpectralFlux(seconds: 10)
+            append(frames, to: &flux, start: 0) { 16 }
+            #expect(flux.onset(near: 32_000) == 32_000)
+        }
     }
 
     @Test("a crossing that is no longer held, or in a run that has ended, stays where it is")
