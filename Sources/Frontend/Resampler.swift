@@ -60,10 +60,9 @@ final class Resampler {
         }
     }
 
-    /// Gives out what the filter still holds.
+    /// Gives out what the filter still holds. Nothing but `reset` may follow.
     func finish(onOutput: (UnsafeBufferPointer<Float>) -> Void) {
         convert(count: filled, last: true, onOutput)
-        reset()
     }
 
     func reset() {
