@@ -196,7 +196,23 @@ struct EncoderTests {
             guard let obstacle = golden.configuration.recurrentObstacle else { continue }
             let model = try golden.model()
             #expect(throws: ModelError.unsupported(mode: "recurrent", reason: obstacle)) { try StreamingEncoder(model: model) }
+            let windows = ModelError.unsupported(mode: "chunked window", reason: "it takes whole clips of its own length only")
+            #expect(throws: windows) { try WindowEncoder(model: model, capacity: 4) }
         }
+    }
+
+    @Test("A stream needs tokens and scores in the order of time, and a model that knows itself without its backward direction",
+          arguments: streaming)
+    func recurrence(_ golden: GoldenCase) {
+        func obstacle(_ edit: (inout Configuration) -> Void) -> String? {
+            var c = golden.configuration
+            edit(&c)
+            return c.recurrentObstacle
+        }
+        #expect(obstacle { $0.tokenOrder = .frequencyMajor }?.contains("frequency-major") == true)
+        #expect(obstacle { $0.pooling = .classEnd }?.contains("class token") == true)
+        #expect(obstacle { $0.position = .absolute }?.contains("position embedding") == true)
+        #expect((obstacle { $0.dualMode = false } != nil) == golden.configuration.isBidirectional)
     }
 
     private func recurrentLogits(_ golden: GoldenCase) throws -> [Float] {

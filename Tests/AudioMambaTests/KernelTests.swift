@@ -20,8 +20,10 @@ struct KernelTests {
     func linear(_ name: String) {
         let k = kernels(name)
         var random = SplitMix64(state: 1)
-        for tokens in [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 24, 35, 41] {
-            for (inputs, outputs) in [(1, 1), (3, 16), (40, 17), (48, 31), (64, 32), (5, 33), (128, 112), (2049, 18)] {
+        for tokens in [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 24, 35, 41, 49] {
+            // The last is too large for the stack once it is widened, which it would be for so many tokens.
+            let shapes = tokens == 49 ? [(64, 32), (4100, 17)] : [(1, 1), (3, 16), (40, 17), (48, 31), (64, 32), (5, 33), (128, 112), (2049, 18)]
+            for (inputs, outputs) in shapes {
                 let row = (outputs + 15) / 16 * 16
                 let x = random.floats(tokens * inputs), scale = random.floats(tokens)
                 for storage in [AUMD_FLOAT32, AUMD_BFLOAT16, AUMD_INT8] {
