@@ -136,7 +136,6 @@ package struct ArrivalClock: Sendable {
         keepsPace = false
         isSettled = true
         origin = begun
-        pending = 0
     }
 
     /// When a sample of the timeline was made.
