@@ -43,9 +43,8 @@ struct WAVHeader: Sendable, Equatable {
                 guard var result = header else {
                     return .failure(.invalid("a WAV stream without a format before its samples"))
                 }
-                let stride = Int64(result.format.width * result.channels)
                 let known = isRF64 && size == 0xFFFF_FFFF ? longSize : size < unknownSizes ? size : nil
-                result.dataBytes = known.flatMap { $0 == 0 ? nil : $0 / stride * stride }
+                result.dataBytes = known == 0 ? nil : known
                 return .success(result)
             }
             guard size <= longestChunk else { return .failure(.invalid("a WAV stream with a broken header")) }
