@@ -225,6 +225,24 @@ struct ArrivalClockTests {
         #expect(abs(arrivals.error()) < 0.1)
     }
 
+    @Test("has none where what comes after a pause is hardly late")
+    func hardlyLate() {
+        var arrivals = Arrivals()
+        arrivals.come(until: 30)
+        arrivals.clock!.resume(nanoseconds: 30_000_000_000)
+        arrivals.come(until: 60, lost: 0.04)
+        #expect(arrivals.gaps.isEmpty && arrivals.clock!.isSettled)
+    }
+
+    @Test("is that of a file after all where it comes as fast as it lasts, and then all at once")
+    func fastAfterAll() {
+        var arrivals = Arrivals()
+        arrivals.come(until: 15)
+        #expect(arrivals.clock!.keepsPace)
+        arrivals.come(until: 60, speed: .infinity, at: 15)
+        #expect(!arrivals.clock!.isLive && !arrivals.clock!.keepsPace && abs(Double(arrivals.clock!.origin)) < 1e8)
+    }
+
     @Test("follows a producer whose clock is off", arguments: [0.9995, 1.0005])
     func drift(speed: Double) {
         var arrivals = Arrivals()

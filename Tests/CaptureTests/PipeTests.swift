@@ -221,6 +221,18 @@ struct PipeTests {
         #expect(recording.samples.count == 24_000)
     }
 
+    @Test("of WAV with a length is a file, whose writer may pause")
+    func pausedFile() async {
+        let recording = await record(stallTime: 300) { input in
+            let bytes = wav(ramp(2000))
+            put(Array(bytes.prefix(2044)), input)
+            usleep(700_000)
+            put(Array(bytes.dropFirst(2044)), input)
+        }
+        #expect(isRamp(recording.samples, 2000) && recording.hasEnded)
+        #expect(recording.parts.count == 2, "\(recording.gaps) \(recording.states)")
+    }
+
     @Test("of as many channels as a header may say is read: it is not what decides on memory")
     func manyChannels() async {
         let silence = [UInt8](repeating: 0, count: 1024 * 8 * 10)
@@ -254,5 +266,7 @@ struct PipeTests {
         #expect(await record(pipe: wav([0], announced: 1)).error == .pipe("-", .noSamples))
         #expect(await record(pipe: wav(ramp(10), magic: "RIFX")).error?.category == .dataError)
         #expect(await record(pipe: Array("fLaC, and so on".utf8)).error?.category == .dataError)
+        let long = Array("junk".utf8) + little(1 << 27, 4)
+        #expect(await record(pipe: wav(ramp(10), before: long)).error == .pipe("-", .unsupported("a WAV stream with a broken header")))
     }
 }
