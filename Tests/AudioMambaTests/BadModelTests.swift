@@ -36,6 +36,7 @@ struct BadModelTests {
         #expect(refusal("/nonexistent") == "There is no model at /nonexistent/config.json: a model folder holds config.json and model.safetensors.")
         let path = try SmallModel.folder()
         defer { remove(path) }
+        #expect(refusal(path + "/config.json").hasPrefix("There is no model at \(path)/config.json/config.json: "))
         remove(path + "/model.safetensors")
         #expect(refusal(path).contains("model.safetensors"))
     }

@@ -27,6 +27,15 @@ struct EncoderTests {
         try expectClose(logits, golden.expected("logits"), within: kept.tolerance)
     }
 
+    @Test("So do they in blocks that are wider than a segment of int8", arguments: [(WeightStorage.bfloat16, Float(0.015)), (.int8, 0.06)])
+    func wideStorage(_ storage: WeightStorage, _ tolerance: Float) throws {
+        var golden = try #require(Self.streaming.first { $0.name == "bi-bi-column-5" })
+        (golden.configuration.modelWidth, golden.configuration.expansion, golden.configuration.layerCount) = (136, 16, 1)
+        let input = try golden.input()
+        let logits = try [storage, .float32].map { try ClipEncoder(model: golden.model(storage: $0)).logits(logMel: input.span) }
+        expectClose(logits[0], logits[1], within: tolerance)
+    }
+
     @Test("Recurrent logits are those of the fp64 reference without its backward direction", arguments: streaming)
     func recurrent(_ golden: GoldenCase) throws {
         let tensor = golden.configuration.isBidirectional ? "forward" : "logits"
