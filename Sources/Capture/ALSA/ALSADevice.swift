@@ -49,9 +49,12 @@ struct ALSADevice: ~Copyable, @unchecked Sendable {
         let code = snd_pcm_open(&opened, name, SND_PCM_STREAM_CAPTURE, SND_PCM_NONBLOCK)
         guard code >= 0, let pcm = opened else {
             if code == -ENOENT, !ALSADevice.isDefined(name) { throw .device(name, .unknownName) }
+            let message = takeALSAMessage()
             // A plug-in that is not installed would be waited for in vain, and what to install only the library says.
-            if code == -ENXIO { throw .device(name, .failed(call: "snd_pcm_open", errno: ENXIO, message: takeALSAMessage())) }
-            throw .device(name, .init(call: "snd_pcm_open", errno: -code, message: takeALSAMessage()))
+            if code == -ENXIO, message.contains("shared library") {
+                throw .device(name, .failed(call: "snd_pcm_open", errno: ENXIO, message: message))
+            }
+            throw .device(name, .init(call: "snd_pcm_open", errno: -code, message: message))
         }
         do {
             let setup = try ALSADevice.configure(pcm, request)
