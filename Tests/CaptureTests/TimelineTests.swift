@@ -128,14 +128,14 @@ struct TimelineTests {
         #expect(abs(timeline.utc(of: ring + timeline.gapSamples)!.nanoseconds - clock * 62_500) < 5_000_000)
     }
 
-    @Test("never goes back in time, whatever the system clock does")
+    @Test("never goes back in time where the system clock does by less than a minute, however often")
     func monotonic() {
         var timeline = Timeline(rate: 16_000)
         _ = timeline.resume(position: 0, nanoseconds: 0, cause: .xrun)
         var last = StreamInstant(nanoseconds: .min)
         var offset = 1000 * second
         for step in Int64(1)...1000 {
-            if step % 100 == 0 { offset += step % 200 == 0 ? 3600 * second : -1800 * second }
+            if step % 100 == 0 { offset += step % 200 == 0 ? 3600 * second : -59 * second }
             timeline.setOffset(offset, at: step * second / 10)
             _ = timeline.anchor(position: step * 1600, nanoseconds: step * second / 10)
             let instant = timeline.utc(of: step * 1600)!
@@ -161,12 +161,22 @@ struct TimelineTests {
         #expect(timeline.utc(of: 48_000)!.nanoseconds == 3603 * second)
     }
 
-    @Test("approaches a system clock that is set back so slowly that no two columns of passes 3 s apart come together")
+    @Test("follows a system clock that is set back by a minute or more at once, as it was wrong before", arguments: [60, 3600, 86_400] as [Int64])
+    func corrected(by: Int64) {
+        var timeline = steady()
+        #expect(timeline.utc(of: 32_000)!.nanoseconds == 2 * second)
+        timeline.setOffset(-by * second, at: 2 * second)
+        for position in [31_000, 48_000, 32_000] as [Int64] {
+            #expect(timeline.utc(of: position)!.nanoseconds == position * 62_500 - by * second)
+        }
+    }
+
+    @Test("approaches a system clock that is set back by less so slowly that no two columns of passes 3 s apart come together")
     func setBack() {
         var timeline = steady()
         var last = timeline.utc(of: 0)!
         for pass in Int64(1)...100 {
-            timeline.setOffset(-3600 * second, at: 3 * pass * second)
+            timeline.setOffset(-59 * second, at: 3 * pass * second)
             // The last column of the pass before is at the beginning of this one.
             let next = timeline.utc(of: 48_000 * (pass - 1) + 2560)!
             #expect(next > last)
