@@ -19,6 +19,7 @@ import Testing
         #expect(actions[0].event.openedOnset != actions[3].event.onset)
         #expect(actions.allSatisfy { $0.event.openedOnset == actions[0].event.onset })
         #expect(actions[3].event.peak == 0.88)
+        #expect(actions.map(\.event.score) == [0.71, 0.71, 0.88, 0.88])
     }
 
     @Test("A sound begins where its score came up through off, at most 3 s before it reached on, provisionally half a second")

@@ -126,9 +126,10 @@ func expectConsistent(_ actions: [Action], _ rules: [LabelRule], _ context: Stri
     expectCooldowns(actions, rules, context)
 }
 
-/// Whether an event of `label` begins no sooner than its cooldown after one of `other`: the same, or a descendant.
+/// Whether an event of `label` begins no sooner than its cooldown after one of `other`: the same, one of its group, or a descendant.
 private func cools(_ label: Int, after other: Int, _ rules: [LabelRule]) -> Bool {
-    label == other || rules[label].cooldown > 0 && Labels.all[other].parents.contains(label)
+    label == other || rules[label].group != nil && rules[label].group == rules[other].group
+        || rules[label].cooldown > 0 && Labels.all[other].parents.contains(label)
 }
 
 /// Standing events of one label neither overlap nor follow each other within the cooldown, nor follow a descendant's within it.
