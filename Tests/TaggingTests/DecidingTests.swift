@@ -67,6 +67,12 @@ import Testing
         let (told, _) = unconfirmed.run(
             provisional: Script(tracks: ["Siren": up(5..<7, 0.6) + up(0..<2, 0.8)]), confirmed: Script(tracks: [:]))
         #expect(told.map(\.event.peak) == [0.6, 0.8, 0.8])
+        // Also of the columns that it took to last long enough, and of those in which it may still have been another's tail.
+        var long = makeTagger(LabelRule(on: 0.5, off: 0.3, minimumDuration: 0.8)), tail = makeTagger()
+        let rising = Script(tracks: ["Siren": up(5..<7, 0.6) + up(0..<1, 0.9) + up(0..<9, 0.6)])
+        #expect(long.run(confirmed: rising).map(\.event.peak) == [0.9, 0.9])
+        let dog = Script(tracks: ["Bark": up(5..<10), "Dog": up(5..<10, 0.6) + up(0..<5, 0.8) + up(0..<30, 0.7)])
+        #expect(standing(tail.run(confirmed: dog)).map(\.peak) == [0.9, 0.8])
     }
 
     @Test("A label that begins where an event which took its name ends waits for the cooldown, and is told from its end on")
@@ -79,5 +85,25 @@ import Testing
         }
         #expect(story(actions) == ["open 0 Dog", "update 0 Bark (confirmed)", "update 0 Bark (ended)", "open 1 Bark"])
         #expect(actions[3].event.onset == actions[2].event.offset! + 25_600)
+    }
+
+    @Test("A sound that began while only the confirmed track had an event of its label, and after that event, is told as soon as this shows")
+    func joinedTooEarly() {
+        var tagger = makeTagger()
+        let (actions, _) = tagger.run(
+            provisional: Script(tracks: ["Siren": up(36..<50)]), confirmed: Script(tracks: ["Siren": up(10..<20) + up(16..<30)]))
+        #expect(story(actions) == [
+            "open 0 Siren", "close 0 Siren", "open 1 Siren", "update 1 Siren (ended)", "update 1 Siren (confirmed)", "close 1 Siren",
+        ])
+        #expect(actions[2].event.status == .provisional && actions[2].event.onset > actions[1].event.offset!)
+    }
+
+    @Test("What seemed to be over before the confirmed sound began is not over when it is confirmed")
+    func goesOn() {
+        var tagger = makeTagger()
+        let (actions, _) = tagger.run(
+            provisional: Script(tracks: ["Siren": up(10..<12)]), confirmed: Script(tracks: ["Siren": up(14..<30)]))
+        #expect(story(actions) == ["open 0 Siren", "update 0 Siren (ended)", "update 0 Siren (confirmed)", "close 0 Siren"])
+        #expect(actions.map { $0.event.offset == nil } == [true, false, true, false])
     }
 }

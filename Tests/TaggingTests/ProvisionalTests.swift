@@ -69,6 +69,15 @@ import Testing
         #expect(story(actions) == ["open 0 Siren", "retract 0 Siren (not confirmed)", "open 1 Siren"])
     }
 
+    @Test("A score rises from what it was in the same run: the first one after a gap has to reach the threshold itself", arguments: [0.4, 0.5] as [Float])
+    func risesAnew(score: Float) throws {
+        var tagger = makeTagger(LabelRule(on: 0.9, off: 0.1, provisionalOn: 0.5)), actions: [Action] = []
+        for index in 0..<4 { tagger.provisional(index, Script(tracks: [:]).scores(index), &actions) }
+        tagger.interrupt(into: &actions)
+        tagger.provisional(10, Script(tracks: ["Siren": [score]]).scores(0), &actions)
+        #expect(story(actions) == (score < 0.5 ? [] : ["open 0 Siren"]))
+    }
+
     @Test("A sound shorter than the minimum duration opens nothing, in either track, and one as long opens in both", arguments: [1, 2])
     func minimumDuration(steps: Int) throws {
         for hundredths in stride(from: 0, through: 120, by: 4) {
