@@ -101,6 +101,48 @@ struct ReadingTests {
         #expect(try Settings(yaml: "events: {labels: {No: {on: 0.4, off: 0.1}, 1: {\"on\": 0.3}}}").events.labels.keys.sorted() == ["1", "No"])
     }
 
+    @Test("true and false have three names each, in any case, and all channels one")
+    func words() throws {
+        for (words, value) in [(["true", "yes", "on", "True", "YES", "On"], true), (["false", "no", "off", "False", "NO", "Off"], false)] {
+            for word in words { #expect(try Settings(yaml: "output: {stdout: \(word)}").output.stdout == value, "\(word)") }
+        }
+        for word in ["all", "All", "ALL"] { #expect(try Settings(yaml: "source: {channel: \(word)}").source.channel == .all) }
+    }
+
+    @Test("a number is taken to both ends of its range and no further", arguments: [
+        ("source.channel", ["0", "1023"], ["-1", "1024"]), ("source.rate", ["4000", "384000"], ["3999", "384001"]),
+        ("source.period_ms", ["1", "1000"], ["0.999", "1000.1"]), ("source.buffer_ms", ["2", "10000"], ["1.999", "10000.1"]),
+        ("stream.chunk", ["1", "1024"], ["0", "1025"]), ("stream.lookahead", ["0", "1024"], ["-1", "1025"]),
+        ("output.scores", ["0", "100000"], ["-1", "100001"]), ("output.socket_mode", ["0", "0777"], ["01000"]),
+        ("output.status_interval", ["0.1", "86400"], ["0.099", "86400.1"]),
+    ])
+    func ranges(key: String, allowed: [String], refused: [String]) throws {
+        var settings = Settings()
+        for text in allowed { #expect(throws: Never.self) { try settings.set(key, to: text, origin: "") } }
+        for text in refused { #expect(throws: SettingsError.self, "\(text)") { try settings.set(key, to: text, origin: "") } }
+    }
+
+    @Test("a label's numbers too", arguments: [
+        ("sensitivity", ["-10", "10"], ["-10.1", "10.1"]), ("on", ["1e-6", "1"], ["0", "1.001"]),
+        ("minimum_duration", ["0", "86400"], ["-0.1", "86400.1"]), ("minimum_gap", ["0", "86400"], ["-0.1", "86400.1"]),
+        ("cooldown", ["0", "86400"], ["-0.1", "86400.1"]),
+    ])
+    func rangesOfRules(key: String, allowed: [String], refused: [String]) throws {
+        for text in allowed { #expect(throws: Never.self) { try Settings(yaml: "events: {labels: {Bark: {\(key): \(text)}}}") } }
+        for text in refused {
+            #expect(throws: InvalidSettings.self, "\(text)") { try Settings(yaml: "events: {labels: {Bark: {\(key): \(text)}}}") }
+        }
+    }
+
+    @Test("a text has at most the bytes that the system takes", arguments: [
+        ("model", 4095), ("source.name", 255), ("source.device", 1023), ("output.file", 4095), ("output.socket", 107),
+    ])
+    func lengths(key: String, limit: Int) throws {
+        var settings = Settings()
+        try settings.set(key, to: String(repeating: "x", count: limit), origin: "")
+        #expect(throws: SettingsError.self) { try settings.set(key, to: String(repeating: "x", count: limit - 1) + "ü", origin: "") }
+    }
+
     @Test("the socket's mode is octal in every spelling", arguments: ["0660", "660", "\"0660\"", "0o660"])
     func mode(text: String) throws {
         #expect(try Settings(yaml: "output: {socket_mode: \(text)}").output.socketMode == 0o660)
