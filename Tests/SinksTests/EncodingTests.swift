@@ -1,3 +1,4 @@
+import Foundation
 import Sinks
 import Testing
 
@@ -78,5 +79,15 @@ import Testing
             let number = line[start...].prefix { $0 != "}" }
             if score.isFinite { #expect(Float(number) == score) } else { #expect(number == "null") }
         }
+    }
+
+    @Test("A text reads back as it was, whatever is in it")
+    func texts() throws {
+        var scalars = String.UnicodeScalarView((0..<0x250).compactMap { Unicode.Scalar($0 as UInt32) })
+        scalars.append(contentsOf: "\u{2028}\u{FFFD}\u{10FFFF}🎤".unicodeScalars)
+        var encoder = RecordEncoder()
+        let line = encoder.line(ClipRecord(file: String(scalars), duration: 0, model: "", tags: []), sequence: 0)
+        let read = try #require(try JSONSerialization.jsonObject(with: Data(line)) as? [String: Any])
+        #expect((read["file"] as? String).map { Array($0.unicodeScalars) } == Array(scalars))
     }
 }

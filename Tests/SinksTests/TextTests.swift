@@ -1,5 +1,6 @@
 import Glibc
 import Sinks
+import Tagging
 import TestSupport
 import Testing
 
@@ -22,6 +23,47 @@ import Testing
                 0.0  kitchen: listening to the source
 
                 """)
+    }
+
+    @Test("What is told of an event says what became of it, and of its name", arguments: [
+        (.open, nil, nil, "Bark began (score 0.71, provisional)"),
+        (.update, .confirmed, nil, "Bark is confirmed (score 0.71)"),
+        (.update, .confirmed, "Dog", "Bark is confirmed (score 0.71, reported as Dog before)"),
+        (.update, .moreSpecific, nil, "more precisely Bark (score 0.71, provisional)"),
+        (.update, .moreSpecific, "Dog", "Dog is more precisely Bark (score 0.71, provisional)"),
+        (.update, .ended, nil, nil), (.update, .resumed, nil, nil),
+        (.close, nil, nil, "Bark ended after 1.50 s (peak 0.93)"),
+        (.close, .interrupted, nil, "Bark ended after 1.50 s (peak 0.93, cut off)"),
+        (.retract, .notConfirmed, nil, "Bark was not confirmed"),
+        (.retract, .absorbed, nil, "Bark was part of another event"),
+        (.retract, .interrupted, nil, "Bark was cut off before it was confirmed"),
+    ] as [(Action.Phase, Action.Reason?, String?, String?)])
+    func sentences(phase: Action.Phase, reason: Action.Reason?, former: String?, sentence: String?) throws {
+        guard case .event(var event)? = try Samples.records().first else { preconditionFailure("no sample event") }
+        (event.phase, event.reason, event.formerLabel) = (phase, reason, former)
+        (event.peak, event.offset) = (0.93, .clock(milliseconds: event.onset.milliseconds + 1500))
+        #expect(Sentence.text(.event(event)) == sentence.map { "kitchen: \($0)" })
+    }
+
+    @Test("A record has the name of the record before where it was another, and no other")
+    func formerLabel() {
+        var ids = EventIDs(source: "kitchen")
+        for action in Samples.actions() {
+            for former in [nil, 0, 1, 2, 3] {
+                let record = EventRecord(
+                    action, at: 0, former: former, id: ids.id(of: action, time: Samples.clock), source: "kitchen", model: Samples.model,
+                    labels: Samples.labels, time: Samples.clock)
+                #expect(record.formerLabel == former.flatMap { $0 == action.event.label ? nil : Samples.labels[$0].name })
+            }
+        }
+    }
+
+    @Test("A number has its digits, and a sign where it is not zero in them", arguments: [
+        (0, "0.00"), (-0.001, "0.00"), (-0.005, "-0.01"), (0.005, "0.01"), (9.999, "10.00"), (-31.25, "-31.25"), (1.05, "1.05"),
+        (.nan, "-"), (-.infinity, "-"), (1e300, "-"),
+    ] as [(Double, String)])
+    func decimals(value: Double, text: String) {
+        #expect(Sentence.decimal(value, 2) == text)
     }
 
     @Test(
