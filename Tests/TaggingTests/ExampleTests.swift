@@ -178,6 +178,13 @@ import Testing
             live.provisional(index, steps.scores(index), &heard)
             #expect(heard.count == (index < 5 ? 0 : index < 18 ? 1 : 2), "column \(index)")
         }
+        // What is up again, and not enough, could go on as long as half a second back is within the gap.
+        var doubtful = makeTagger(LabelRule(on: 0.5, off: 0.3, minimumGap: 0.5)), told: [Action] = []
+        let hovering = Script(tracks: ["Siren": up(5..<10) + up(1..<20, 0.4)])
+        for index in 0..<30 {
+            doubtful.provisional(index, hovering.scores(index), &told)
+            #expect(told.count == (index < 5 ? 0 : index < 15 ? 1 : 2), "column \(index)")
+        }
     }
 
     @Test("A sound that goes on beyond the cooldown counts from the cooldown's end")
@@ -186,6 +193,20 @@ import Testing
         let actions = tagger.run(confirmed: Script(tracks: ["Siren": up(5..<10) + up(3..<30)]))
         #expect(story(actions) == ["open 0 Siren", "close 0 Siren", "open 1 Siren", "close 1 Siren"])
         #expect(actions[2].event.onset == (actions[1].event.offset ?? 0) + 25_600)
+        // Its minimum duration, too. The first ends in column 8, the cooldown in column 18.
+        for end in 11..<30 {
+            var tagger = makeTagger(LabelRule(on: 0.5, off: 0.3, minimumDuration: 0.48, minimumGap: 0, cooldown: 1.6))
+            #expect(tagger.run(confirmed: Script(tracks: ["Siren": up(3..<8) + up(2..<end - 8)])).count == (end < 21 ? 2 : 4), "\(end)")
+        }
+    }
+
+    @Test("A sound that its threshold was reached by and no more was there for half a column, in either track")
+    func shortest() throws {
+        var tagger = makeTagger(LabelRule(on: 0.5, off: 0.5, minimumGap: 0))
+        let touch = Script(tracks: ["Siren": up(5..<6, 0.5)])
+        let (actions, _) = tagger.run(provisional: touch, confirmed: touch)
+        #expect(story(actions) == ["open 0 Siren", "update 0 Siren (ended)", "update 0 Siren (confirmed)", "close 0 Siren"])
+        #expect(actions.allSatisfy { $0.event.offset == nil || $0.event.offset == $0.event.onset + column / 2 })
     }
 
     @Test("A gap closes what is confirmed and retracts what is not; the sound after it is another event")

@@ -14,12 +14,34 @@ import Testing
     func renamed() throws {
         var tagger = makeTagger()
         let actions = tagger.run(
-            confirmed: Script(tracks: ["Animal": up(3..<20), "Dog": up(5..<20), "Bark": up(8..<19)]))
+            confirmed: Script(tracks: ["Animal": up(3..<20, 0.9), "Dog": up(5..<20, 0.8), "Bark": up(8..<19, 0.7)]))
         #expect(
             story(actions) == [
                 "open 0 Animal", "update 0 Dog (more specific)", "update 0 Bark (more specific)", "close 0 Bark",
             ])
         #expect(actions.map(\.event.onset) == Array(repeating: actions[0].event.onset, count: 4))
+        // The highest score of the label that it has by then.
+        #expect(actions.map(\.event.peak) == [0.9, 0.8, 0.7, 0.7])
+    }
+
+    @Test("A descendant that came up before the ancestor, and was sure of it later, brings its own onset")
+    func earlierOnset() throws {
+        var tagger = makeTagger()
+        let actions = tagger.run(confirmed: Script(tracks: ["Dog": up(6..<15), "Bark": up(3..<8, 0.4) + up(0..<7)]))
+        #expect(story(actions) == ["open 0 Dog", "update 0 Bark (more specific)", "close 0 Bark"])
+        #expect(actions.map { ($0.event.onset + column / 2) / column } == [6, 3, 3])
+    }
+
+    @Test("A descendant in its ancestor's group names the event if it comes within a second, and joins it under its name otherwise")
+    func descendantInTheGroup() throws {
+        let rule = LabelRule(on: 0.5, off: 0.3, group: "dogs")
+        for start in 4..<20 {
+            var tagger = makeTagger(LabelRule(on: 0.5, off: 0.3), ["Dog": rule, "Bark": rule])
+            let actions = tagger.run(confirmed: Script(tracks: ["Dog": up(3..<20), "Bark": up(start..<25)]))
+            // A second is 6.25 columns.
+            #expect(story(actions) == (start <= 9 ? ["open 0 Dog", "update 0 Bark (more specific)", "close 0 Bark"] : ["open 0 Dog", "close 0 Dog"]))
+            #expect(actions.last.map { $0.event.offset! > 24 * column } == true)
+        }
     }
 
     @Test("A label with two parents that have just opened takes over one event, and retracts the other unless that is confirmed")
@@ -112,12 +134,24 @@ import Testing
         rule.group = "alarm"
         var tagger = makeTagger(LabelRule(on: 0.5, off: 0.3, cooldown: 0), ["Siren": rule, "Smoke detector": rule])
         let actions = tagger.run(
-            confirmed: Script(tracks: ["Siren": up(3..<8, 0.7), "Smoke detector": up(6..<15, 0.95), "Speech": up(2..<9)]))
+            confirmed: Script(tracks: ["Siren": up(3..<8, 0.7), "Smoke detector": up(6..<7, 0.95) + up(0..<8, 0.7), "Speech": up(2..<9)]))
         #expect(story(actions) == ["open 0 Speech", "open 1 Siren", "close 0 Speech", "close 1 Siren"])
         #expect(actions[3].event.group == "alarm" && actions[0].event.group == nil)
         #expect(actions[3].event.peak == 0.95)
         let long = (actions[3].event.offset ?? 0) - actions[3].event.onset
         #expect(long > 11 * column)
+    }
+
+    @Test("A member that has yet to last long enough when its group's event ends waits for the cooldown")
+    func groupCooldown() throws {
+        let rule = LabelRule(on: 0.5, off: 0.3, minimumDuration: 0.48, minimumGap: 0, cooldown: 1.6, group: "alarm")
+        for end in 9..<30 {
+            var tagger = makeTagger(rule)
+            let actions = tagger.run(confirmed: Script(tracks: ["Siren": up(3..<8), "Alarm": up(7..<end)]))
+            // The cooldown ends in column 18.
+            #expect(story(actions) == ["open 0 Siren", "close 0 Siren"] + (end < 19 ? [] : ["open 1 Alarm", "close 1 Alarm"]), "\(end)")
+            if end >= 19 { #expect(actions[2].event.onset == actions[1].event.offset! + 25_600) }
+        }
     }
 
     @Test("A descendant in a group takes over its ancestor's young event, too, or leaves it alone where the group's event is open",
