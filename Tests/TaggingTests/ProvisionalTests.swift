@@ -36,6 +36,16 @@ import Testing
         #expect(story(taken).first == "open 1 Siren" && story(taken).last == "retract 1 Siren (not confirmed)")
     }
 
+    @Test("A provisional threshold below off is where a provisional event ends, too")
+    func belowOff() throws {
+        var tagger = makeTagger(LabelRule(on: 0.6, off: 0.4, provisionalOn: 0.2, minimumGap: 0)), actions: [Action] = []
+        let faint = Script(tracks: ["Siren": up(5..<10, 0.25)])
+        for index in 0..<20 {
+            tagger.provisional(index, faint.scores(index), &actions)
+            #expect(actions.count == (index < 5 ? 0 : index < 10 ? 1 : 2), "column \(index)")
+        }
+    }
+
     @Test("A provisional event waits for the cooldown of what stands, and not of what was taken back")
     func cooldown() throws {
         let rule = LabelRule(on: 0.5, off: 0.3, minimumGap: 0, cooldown: 5)

@@ -142,6 +142,27 @@ import Testing
         #expect(long > 11 * column)
     }
 
+    @Test("Where members of a group start in one column the strongest names the event, and the first of two as strong")
+    func strongest() throws {
+        let rule = LabelRule(on: 0.5, off: 0.3, group: "alarm")
+        for (siren, alarm, name) in [(0.7, 0.9, "Alarm"), (0.9, 0.7, "Siren"), (0.8, 0.8, "Siren")] as [(Float, Float, String)] {
+            var tagger = makeTagger(rule)
+            let actions = tagger.run(confirmed: Script(tracks: ["Siren": up(3..<9, siren), "Alarm": up(3..<9, alarm)]))
+            #expect(story(actions) == ["open 0 \(name)", "close 0 \(name)"])
+        }
+    }
+
+    @Test("A group's event lasts as long as the member that was heard last, whichever one's gap is the longest")
+    func lastOfGroup() throws {
+        func rule(gap: Double) -> LabelRule { LabelRule(on: 0.5, off: 0.3, minimumGap: gap, group: "alarm") }
+        for gaps in [(2, 0), (0, 2)] as [(Double, Double)] {
+            var tagger = makeTagger(LabelRule(on: 0.5, off: 0.3), ["Siren": rule(gap: gaps.0), "Alarm": rule(gap: gaps.1)])
+            let actions = tagger.run(confirmed: Script(tracks: ["Siren": up(3..<8), "Alarm": up(5..<12)], silence: 20))
+            #expect(story(actions) == ["open 0 Siren", "close 0 Siren"])
+            #expect(actions.last.map { $0.event.offset! / column } == 12)
+        }
+    }
+
     @Test("A member that has yet to last long enough when its group's event ends waits for the cooldown")
     func groupCooldown() throws {
         let rule = LabelRule(on: 0.5, off: 0.3, minimumDuration: 0.48, minimumGap: 0, cooldown: 1.6, group: "alarm")
