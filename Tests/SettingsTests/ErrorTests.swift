@@ -55,6 +55,8 @@ struct ErrorTests {
          "f:1:30: events.groups.A is keys with values; give a list of labels, such as [Siren, Alarm clock]."),
         ("events: {groups: {A: [Siren], B: [Siren]}}",
          #"f:1:35: events.groups.B cannot be joined by "Siren"; give each label to one group (it is in "A")."#),
+        ("events: {groups: {A: [Siren, Siren]}}",
+         #"f:1:30: events.groups.A cannot be joined by "Siren"; give each label to one group (it is in "A")."#),
         ("events: {default: {on: 0.3, off: 0.5}}",
          #"f:1:34: events.default.off cannot be 0.5; give at most the "on" of 0.3."#),
         ("model: a\nsource: {rate: 8000}\nmodel: b", "f:1:1: the key model is there twice in its section; keep one of them."),
@@ -160,10 +162,11 @@ struct ErrorTests {
     ])
     func notYAML(text: String, line: Int) throws {
         let error = #expect(throws: InvalidSettings.self) { try Settings(yaml: text, path: "f") }
-        guard case .notYAML(.file("f", line: line, _), _) = try #require(error?.errors.first) else {
+        guard case .notYAML(.file("f", line: line, _), let problem) = try #require(error?.errors.first) else {
             Issue.record("\(error!)")
             return
         }
+        #expect(problem.count > 8)
         #expect(error?.errors.count == 1)
     }
 
