@@ -226,6 +226,51 @@ struct TagTests {
             #expect(result.errors.contains(bad))
             #expect(try Line.all(result.output).count == 1)
         }
+        // The first one's code.
+        #expect(try Program.run("tag", text, none).status == 65)
+        #expect(try Program.run("tag", none, text).status == 66)
+    }
+
+    @Test("A file of more than an hour is told to be too long for one clip")
+    func tooLong() throws {
+        let long = folder.path + "/long.wav"
+        try Sound.wav([Int16](repeating: 0, count: 4000 * 3601), rate: 4000).write(to: URL(filePath: long))
+        let result = try Program.run("tag", "--format", "ndjson", long, file)
+        #expect(result.status == 65 && result.errors.contains("'\(long)' is longer than 60 minutes"), "\(result.errors)")
+        #expect(try Line.all(result.output).compactMap { $0["file"] } == [file])
+    }
+
+    @Test("Samples that are no numbers are counted and told, of each file", arguments: ["offline", "stream"])
+    func broken(mode: String) throws {
+        let raw = folder.path + "/raw", odd = folder.path + "/nan.wav"
+        let values = Sound.bursts(seconds: 2).enumerated().map { $0 < 100 ? $0 % 2 == 0 ? Float.nan : .infinity : Float($1) / 32768 }
+        try values.withUnsafeBytes { Data($0) }.write(to: URL(filePath: raw))
+        #expect(try Command("ffmpeg", ["-v", "error", "-f", "f32le", "-ar", "16000", "-ac", "1", "-i", raw, "-c", "copy", odd]).status == 0)
+        let result = try Program.run("tag", "--mode", mode, "--format", "ndjson", odd, file)
+        #expect(result.status == 0)
+        #expect(result.errors == "aumd: sound file '\(odd)' holds 100 samples that are NaN, infinite or out of range; they count as 0\n")
+    }
+
+    @Test("What is written for people and for other programs are the labels, times and scores of the JSON lines")
+    func sameInEveryFormat() throws {
+        func lines(_ mode: String, _ format: String) throws -> [String] {
+            try Program.run("tag", "--mode", mode, "--config", config, "--format", format, file).output.split(separator: "\n").map(String.init)
+        }
+        func percent(_ score: Double) -> String { "\(min(Int((score * 100).rounded()), score < 1 ? 99 : 100)) %" }
+        let tags = try Line.all(lines("offline", "ndjson").joined(separator: "\n"))[0].tags
+        #expect(tags.count == 5)
+        #expect(try lines("offline", "text").dropFirst().map { $0.split(separator: "  ").map { $0.drop { $0 == " " } } } == tags.map { [percent($0.score)[...], $0.label[...]] })
+        #expect(try lines("offline", "audacity") == tags.map { "0\t6.0\t\($0.label) \(String(repeating: " ", count: 5 - percent($0.score).count))\(percent($0.score))" })
+        let closed = try Line.all(lines("stream", "ndjson").joined(separator: "\n")).filter { $0["phase"] == "close" }
+            .map { (onset: "\($0.number("onset")!)", offset: "\($0.number("offset")!)", label: $0["label"]!, peak: $0.number("peak")!) }
+        #expect(closed.count > 4)
+        #expect(try lines("stream", "audacity") == closed.map { "\($0.onset)\t\($0.offset)\t\($0.label)" })
+        #expect(try lines("stream", "text").map { $0.split(separator: " ").suffix(2).joined(separator: " ") } == closed.map { percent($0.peak) })
+        let rows = try lines("stream", "csv").dropFirst()
+        #expect(rows.count == closed.count)
+        for (row, event) in zip(rows, closed) {
+            #expect(row.hasPrefix("\(file),\(event.onset),\(event.offset),") && row.contains(event.label) && row.hasSuffix(",\(Float(event.peak))"), "\(row)")
+        }
     }
 
     @Test("Files of a few samples, fewer than one at the model's rate, are tagged, and the files after them")
