@@ -70,8 +70,35 @@ extension ListenTests {
             let next = try #require(starts.first { $0 >= from }), step = 80.0
             #expect(abs(next - (isLong ? to : from)) <= step, "\(gap.fields), scores from \(next)")
         }
+        let last = try #require(lines.last)
+        #expect(last["state"] == "stopping" && last.number("xruns") == 1 && last.number("lost_samples") == 0, "\(last.fields)")
+        #expect(try (0..<1000).contains(#require(last.number("worst_wake_up_ms"))))
         let end = try #require(gaps.last?.time("to"))
         #expect(starts.count { $0 >= end } > 10)
+    }
+
+    @Test("After a long gap it hears as at the beginning: the same sound has the same scores, bit for bit")
+    func anew() throws {
+        try folder.makeScriptedDevice("kind \"zeros\" script \"48000:gone:800\"")
+        let lines = try hear(7.5, "--scores --chunk 3 --lookahead 3"), gap = try #require(lines.firstIndex { $0["type"] == "gap" })
+        for status in ["provisional", "confirmed"] {
+            let before = scores(Array(lines[..<gap]), status), after = scores(Array(lines[gap...]), status)
+            let common = min(before.count, after.count) - 6
+            #expect(common > 8, "\(before.count), \(after.count)")
+            for (x, y) in zip(before.prefix(common), after) { #expect(x.map(\.label) == y.map(\.label) && x.map(\.score) == y.map(\.score)) }
+        }
+    }
+
+    @Test("A short gap sounds like the room at its quietest")
+    func comfortNoise() throws {
+        var random = SeededRandom(seed: 1)
+        let samples: [Int16] = (0..<5 * 16_000).map { n in (Bool.random(using: &random) ? 1 : -1) * (n < 16_000 ? 3277 : 33) }
+        try Sound.raw(samples).write(to: folder.url.appending(path: "room.raw"))
+        try folder.makeScriptedDevice("infile \"\(folder.path)/room.raw\" script \"48000:stall:300\"")
+        let lines = try hear(4.5, "--scores"), gap = try #require(lines.firstIndex { $0["type"] == "gap" })
+        #expect(lines[gap].fields["reset"] as? Bool == false && lines[gap].number("samples")! > 3000, "\(lines[gap].fields)")
+        let levels = lines[gap...].filter { $0["status"] == "provisional" && $0["type"] == "scores" }.prefix(6).map { $0.number("level_dbfs")! }
+        #expect(levels.allSatisfy { abs($0 + 59.9) < 1 }, "\(levels)")
     }
 
     @Test("What was heard is decided while the device is away, not when it is back")

@@ -80,6 +80,7 @@ extension ListenTests {
             let heard = try Program.run("listen", "--source", source, "--format", "ndjson")
             let last = try #require(try Line.all(heard.output).last)
             #expect(heard.status == status && last["state"] == "stopping", "\(heard.errors)")
+            #expect(try Line.all(heard.output)[0].fields["level_dbfs"] is NSNull)
             #expect(word.map { last["message"]?.contains($0) ?? false } ?? (last["message"] == nil), "\(last.fields)")
         }
     }

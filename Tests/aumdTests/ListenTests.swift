@@ -70,6 +70,11 @@ struct ListenTests {
         try folder.write("events: {default: {mute: true}}\n", to: "mute.yaml")
         #expect(try events("listen") > 5)
         #expect(try events("listen --config \(folder.path)/mute.yaml") == 0)
+        // The daemon's device has its channel, not the files that are tagged.
+        try folder.write("source: {channel: 5}\n", to: "etc/aumd.yaml")
+        let tagged = try PrivateMounts.run("tag --format ndjson \(file)", asSystemConfiguration: folder.path + "/etc")
+        #expect(tagged.status == 0 && tagged.output.contains(#""type":"clip""#), "\(tagged.errors)")
+        #expect(try PrivateMounts.run("listen --source \(file)", asSystemConfiguration: folder.path + "/etc").errors.contains("no channel 5"))
         try folder.write("surce: {}\n", to: "etc/aumd.yaml")
         let refused = try PrivateMounts.run("listen --source \(file)", asSystemConfiguration: folder.path + "/etc")
         #expect(refused.status == 78 && refused.errors.contains("/etc/aumd/aumd.yaml:1:1"), "\(refused.errors)")
@@ -99,7 +104,9 @@ struct ListenTests {
             let result = try Program.shell(line)
             #expect(result.status == 0, "\(line): \(result.errors)")
             let found = try scores(Line.all(result.output), "provisional")
-            #expect(found.count > 5)
+            #expect(found.count > 5 && result.output.split(separator: "\n").allSatisfy { $0.contains(#""source":"stdin""#) })
+            #expect(result.errors == (line.contains("float") ? "aumd: warning: 633 samples were NaN, infinite or out of range, and were heard as 0.\n" : ""))
+            #expect(try Line.all(result.output).last?.number("broken_samples") == (line.contains("float") ? 633 : 0))
             #expect(!found.joined().contains { !$0.score.isFinite })
         }
         let empty = try Program.shell("\"$AUMD\" listen --source - --format ndjson < /dev/null")
@@ -121,6 +128,10 @@ struct ListenTests {
         let expected = try heard(wav)
         #expect(!expected.isEmpty)
         #expect(try heard(raw, "--raw-format", "s32") == expected)
+        let wide = folder.path + "/wide.raw", stereo = folder.path + "/stereo.wav"
+        try Sound.raw(samples).write(to: URL(filePath: wide))
+        try Sound.wav(samples, rate: 8000, channels: 2).write(to: URL(filePath: stereo))
+        #expect(try heard(wide, "--raw-rate", "8000", "--raw-channels", "2") == heard(stereo))
         for sound in [wav, flac] {
             let result = try Program.run("listen", "--source", sound, "--raw-rate", "16000")
             #expect(result.status == 65 && result.errors.contains("\(sound)' says itself what its samples are"), "\(result.errors)")
@@ -182,9 +193,29 @@ struct ListenTests {
         #expect(kinds["scores"]!.count > 100 && kinds["scores"]!.allSatisfy { $0.tags.count == 5 })
     }
 
-    @Test("The bundled model says how often it tells scores")
-    func interval() throws {
-        #expect(try Program.run("model").output.contains("provisional scores each 0.08 s"))
+    @Test("The bundled model says how often it tells scores, how much later they are confirmed, and what it hears from which score on")
+    func model() throws {
+        let said = try Program.run("model", "--labels").output
+        #expect(said.contains("provisional scores each 0.08 s"))
+        let config = try #require(try Line.all(
+            String(contentsOf: BundledModel.folder.appending(path: "config.json"), encoding: .utf8).replacing("\n", with: "")).first?.fields)
+        let streaming = try #require(config["streaming"] as? [String: Int])
+        let seconds = [streaming["lookahead"]!, streaming["lookahead"]! + streaming["chunk"]!].map { String(format: "%.2f s", 0.16 * Double($0)) }
+        #expect(said.contains("confirmed   \(seconds[0]) to \(seconds[1]) later"), "\(said)")
+        let names = try #require(config["id2label"] as? [String: String]), mids = try #require(config["mids"] as? [String])
+        let thresholds = try #require(config["thresholds"] as? [String: [String: Double]])
+        for index in mids.indices {
+            let name = try #require(names["\(index)"]), limits = try #require(thresholds[name])
+            let line = try #require(said.split(separator: "\n").first { $0.hasPrefix("  \(index)  \(name)  \(mids[index])") })
+            #expect(line.hasSuffix("  on \(limits["on"]!) off \(limits["off"]!) provisional on \(limits["provisional_on"]!)"), "\(line)")
+        }
+    }
+
+    @Test("A sound that is known better is told with the name that it had")
+    func renamed() throws {
+        let said = try Program.run("listen", "--config", config, "--source", file, "--format", "text").output
+        let renamed = said.split(separator: "\n").compactMap { $0.firstMatch(of: /: (.*)more precisely (.+) \(score/) }
+        #expect(!renamed.isEmpty && renamed.allSatisfy { $0.1.hasSuffix(" is ") && said.contains(": \($0.1.dropLast(4)) began") }, "\(said)")
     }
 
     @Test("--version is three numbers; the help of each command that takes more than a flag holds an example")
@@ -219,6 +250,31 @@ struct ListenTests {
         #expect(told.count > 4)
         #expect(try events("f") == told)
         for client in 1...3 { #expect(try events("client\(client)") == told) }
+    }
+
+    @Test("Where the standard output is to be silent it is, and the socket has the permissions that were asked for")
+    func quietly() throws {
+        let result = try Program.shell(
+            """
+            cd \(folder.path)
+            "$AUMD" listen --config \(config) --source \(file) --pace --socket s --output-file f --format ndjson &
+            while [ ! -s f ]; do sleep 0.05; done
+            stat -c %a s; kill $!; wait $!
+            """, environment: ["AUMD_STDOUT": "false", "AUMD_SOCKET_MODE": "0606"])
+        #expect(result.status == 0 && result.output == "606\n", "\(result.errors)")
+    }
+
+    @Test("The command line goes over the environment, and that over the configuration")
+    func layers() throws {
+        try folder.write("source: {name: file}\n", to: "name.yaml")
+        let arguments = ["listen", "--source", file, "--config", folder.path + "/name.yaml", "--format", "ndjson"]
+        for (more, environment, name) in [
+            ([], [:], "file"), ([], ["AUMD_SOURCE_NAME": "environment"], "environment"),
+            (["--name", "line"], ["AUMD_SOURCE_NAME": "environment"], "line"),
+        ] as [([String], [String: String], String)] {
+            let lines = try Line.all(Command(Program.path, arguments + more, environment: environment).output)
+            #expect(lines.count > 2 && lines.allSatisfy { $0["source"] == name })
+        }
     }
 
     func scores(_ lines: [Line], _ status: String) -> [[(label: String, score: Double)]] {
