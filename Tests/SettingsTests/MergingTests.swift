@@ -164,7 +164,7 @@ struct RuleTests {
         #expect((moved[1].on, moved[1].off) == (0.7, 0.3))
         #expect(try rules("events: {default: {sensitivity: 0}}") == rules("{}"))
         #expect(try rules("events: {default: {sensitivity: 2}, labels: {Bark: {sensitivity: 0}}}")[0] == rules("{}")[0])
-        #expect(try rules("events: {default: {on: 0.9}, labels: {Siren: {sensitivity: 1}}}")[1] == rules("events: {default: {sensitivity: 1}}")[1])
+        #expect(try rules("events: {default: {on: 0.9, off: 0.2, provisional_on: 0.3}, labels: {Siren: {sensitivity: 1}}}")[1] == rules("events: {default: {sensitivity: 1}}")[1])
         #expect(try rules("events: {default: {on: 0.9}, labels: {Siren: {sensitivity: 1}}}")[0].on == 0.9)
         for extreme in [-10.0, 10] {
             let rule = try rules("events: {default: {sensitivity: \(extreme)}}")[1]

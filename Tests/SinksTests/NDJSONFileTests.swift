@@ -1,3 +1,4 @@
+import Dispatch
 import Glibc
 import Sinks
 import Synchronization
@@ -159,6 +160,48 @@ func sequences(_ text: String, _ context: String = "") -> [Int] {
         let last = collected.text.split(separator: "\n").last ?? ""
         #expect(last.contains(#""state":"stopping""#) && last.contains(#""dropped":\#(dropped.scores + dropped.others),"#))
         close(ends[0])
+    }
+
+    @Test("A descriptor that somebody made non-blocking is waited for")
+    func nonBlocking() throws {
+        var ends: [Int32] = [0, 0]
+        #expect(pipe(&ends) == 0 && fcntl(ends[1], F_SETFL, O_NONBLOCK) == 0)
+        let notices = Notices(), collected = Collected(), reader = ends[0]
+        var file = NDJSONFile(descriptor: ends[1], name: "pipe", onNotice: notices.add)
+        DispatchQueue.global().asyncAfter(deadline: .now() + 0.1) { collected.read(reader) }
+        // More than a pipe holds.
+        write(&file, 0..<1000)
+        close(ends[1])
+        #expect(collected.wait() && notices.all.isEmpty)
+        #expect(sequences(collected.text) == Array(0..<1000))
+        close(ends[0])
+    }
+
+    @Test("Where a file can grow by a few bytes at a time, no line is torn, and those that are lost are counted", arguments: [1, 40, 101, 160, 1000])
+    func littleByLittle(step: UInt) throws {
+        let folder = TemporaryFolder()
+        let path = folder.file("events"), notices = Notices()
+        let fileSize = __rlimit_resource_t(RLIMIT_FSIZE.rawValue)
+        // Far beyond what anything else writes meanwhile.
+        let begin: UInt = 1 << 22
+        #expect(shell("truncate -s \(begin) '\(path)'").status == 0)
+        signal(SIGXFSZ, SIG_IGN)
+        var before = rlimit()
+        getrlimit(fileSize, &before)
+        defer { setrlimit(fileSize, &before) }
+        var file = try NDJSONFile(path: path, onNotice: notices.add)
+        for number in 0..<30 {
+            var limit = rlimit(rlim_cur: begin + 1 + UInt(number + 1) * step, rlim_max: before.rlim_max)
+            #expect(setrlimit(fileSize, &limit) == 0)
+            write(&file, number..<number + 1)
+        }
+        // At the end there is room, or there is none.
+        let isFreed = step == 101
+        if isFreed { setrlimit(fileSize, &before) }
+        file.finish()
+        let numbers = sequences(String(decoding: (contents(path) ?? []).dropFirst(Int(begin) + 1), as: UTF8.self))
+        #expect(numbers == numbers.sorted() && Set(numbers).count == numbers.count && (step == 1000) == (numbers.count == 30))
+        if isFreed { #expect(!file.isFailing && notices.all.last == .recovered(name: path, lost: UInt64(30 - numbers.count))) }
     }
 
     @Test("A full device is told once, and every line of that time counts as lost")
