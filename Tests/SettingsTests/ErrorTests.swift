@@ -170,6 +170,19 @@ struct ErrorTests {
         #expect(error?.errors.count == 1)
     }
 
+    @Test("a file of a mebibyte is read, and a larger one is not", arguments: [0, 1])
+    func size(excess: Int) {
+        let path = "/tmp/aumd-settings-size-\(getpid())"
+        defer { unlink(path) }
+        let text = Array("model: m\n#".utf8), file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
+        let bytes = text + [UInt8](repeating: UInt8(ascii: "-"), count: (1 << 20) - text.count + excess)
+        #expect(write(file, bytes, bytes.count) == bytes.count)
+        close(file)
+        let (settings, errors) = Settings.reading(file: path)
+        #expect(settings.model == (excess == 0 ? "m" : nil))
+        #expect(errors == (excess == 0 ? [] : [.unreadable(path: path, reason: "it is larger than 1 MiB")]))
+    }
+
     @Test("files that cannot be read", arguments: ["/nonexistent.yaml", "/", "/dev/zero", ""])
     func unreadable(path: String) throws {
         let error = #expect(throws: InvalidSettings.self) { try Settings(file: path) }

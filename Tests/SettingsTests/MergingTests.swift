@@ -32,6 +32,8 @@ struct MergingTests {
         #expect(merged.events.labels["Bark"]?.on == 0.4)
         #expect(merged.events.labels["Bark"]?.off == 0.1)
         #expect(merged.events.labels["Dog"]?.mute == true)
+        #expect(a.merging(over: c).events.groups == ["A": a.events.groups["A"], "B": c.events.groups["B"]])
+        #expect(merged.merging(over: c).events.standard.on == 0.7)
     }
 
     @Test("an environment variable for every key with a single value")

@@ -5,22 +5,30 @@ import Testing
 
 @Suite("Unix socket") struct SocketTests {
     /// A connected client, or -1 with errno.
-    private func connect(_ path: String) -> Int32 {
+    func connect(_ path: String) -> Int32 {
         let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: Array(path.utf8)) }
-        let result = withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
-            }
-        }
+        let result = address(path) { Glibc.connect(descriptor, $0, $1) }
         if result != 0 { close(descriptor) }
         return result == 0 ? descriptor : -1
     }
 
+    private func address(_ path: String, _ call: (UnsafePointer<sockaddr>, socklen_t) -> Int32) -> Int32 {
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: Array(path.utf8)) }
+        return withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { call($0, socklen_t(MemoryLayout<sockaddr_un>.size)) }
+        }
+    }
+
+    private func processorSeconds() -> Double {
+        var now = timespec()
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now)
+        return Double(now.tv_sec) + Double(now.tv_nsec) * 1e-9
+    }
+
     /// Waits until a client that just connected gets lines, by sending records until one arrives.
-    private func settle(_ client: Int32, _ queue: RecordQueue) {
+    func settle(_ client: Int32, _ queue: RecordQueue) {
         var entry = pollfd(fd: client, events: Int16(POLLIN), revents: 0)
         #expect(
             eventually {
@@ -164,95 +172,24 @@ import Testing
         }
     }
 
-    @Test("A client that stops reading loses scores before events, sees whole lines and its losses; others lose nothing")
-    func slowClient() throws {
+    @Test("The file of another that has taken the path since stays; somebody who is too busy to accept still has it")
+    func taken() throws {
         let folder = TemporaryFolder()
-        let queue = RecordQueue(kinds: .all, capacity: 100_000)
-        let sink = try SocketSink(path: folder.file("s"), queue: queue, bufferSize: 100_000) { _ in }
-        let slow = connect(folder.file("s"))
-        let quick = connect(folder.file("s"))
-        settle(slow, queue)
-        settle(quick, queue)
-        let other = Collected()
-        // Sent as fast as the quick one reads, so that only the slow one is slow.
-        other.read(quick)
-        // More than the kernel and half the client's buffer take, less than all of it.
-        var sent = 0
-        while sent < 12_000 {
-            queue.send(scores(sent))
-            sent += 1
-            if sent % 200 == 0 { #expect(eventually { other.lineCount >= sent }) }
-        }
-        for number in 0..<100 { queue.send(status(.silent, number)) }
-        #expect(eventually { other.text.split(separator: "\n").last?.contains(#""time":0.099"#) == true })
-        let late = Collected()
-        late.read(slow)
-        // Once there is room again, a status record tells the loss.
-        #expect(eventually { late.text.contains(#""time":0.099"#) })
-        queue.send(status(.stopping))
-        #expect(sink.stop(milliseconds: 5000))
-        #expect(late.wait() && other.wait())
-        let whole = sequences(other.text)
-        #expect(whole == Array(whole[0]..<whole[0] + whole.count))
-        let numbers = sequences(late.text)
-        let lost = numbers[numbers.count - 1] - numbers[0] + 1 - numbers.count
-        #expect(lost > 1000)
-        #expect(late.text.split(separator: "\n").filter { $0.contains("silent") }.count == 100)
-        let last = late.text.split(separator: "\n").last ?? ""
-        #expect(last.contains(#""state":"stopping""#) && last.contains(#""dropped":\#(lost),"#))
-        close(slow)
-        close(quick)
-    }
+        let path = folder.file("s")
+        let first = try SocketSink(path: path, queue: RecordQueue(kinds: .events)) { _ in }
+        #expect(rename(path, folder.file("old")) == 0)
+        let second = try SocketSink(path: path, queue: RecordQueue(kinds: .events)) { _ in }
+        #expect(first.stop(milliseconds: 5000) && access(path, F_OK) == 0)
+        #expect(second.stop(milliseconds: 5000) && access(path, F_OK) != 0)
 
-    @Test("A client that loses events and takes nothing is cut off, and that is told")
-    func cutOff() throws {
-        let folder = TemporaryFolder()
-        let queue = RecordQueue(kinds: .events, capacity: 100_000)
-        let notices = Notices()
-        let sink = try SocketSink(
-            path: folder.file("s"), queue: queue, bufferSize: 10_000, sendTimeout: 0, onNotice: notices.add)
-        let client = connect(folder.file("s"))
-        settle(client, queue)
-        #expect(
-            eventually {
-                for _ in 0..<1000 { queue.send(status()) }
-                return !notices.all.isEmpty
-            })
-        guard case .readerDropped(let name, let lost)? = notices.all.first else {
-            Issue.record("\(notices.all)")
-            return
-        }
-        #expect(name == folder.file("s") && lost > 0)
-        let collected = Collected()
-        collected.read(client)
-        #expect(collected.wait())
-        #expect(sink.stop(milliseconds: 5000))
-        close(client)
-    }
-
-    @Test("One client more than there may be is turned away, and that is told once; another may take the place of one that leaves")
-    func limit() throws {
-        let folder = TemporaryFolder()
-        let queue = RecordQueue(kinds: .events), notices = Notices()
-        let sink = try SocketSink(path: folder.file("s"), queue: queue, onNotice: notices.add)
-        var clients = (0..<SocketSink.maximumClients).map { _ in connect(folder.file("s")) }
-        for client in clients { settle(client, queue) }
-        var byte: UInt8 = 0
-        for _ in 0..<2 {
-            let refused = connect(folder.file("s"))
-            #expect(recv(refused, &byte, 1, 0) == 0)
-            close(refused)
-        }
-        #expect(notices.all == [.readerRefused(name: folder.file("s"), limit: 64)])
-        close(clients.removeLast())
-        #expect(
-            eventually {
-                let client = connect(folder.file("s"))
-                clients.append(client)
-                return recv(client, &byte, 1, 0) == 1
-            })
-        #expect(sink.stop(milliseconds: 5000))
-        clients.forEach { close($0) }
+        let busy = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(busy) }
+        #expect(address(path) { bind(busy, $0, $1) } == 0 && listen(busy, 0) == 0)
+        var waiting: [Int32] = []
+        repeat { waiting.append(socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue), 0)) }
+        while address(path) { Glibc.connect(waiting.last!, $0, $1) } == 0
+        #expect(throws: SinkError.socketInUse(path: path)) { _ = try SocketSink(path: path, queue: RecordQueue(kinds: .events)) { _ in } }
+        waiting.forEach { close($0) }
     }
 
     @Test("A client that sends something, or closes its sending side, still gets its lines")
@@ -265,6 +202,10 @@ import Testing
         #expect(Glibc.send(client, hello, hello.count, 0) == hello.count)
         #expect(shutdown(client, Int32(SHUT_WR)) == 0)
         settle(client, queue)
+        // And that it has nothing more to say keeps nobody busy.
+        let begin = processorSeconds()
+        usleep(300_000)
+        #expect(processorSeconds() - begin < 0.15)
         queue.send(status(.stopping))
         let collected = Collected()
         collected.read(client)
