@@ -138,6 +138,7 @@ struct RuleTests {
     func lowerOn() throws {
         let rules = try Settings(yaml: "events: {labels: {Siren: {on: 0.2}}}").rules(labels: labels)
         #expect(rules[2] == LabelRule(on: 0.2, off: 0.2))
+        #expect(try Settings(yaml: "events: {default: {off: 0.45}}").rules(labels: labels)[1] == LabelRule(on: 0.4, off: 0.4))
     }
 
     @Test("the model's provisional threshold stays as far from on, in log odds, as the model has it")
