@@ -41,6 +41,8 @@ struct ErrorTests {
          "f:1:21: source.buffer_ms cannot be 200; give at least two periods (source.period_ms is 150)."),
         ("source: {period_ms: 150, buffer_ms: much}", "f:1:37: source.buffer_ms is much; give a number."),
         ("stream: {window: maybe}", "f:1:18: stream.window is maybe; give true or false."),
+        ("stream: {window: \(String(repeating: "x", count: 61))}",
+         "f:1:18: stream.window is \(String(repeating: "x", count: 60))…; give true or false."),
         ("stream: {window: 'true'}", "f:1:18: stream.window is \"true\"; give true or false."),
         ("output: {socket_mode: rw}", "f:1:23: output.socket_mode is rw; give octal permission bits, such as \"0660\"."),
         ("output: {socket_mode: 4755}",

@@ -76,23 +76,23 @@ import Testing
     }
 
     @Test("A label that begins where an event which took its name ends waits for the cooldown, and is told from its end on")
-    func renamedAndCooling() {
+    func renamedAndCooling() throws {
         var tagger = makeTagger(LabelRule(on: 0.5, off: 0.3, minimumGap: 0, cooldown: 1.6)), actions: [Action] = []
         let heard = Script(tracks: ["Dog": up(5..<30), "Bark": up(30..<60)]), decided = Script(tracks: ["Bark": up(5..<30)])
         for index in 0..<50 {
             tagger.provisional(index, heard.scores(index), &actions)
             if index >= 8, index < 30 { tagger.confirmed(index - 8, decided.scores(index - 8), &actions) }
         }
-        #expect(story(actions) == ["open 0 Dog", "update 0 Bark (confirmed)", "update 0 Bark (ended)", "open 1 Bark"])
+        try #require(story(actions) == ["open 0 Dog", "update 0 Bark (confirmed)", "update 0 Bark (ended)", "open 1 Bark"])
         #expect(actions[3].event.onset == actions[2].event.offset! + 25_600)
     }
 
     @Test("A sound that began while only the confirmed track had an event of its label, and after that event, is told as soon as this shows")
-    func joinedTooEarly() {
+    func joinedTooEarly() throws {
         var tagger = makeTagger()
         let (actions, _) = tagger.run(
             provisional: Script(tracks: ["Siren": up(36..<50)]), confirmed: Script(tracks: ["Siren": up(10..<20) + up(16..<30)]))
-        #expect(story(actions) == [
+        try #require(story(actions) == [
             "open 0 Siren", "close 0 Siren", "open 1 Siren", "update 1 Siren (ended)", "update 1 Siren (confirmed)", "close 1 Siren",
         ])
         #expect(actions[2].event.status == .provisional && actions[2].event.onset > actions[1].event.offset!)
