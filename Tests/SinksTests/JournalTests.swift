@@ -133,7 +133,7 @@ import Testing
         let descriptor = open(folder.file("log"), O_WRONLY | O_CREAT, 0o600)
         var sink = JournalSink(socketPath: folder.file("nothing"), fallback: descriptor)
         let states: [StatusRecord.State] = [
-            .starting, .capturing, .capturing, .silent, .silent, .capturing, .deviceLost, .capturing, .stopping,
+            .starting, .capturing, .capturing, .silent, .silent, .capturing, .deviceLost, .capturing, .stalled, .capturing, .stopping,
         ]
         for state in states { _ = sink.write(NumberedRecord(sequence: 0, record: status(state)), dropped: 0) }
         _ = sink.write(NumberedRecord(sequence: 0, record: scores()), dropped: 0)
@@ -145,6 +145,8 @@ import Testing
                 <4>kitchen: the device delivers only zeros
                 <5>kitchen: listening to the source
                 <3>kitchen: the device is away and is tried again
+                <5>kitchen: listening to the source
+                <4>kitchen: the source delivers nothing
                 <5>kitchen: listening to the source
                 <6>kitchen: stopping
 
@@ -184,6 +186,22 @@ import Testing
         close(descriptor)
         #expect(notices.all == [.journalAway])
         #expect(text(folder.file("log")) == "kitchen: starting\nkitchen: listening to the source\n")
+    }
+
+    @Test("A journal that came back, and goes away again, is told again")
+    func awayAgain() throws {
+        let journal = try Journal()
+        let folder = TemporaryFolder()
+        let descriptor = open(folder.file("log"), O_WRONLY | O_CREAT, 0o600), place = folder.file("journal"), notices = Notices()
+        var sink = JournalSink(socketPath: place, fallback: descriptor, hasPriorities: false, onNotice: notices.add)
+        for (state, isThere) in [(StatusRecord.State.starting, false), (.capturing, true), (.silent, false), (.stopping, false)] {
+            if isThere { write("", to: place) } else { unlink(place) }
+            _ = sink.write(NumberedRecord(sequence: 0, record: status(state)), dropped: 0)
+        }
+        close(descriptor)
+        withExtendedLifetime(journal) {}
+        #expect(notices.all == [.journalAway, .journalAway])
+        #expect(text(folder.file("log")) == "kitchen: starting\nkitchen: the device delivers only zeros\nkitchen: stopping\n")
     }
 
     @Test("A label is an alarm when it, or one of its parents, is listed")

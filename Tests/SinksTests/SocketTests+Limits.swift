@@ -1,3 +1,4 @@
+import Dispatch
 import Glibc
 import Sinks
 import TestSupport
@@ -68,6 +69,21 @@ extension SocketTests {
         collected.read(client)
         #expect(collected.wait())
         #expect(sink.stop(milliseconds: 5000))
+        close(client)
+    }
+
+    @Test("At the end a client that is slow has half a second for what it has not taken yet")
+    func takenAtTheEnd() throws {
+        let folder = TemporaryFolder()
+        let queue = RecordQueue(kinds: .events, capacity: 10_000)
+        let sink = try SocketSink(path: folder.file("s"), queue: queue, bufferSize: 4 << 20) { _ in }
+        let client = connect(folder.file("s")), collected = Collected()
+        settle(client, queue)
+        // More than the kernel takes.
+        for number in 0..<5000 { queue.send(status(.silent, number)) }
+        DispatchQueue.global().asyncAfter(deadline: .now() + 0.1) { collected.read(client) }
+        #expect(sink.stop(milliseconds: 5000) && collected.wait())
+        #expect(collected.text.split(separator: "\n").count { $0.contains("silent") } == 5000)
         close(client)
     }
 
