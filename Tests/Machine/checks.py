@@ -242,6 +242,8 @@ def demo():
     check("no record is missing", numbers == list(range(numbers[0], numbers[0] + len(numbers))), len(numbers))
     entries = journal("AUMD_PHASE=close")
     check("and in the journal", {e["AUMD_LABEL"] for e in entries} & expected, len(entries))
+    noise = [e["MESSAGE"] for e in journal() if "thread priority" in e["MESSAGE"]]
+    check("with no complaint of libdispatch between them", not noise, len(noise))
     text = run("journalctl", "-x", "-u", UNIT, f"AUMD_EVENT_ID={entries[0]['AUMD_EVENT_ID']}", "AUMD_PHASE=close")
     check("journalctl -x explains an event", f"lasted from {entries[0]['AUMD_ONSET']}" in text)
     last = listener.find(type="status")[-1]

@@ -29,7 +29,7 @@ struct Listen: AsyncParsableCommand {
     @OptionGroup var modelOptions: ModelOptions
     @OptionGroup var settingsOptions: SettingsOptions
     @OptionGroup var sourceOptions: SourceOptions
-    @Option(help: "What the standard output gets in place of the live view: ndjson, or text for sentences.")
+    @Option(help: "What the standard output gets in place of the live view: ndjson, or text for sentences, each with the time of the sound.")
     var format: Format?
 
     func run() async throws {
