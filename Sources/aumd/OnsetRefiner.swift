@@ -18,7 +18,8 @@ struct OnsetRefiner {
     /// Of each label, where its last closed event and its cooldown ended, or that of a group's other label: the next one cannot
     /// have begun before.
     private var ends: [Int64]
-    /// Of each label, where a descendant's last closed event ended: an event that is found after it did not begin before.
+    /// Of each label, where a descendant's last closed event, and the label's cooldown after that, ended: an event that is found after it
+    /// did not begin before.
     private var descendantEnds: [Int64]
     private let cooldowns: [Int64]  // (labels), samples
     private let groups: [[Int]]  // (labels): who shares an event with each, itself among them
@@ -56,7 +57,7 @@ struct OnsetRefiner {
             if let offset = event.offset { onset = min(onset, max(event.onset, offset - shortest)) }
             actions[index].event.onset = onset
             if actions[index].phase == .close, let offset = event.offset {
-                for label in event.parents { descendantEnds[label] = max(descendantEnds[label], offset) }
+                for label in event.parents { descendantEnds[label] = max(descendantEnds[label], offset + cooldowns[label]) }
                 for label in groups[event.label] { ends[label] = max(ends[label], offset + cooldowns[label]) }
             }
             if actions[index].phase == .close || actions[index].phase == .retract {
