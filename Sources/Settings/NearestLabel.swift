@@ -1,7 +1,7 @@
 /// The label that a name which is none may have meant; nil where none is like it.
 ///
-/// A slip of the pen first: a label that a third of the letters at most tells from the name. Then the label with the most letters in words that the
-/// name has too, or has an ending on ("barking"); of equals the one with the fewest other letters, then the first.
+/// A slip of the pen first: a label that a third of the letters at most tells from the name. Then the label with the most letters in
+/// words that the name has too, or has an ending on ("barking"); of equals the one with the fewest other letters, then the first.
 func nearestLabel(to name: String, among labels: [String]) -> String? {
     let typo = nearest(to: name, among: labels)
     if 3 * distance(name, typo).0 <= name.count { return typo }
