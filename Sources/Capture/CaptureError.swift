@@ -18,6 +18,8 @@ public enum CaptureError: Error, Sendable, Equatable, CustomStringConvertible {
         case unknownName
         /// The name is known, but the device is not there (not plugged in, driver not loaded).
         case absent
+        /// It needs a plug-in of ALSA that is not installed; the text is the library's.
+        case notInstalled(String)
         /// Another program has it.
         case busy
         /// The user may not open it.
@@ -97,7 +99,7 @@ public enum CaptureError: Error, Sendable, Equatable, CustomStringConvertible {
         switch self {
         case .device(_, let problem):
             switch problem {
-            case .unknownName, .absent: .noInput
+            case .unknownName, .absent, .notInstalled: .noInput
             case .busy, .serverGone, .stalled, .unsupported, .rate, .channel: .unavailable
             case .notPermitted: .noPermission
             case .failed: .ioError
@@ -138,6 +140,7 @@ extension CaptureError.DeviceProblem {
         switch self {
         case .unknownName: "is not known to ALSA; list the names with 'aumd devices'"
         case .absent: "is not there; plug it in, or choose one that 'aumd devices' lists"
+        case .notInstalled(let reason): "needs a plug-in of ALSA that is not installed (\(reason)); install it, or choose another device"
         case .busy: "is in use by another program; end that program or use a shared device such as 'default'"
         case .notPermitted: "may not be opened; add the user to the group 'audio'"
         case .serverGone: "needs a sound server that does not answer; is it running?"
@@ -168,7 +171,7 @@ extension CaptureError.FileProblem {
         case .isDirectory: "is a directory; name the files in it"
         case .notOpened(let reason): "could not be opened: \(reason)"
         case .empty: "is empty"
-        case .notSound(let reason): "is not sound that can be read (\(reason)); convert it to WAV first, as ffmpeg does"
+        case .notSound(let reason): "is not sound that can be read (\(reason)); is it damaged, or of a format that ffmpeg has to convert first?"
         case .unsupported(let kind): "is \(kind), which cannot be read here; convert it to PCM WAV first"
         case .notRaw: "says itself what its samples are; leave out --raw-format, --raw-rate and --raw-channels"
         case .noSamples: "holds no samples"

@@ -52,7 +52,7 @@ struct ALSADevice: ~Copyable, @unchecked Sendable {
             let message = takeALSAMessage()
             // A plug-in that is not installed would be waited for in vain, and what to install only the library says.
             if code == -ENXIO, message.contains("shared library") {
-                throw .device(name, .failed(call: "snd_pcm_open", errno: ENXIO, message: message))
+                throw .device(name, .notInstalled(message))
             }
             throw .device(name, .init(call: "snd_pcm_open", errno: -code, message: message))
         }
