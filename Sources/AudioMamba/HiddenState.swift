@@ -139,7 +139,7 @@ public struct HiddenState: Sendable, Equatable {
         } catch {
             switch error {
             case .missing: throw .unreadable(path: path, reason: String(cString: strerror(ENOENT)))
-            case .unreadable, .foreignState: throw error
+            case .notPermitted, .unreadable, .foreignState: throw error
             default: throw .notHiddenState(path: path)
             }
         }

@@ -6,13 +6,17 @@ final class MappedFile: @unchecked Sendable {
     /// The whole file. The mapping is private and read-only, so any thread may read it.
     let bytes: UnsafeRawBufferPointer
 
-    /// - Throws: ``ModelError/missing(path:)`` or ``ModelError/unreadable(path:reason:)``.
+    /// - Throws: ``ModelError/missing(path:)``, ``ModelError/notPermitted(path:)`` or ``ModelError/unreadable(path:reason:)``.
     init(path: String) throws(ModelError) {
         self.path = path
         // O_NONBLOCK: a named pipe would be waited for, here, before it is known to be no file.
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else {
-            throw errno == ENOENT || errno == ENOTDIR ? .missing(path: path) : Self.unreadable(path)
+            switch errno {
+            case ENOENT, ENOTDIR: throw .missing(path: path)
+            case EACCES, EPERM: throw .notPermitted(path: path)
+            default: throw Self.unreadable(path)
+            }
         }
         defer { close(descriptor) }
         var status = stat()

@@ -2,7 +2,9 @@
 public enum ModelError: Error, Equatable, CustomStringConvertible {
     /// The folder or one of its files is not there.
     case missing(path: String)
-    /// The system refused to read a file; `reason` is strerror(3)'s, or says what it is instead.
+    /// The user may not read the folder or one of its files.
+    case notPermitted(path: String)
+    /// The system failed to read a file; `reason` is strerror(3)'s, or says what it is instead.
     case unreadable(path: String, reason: String)
     /// The system refused to write a file.
     case unwritable(path: String, reason: String)
@@ -31,6 +33,8 @@ public enum ModelError: Error, Equatable, CustomStringConvertible {
         switch self {
         case .missing(let path):
             "There is no model at \(path): a model folder holds config.json and model.safetensors."
+        case .notPermitted(let path):
+            "\(path) may not be read; give this user permission to read it (a service sees nothing below /home)."
         case .unreadable(let path, let reason):
             "\(path) cannot be read: \(reason); look at the file and its permissions."
         case .unwritable(let path, let reason):

@@ -36,8 +36,8 @@ struct Failure: Error, CustomStringConvertible {
         sentences = [error.description]
         exit =
             switch error {
-            case .missing, .unreadable: .noInput
-            case .unwritable: .ioError
+            case .missing, .notPermitted: .noInput
+            case .unreadable, .unwritable: .ioError
             case .configuration, .notSafeTensors, .tensorMissing, .tensorShape, .tensorType, .tensorNotFinite, .logitsNotFinite,
                 .notHiddenState, .foreignState:
                 .dataError

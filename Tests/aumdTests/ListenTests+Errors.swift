@@ -53,7 +53,7 @@ extension ListenTests {
             (["check", folder.path + "/bad.yaml"], 78, "bad.yaml:1:1"),
             (["tag", "-"], 64, "--source -"),
             (["model", folder.path], 66, "config.json"),
-            (["model", folder.path + "/pipe"], 66, "config.json"),
+            (["model", folder.path + "/pipe"], 74, "config.json"),
             (["model", folder.path + "/damaged"], 65, "damaged/config.json"),
             (["listen", "--model", folder.path + "/damaged", "--source", file], 65, "damaged/config.json"),
             (["tag", "--model", folder.path + "/damaged", file], 65, "damaged/config.json"),
