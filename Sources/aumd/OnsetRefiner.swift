@@ -18,8 +18,8 @@ struct OnsetRefiner {
     /// Of each label, where its last closed event and its cooldown ended, or that of a group's other label: the next one cannot
     /// have begun before.
     private var ends: [Int64]
-    /// Of each label, where a descendant's last closed event, and the label's cooldown after that, ended: an event that is found after it
-    /// did not begin before.
+    /// Of each label, where a descendant's last closed event, and the label's cooldown after that, ended: an event that is found
+    /// after it did not begin before.
     private var descendantEnds: [Int64]
     private let cooldowns: [Int64]  // (labels), samples
     private let groups: [[Int]]  // (labels): who shares an event with each, itself among them

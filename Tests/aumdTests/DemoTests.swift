@@ -1,5 +1,6 @@
 import CSndFile
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("The demo scene")
@@ -73,6 +74,29 @@ struct DemoTests {
         }
         let late = sounds.filter { sound in !openings.contains { (sound.onset...sound.onset + 0.35).contains($0) } }
         #expect(late.count <= 1, "\(late.map(\.label))")
+    }
+
+    @Test("has no event within the cooldown after one of its label, or of a label below it, however much is heard", arguments: [
+        (1, 5), (1, 6), (2, 4), (8, 5),
+    ])
+    func cooldowns(cooldown: Double, sensitivity: Int) throws {
+        let settings = TemporaryFolder()
+        try settings.write("events: {default: {cooldown: \(cooldown), sensitivity: \(sensitivity)}}\n", to: "settings.yaml")
+        let scene = folder.appending(path: "demo.ogg").path(percentEncoded: false)
+        let run = try Program.run("tag", "--mode", "stream", "--config", settings.path + "/settings.yaml", "--format", "ndjson", scene)
+        let events = try Line.all(run.output).filter { $0["phase"] == "close" }.map { line in
+            (
+                labels: [try #require(line["label"])] + (line.fields["parents"] as? [String] ?? []), onset: try #require(line.number("onset")),
+                offset: try #require(line.number("offset"))
+            )
+        }
+        #expect(events.count > 20)
+        for event in events {
+            for other in events where other.offset <= event.onset && other.labels.contains(event.labels[0]) {
+                // Times are in whole milliseconds.
+                #expect(event.onset >= other.offset + cooldown - 0.0015, "\(event) after \(other)")
+            }
+        }
     }
 
     private func read() throws -> ([Float], SF_INFO) {
