@@ -102,7 +102,7 @@ public protocol Source: AnyObject, Sendable {
     func stop()
 
     /// When a sample of the timeline was captured, or nil before anything was. For growing positions the answers
-    /// never go back, whatever happens to the system clock.
+    /// never go back, unless the system clock comes to be a minute or more behind them.
     func time(ofSample position: Int64) -> StreamInstant?
 
     /// What has happened so far.

@@ -128,7 +128,7 @@ struct TimelineTests {
         #expect(abs(timeline.utc(of: ring + timeline.gapSamples)!.nanoseconds - clock * 62_500) < 5_000_000)
     }
 
-    @Test("never goes back in time where the system clock does by less than a minute, however often")
+    @Test("never goes back in time where the system clock does by less than a minute")
     func monotonic() {
         var timeline = Timeline(rate: 16_000)
         _ = timeline.resume(position: 0, nanoseconds: 0, cause: .xrun)
@@ -161,7 +161,7 @@ struct TimelineTests {
         #expect(timeline.utc(of: 48_000)!.nanoseconds == 3603 * second)
     }
 
-    @Test("follows a system clock that is set back by a minute or more at once, as it was wrong before", arguments: [60, 3600, 86_400] as [Int64])
+    @Test("follows a system clock that is a minute or more behind at once, as it was wrong before", arguments: [60, 3600, 86_400] as [Int64])
     func corrected(by: Int64) {
         var timeline = steady()
         #expect(timeline.utc(of: 32_000)!.nanoseconds == 2 * second)
