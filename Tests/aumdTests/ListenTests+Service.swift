@@ -28,7 +28,8 @@ extension ListenTests {
                 if not hungUp and any("READY=1" in t for t in heard):
                     hungUp = True
                     program.send_signal(signal.SIGHUP)
-                if not stopped and sum("WATCHDOG=1" in text for text in heard) > 3 and sum("READY=1" in t for t in heard) > 1:
+                named = any(text.startswith("STATUS=-") and "," in text for text in heard)
+                if not stopped and named and sum("WATCHDOG=1" in text for text in heard) > 3 and sum("READY=1" in t for t in heard) > 1:
                     stopped = True
                     program.send_signal(signal.SIGTERM)
             out, _ = program.communicate(timeout=10)
