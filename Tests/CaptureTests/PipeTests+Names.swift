@@ -27,7 +27,7 @@ extension PipeTests {
             #expect(descriptors(of: path) == 1)
             close(descriptor)
             #expect(recording.error == nil && recording.hasEnded)
-            #expect(recording.samples.count == (header.isEmpty ? 3000 : 1000), "\(recording.samples.count)")
+            try #require(recording.samples.count == (header.isEmpty ? 3000 : 1000), "\(recording.samples.count)")
             #expect(stride(from: 0, to: recording.samples.count, by: 1000).allSatisfy { isRamp(Array(recording.samples[$0..<$0 + 1000]), 1000) })
         }
         let (output, input) = makePipe()
@@ -69,7 +69,7 @@ extension PipeTests {
         let path = "\(directory)/anew-stalled"
         mkfifo(path, 0o600)
         let source = try StreamSource(descriptor: StreamSource.open(path), name: path, path: path, stallTime: 600)
-        async let feeding: Void = onThread {
+        async let feeding = onThread {
             let old = open(path, O_WRONLY | O_CLOEXEC)
             for _ in 0..<10 {
                 put(ramp(1600), old)
@@ -80,16 +80,17 @@ extension PipeTests {
             // Waits for a reader.
             let new = open(path, O_WRONLY | O_CLOEXEC)
             put(ramp(1000), new)
-            usleep(1_300_000)
-            source.stop()
-            close(old)
-            close(new)
+            return [old, new]
         }
-        let recording = await onThread { record(source) }
+        let recording = await onThread {
+            do { try source.start() } catch { Issue.record(error) }
+            defer { source.stop() }
+            return Recording(of: source, seconds: 20) { $0.samples.count >= 17_000 }
+        }
         #expect(recording.samples.count == 17_000)
         // Or a writer that nobody reads from would wait for ever.
         let output = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
-        await feeding
+        await feeding.forEach { close($0) }
         close(output)
     }
 
