@@ -78,9 +78,9 @@ extension ListenTests {
         try Sound.wav(Sound.bursts(seconds: 1), rate: 1).write(to: URL(filePath: slow))
         for (source, status, word) in [(file, 0, nil), ("/nonexistent.wav", 66, "/nonexistent.wav"), (slow, 65, "slow.wav")] as [(String, Int32, String?)] {
             let heard = try Program.run("listen", "--source", source, "--format", "ndjson")
-            let last = try #require(try Line.all(heard.output).last)
+            let lines = try Line.all(heard.output), first = try #require(lines.first), last = try #require(lines.last)
             #expect(heard.status == status && last["state"] == "stopping", "\(heard.errors)")
-            #expect(try Line.all(heard.output)[0].fields["level_dbfs"] is NSNull)
+            #expect(first.fields["level_dbfs"] is NSNull)
             #expect(word.map { last["message"]?.contains($0) ?? false } ?? (last["message"] == nil), "\(last.fields)")
         }
     }

@@ -70,7 +70,7 @@ extension TagTests {
             try Program.run("tag", "--mode", mode, "--config", config, "--format", format, file).output.split(separator: "\n").map(String.init)
         }
         func percent(_ score: Double) -> String { "\(min(Int((score * 100).rounded()), score < 1 ? 99 : 100)) %" }
-        let tags = try Line.all(lines("offline", "ndjson").joined(separator: "\n"))[0].tags
+        let tags = try #require(try Line.all(lines("offline", "ndjson").joined(separator: "\n")).first).tags
         #expect(tags.count == 5)
         #expect(try lines("offline", "text").dropFirst().map { $0.split(separator: "  ").map { $0.drop { $0 == " " } } } == tags.map { [percent($0.score)[...], $0.label[...]] })
         #expect(try lines("offline", "audacity") == tags.map { "0\t6.0\t\($0.label) \(String(repeating: " ", count: 5 - percent($0.score).count))\(percent($0.score))" })
