@@ -10,13 +10,17 @@ extension NDJSONFileTests {
         let folder = TemporaryFolder()
         let path = folder.file("events"), notices = Notices()
         let fileSize = __rlimit_resource_t(RLIMIT_FSIZE.rawValue)
-        // Far beyond what anything else writes meanwhile.
+        // The limit and the signal's disposition are the whole process's: a test that runs beside this one (without --no-parallel) could
+        // not write beyond it either. So it is far beyond what anything else writes meanwhile.
         let begin: UInt = 1 << 22
         #expect(shell("truncate -s \(begin) '\(path)'").status == 0)
-        signal(SIGXFSZ, SIG_IGN)
+        let disposition = signal(SIGXFSZ, SIG_IGN)
         var before = rlimit()
         getrlimit(fileSize, &before)
-        defer { setrlimit(fileSize, &before) }
+        defer {
+            setrlimit(fileSize, &before)
+            signal(SIGXFSZ, disposition)
+        }
         var file = try NDJSONFile(path: path, onNotice: notices.add)
         for number in 0..<30 {
             var limit = rlimit(rlim_cur: begin + 1 + UInt(number + 1) * step, rlim_max: before.rlim_max)

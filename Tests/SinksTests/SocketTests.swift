@@ -202,7 +202,8 @@ import Testing
         #expect(Glibc.send(client, hello, hello.count, 0) == hello.count)
         #expect(shutdown(client, Int32(SHUT_WR)) == 0)
         settle(client, queue)
-        // And that it has nothing more to say keeps nobody busy.
+        // And that it has nothing more to say keeps nobody busy. The time is the whole process's: nothing may run beside this
+        // (--no-parallel).
         let begin = processorSeconds()
         usleep(300_000)
         #expect(processorSeconds() - begin < 0.15)
