@@ -174,8 +174,8 @@ struct ErrorTests {
 
     @Test("a file of a mebibyte is read, and a larger one is not", arguments: [0, 1])
     func size(excess: Int) {
-        let path = "/tmp/aumd-settings-size-\(getpid())"
-        defer { unlink(path) }
+        let folder = TemporaryFolder()
+        let path = folder.file("settings.yaml")
         let text = Array("model: m\n#".utf8), file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
         let bytes = text + [UInt8](repeating: UInt8(ascii: "-"), count: (1 << 20) - text.count + excess)
         #expect(write(file, bytes, bytes.count) == bytes.count)
