@@ -219,12 +219,14 @@ struct BadModelTests {
             ("dt_rank", ["dt_rank": 0]), ("num_classes", ["num_classes": 0]), ("mids", ["num_classes": 3]),
             ("norm_eps", ["norm_eps": 0]), ("patch_mel", ["patch_mel": 7]), ("patch_frames", ["patch_frames": 0]),
             ("variant", ["variant": "x"]), ("token_order", ["token_order": "x"]), ("clip_frames", ["pooling": "cls-middle"]),
-            ("clip_frames", ["position": "absolute"]), ("clip_frames", ["clip_frames": 17]), ("clip_frames", ["clip_frames": 480_000]), ("model_type", ["model_type": "gpt"]),
+            ("clip_frames", ["position": "absolute"]), ("clip_frames", ["clip_frames": 17]), ("clip_frames", ["clip_frames": 480_000]),
+            ("model_type", ["model_type": "gpt"]),
             ("normalization.std", ["normalization": ["mean": 0, "std": 0]]),
             ("streaming.chunk", ["streaming": ["chunk": 0, "lookahead": 1]]), ("mids", ["mids": ["/m/1"]]),
             ("id2label.1", ["id2label": ["0": "Bark", "2": "Dog"]]), ("id2label.1", ["id2label": ["0": "Bark", "1": "Bark"]]),
             ("parents.Bark", ["parents": ["Bark": ["Cat"]]]), ("thresholds.Cat", ["thresholds": ["Cat": ["on": 0.5, "off": 0.2]]]),
-            ("thresholds.Bark", ["thresholds": ["Bark": ["on": 0.2, "off": 0.5]]]), ("thresholds.Bark", ["thresholds": ["Bark": ["on": 1, "off": 0.5]]]),
+            ("thresholds.Bark", ["thresholds": ["Bark": ["on": 0.2, "off": 0.5]]]),
+            ("thresholds.Bark", ["thresholds": ["Bark": ["on": 1, "off": 0.5]]]),
             ("thresholds.Bark", ["thresholds": ["Bark": ["on": 0.5, "off": 0]]]),
             ("thresholds.Bark", ["thresholds": ["Bark": ["on": 0.5, "off": 0.2, "provisional_on": 1]]]),
             ("clip_frames", ["token_order": "frequency-major"]), ("id2label", ["id2label": ["0": "Bark", "1": "Dog", "2": "Cat"]]),
@@ -250,8 +252,8 @@ struct BadModelTests {
     @Test("Other weights or another config.json are another model")
     func identifier() throws {
         let paths = try [
-            SmallModel.folder(), SmallModel.folder(), SmallModel.folder("F16"), SmallModel.folder { $0["patch_grids"] = 2 }, SmallModel.folder { $0["thresholds"] = nil },
-            SmallModel.folder { $0["norm_eps"] = 1e-6 },
+            SmallModel.folder(), SmallModel.folder(), SmallModel.folder("F16"), SmallModel.folder { $0["patch_grids"] = 2 },
+            SmallModel.folder { $0["thresholds"] = nil }, SmallModel.folder { $0["norm_eps"] = 1e-6 },
         ]
         defer { paths.forEach(remove) }
         let identifiers = try paths.map { try Model(directory: $0).identifier }
