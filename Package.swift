@@ -55,7 +55,7 @@ let package = Package(
         .target(name: "TestSupport", path: "Tests/TestSupport", exclude: ["validate_records.py"]),
         .testTarget(name: "CaptureTests", dependencies: ["Capture", "CSndFile", "TestSupport"], exclude: ["ScriptedPCM"]),
         .testTarget(name: "FrontendTests", dependencies: ["Frontend", "TestSupport"], exclude: ["Golden"]),
-        .testTarget(name: "AudioMambaTests", dependencies: ["AudioMamba", "CKernels"], exclude: ["Golden"]),
+        .testTarget(name: "AudioMambaTests", dependencies: ["AudioMamba", "CKernels", "TestSupport"], exclude: ["Golden"]),
         .testTarget(name: "TaggingTests", dependencies: ["Tagging", "TestSupport"]),
         .testTarget(name: "SinksTests", dependencies: ["Capture", "Sinks", "Tagging", "TestSupport"], exclude: ["Golden"]),
         .testTarget(name: "SettingsTests", dependencies: ["Settings", "Tagging", "TestSupport"]),

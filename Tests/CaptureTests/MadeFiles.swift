@@ -20,15 +20,6 @@ func wav(
 /// A WAV header of a writer that cannot know how much follows.
 let liveHeader = Array(wav([], announced: 0xFFFF_FFFF).prefix(44))
 
-func makePipe() -> (output: Int32, input: Int32) {
-    var ends: (Int32, Int32) = (0, 0)
-    withUnsafeMutableBytes(of: &ends) { _ = pipe($0.baseAddress!.assumingMemoryBound(to: Int32.self)) }
-    return ends
-}
-
-/// Writes into a pipe.
-func put(_ bytes: [UInt8], _ input: Int32) { _ = Glibc.write(input, bytes, bytes.count) }
-
 func chunk(_ name: String, _ body: [UInt8]) -> [UInt8] { Array(name.utf8) + little(body.count, 4) + body }
 
 /// The bytes of a number, the lowest first.
@@ -60,14 +51,4 @@ func contents(_ path: String) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: 1 << 20)
     let count = read(file, &bytes, bytes.count)
     return Array(bytes.prefix(max(0, count)))
-}
-
-/// How many of this process's descriptors are of a path.
-func descriptors(of path: String) -> Int {
-    (0..<1024).count { descriptor in
-        withUnsafeTemporaryAllocation(of: CChar.self, capacity: 4096) {
-            let count = readlink("/proc/self/fd/\(descriptor)", $0.baseAddress!, $0.count)
-            return count > 0 && path.utf8.elementsEqual($0[0..<count].lazy.map(UInt8.init(bitPattern:)))
-        }
-    }
 }
