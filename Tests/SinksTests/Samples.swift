@@ -1,5 +1,6 @@
 import Sinks
 import Tagging
+import Testing
 
 /// One record of every kind and of every shape that an event takes.
 enum Samples {
@@ -41,14 +42,19 @@ enum Samples {
         return actions
     }
 
-    static func records(_ time: (Int64) -> RecordTime = clock) throws -> [Record] {
+    private static func events(_ time: (Int64) -> RecordTime) -> [EventRecord] {
         var ids = EventIDs(source: "kitchen")
-        var records = actions().map { action -> Record in
-            .event(
-                EventRecord(
-                    action, at: 640_000, id: ids.id(of: action, time: time), source: "kitchen", model: model, labels: labels,
-                    time: time))
+        return actions().map { action in
+            EventRecord(
+                action, at: 640_000, id: ids.id(of: action, time: time), source: "kitchen", model: model, labels: labels, time: time)
         }
+    }
+
+    /// The first of the scene: a bark is announced.
+    static func event(_ time: (Int64) -> RecordTime = clock) throws -> EventRecord { try #require(events(time).first) }
+
+    static func records(_ time: (Int64) -> RecordTime = clock) throws -> [Record] {
+        var records = events(time).map(Record.event)
         for cause in GapRecord.Cause.allCases {
             records.append(
                 .gap(
@@ -73,11 +79,10 @@ enum Samples {
                     source: "kitchen", time: time(2560), status: .confirmed, levelDBFS: -.infinity,
                     tags: [Tag(label: "Dog", mid: "/m/0bt9lr", score: .nan)])),
         ]
-        if case .event(var event)? = records.first {
-            (event.phase, event.revision, event.reason) = (.retract, 1, .absorbed)
-            event.partOf = EventRecord.Other(id: ULID(milliseconds: 5, source: "kitchen", number: 7), label: "Dog")
-            records.append(.event(event))
-        }
+        var event = try event(time)
+        (event.phase, event.revision, event.reason) = (.retract, 1, .absorbed)
+        event.partOf = EventRecord.Other(id: ULID(milliseconds: 5, source: "kitchen", number: 7), label: "Dog")
+        records.append(.event(event))
         return records
     }
 

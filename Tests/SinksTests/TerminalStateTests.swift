@@ -127,7 +127,7 @@ import Testing
 
     @Test("A sound that was taken back does not go on, and a tall terminal has twelve events")
     mutating func events() throws {
-        guard case .event(var event)? = try Samples.records().first else { preconditionFailure("no sample event") }
+        var event = try Samples.event()
         hear(0, [event.label: 0.9])
         for number in UInt64(0)..<20 {
             event.id = ULID(milliseconds: 0, source: "", number: number)

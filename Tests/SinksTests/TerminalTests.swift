@@ -77,7 +77,8 @@ private func pseudoTerminal() -> [Int32] {
 
 @Suite("Live view") struct TerminalTests {
     /// A scene in the middle of a run: speech confirmed and going on, a bark announced, a false alarm taken back.
-    static func scene() -> TerminalState {
+    static func scene() throws -> TerminalState {
+        let template = try Samples.event()
         var state = TerminalState()
         state.apply(
             .status(
@@ -114,14 +115,9 @@ private func pseudoTerminal() -> [Int32] {
         return state
     }
 
-    private static let template: EventRecord = {
-        guard case .event(let event)? = try? Samples.records().first else { preconditionFailure("no sample event") }
-        return event
-    }()
-
     @Test("A scene on a terminal of 72 by 16 cells looks like this")
-    func picture() {
-        let rows = TerminalView(width: 72, height: 16, color: false).frame(Self.scene())
+    func picture() throws {
+        let rows = try TerminalView(width: 72, height: 16, color: false).frame(Self.scene())
         let expected = """
              aumd  kitchen · hw:CARD=USB                       ● listening  04:18:27
             level  ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━───────────────────────   -31.2 dBFS
@@ -143,9 +139,9 @@ private func pseudoTerminal() -> [Int32] {
     }
 
     @Test("What was loud falls as fast however often scores come")
-    func falling() {
-        let pictures = [160, 80].map { interval in
-            var state = Self.scene()
+    func falling() throws {
+        let pictures = try [160, 80].map { interval in
+            var state = try Self.scene()
             for time in stride(from: 5000 + interval, through: 5640, by: interval) {
                 state.apply(
                     .scores(
@@ -154,12 +150,13 @@ private func pseudoTerminal() -> [Int32] {
             }
             return TerminalView(width: 72, height: 16, color: false).frame(state)
         }
-        #expect(pictures[0] == pictures[1] && pictures[0] != TerminalView(width: 72, height: 16, color: false).frame(Self.scene()))
+        let before = try TerminalView(width: 72, height: 16, color: false).frame(Self.scene())
+        #expect(pictures[0] == pictures[1] && pictures[0] != before)
     }
 
     @Test("The same in ASCII, for a locale without UTF-8")
-    func ascii() {
-        let rows = TerminalView(width: 60, height: 14, color: false, unicode: false).frame(Self.scene())
+    func ascii() throws {
+        let rows = try TerminalView(width: 60, height: 14, color: false, unicode: false).frame(Self.scene())
         #expect(rows.allSatisfy { $0.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7F } })
         let expected = """
              aumd  kitchen - hw:CARD=USB           * listening  04:18:27
@@ -180,15 +177,15 @@ private func pseudoTerminal() -> [Int32] {
     }
 
     @Test("Times are those of the person's zone")
-    func zone() {
-        let rows = TerminalView(width: 80, height: 24, color: false, utcOffset: 2 * 3600).frame(Self.scene())
+    func zone() throws {
+        let rows = try TerminalView(width: 80, height: 24, color: false, utcOffset: 2 * 3600).frame(Self.scene())
         #expect(rows[0].hasSuffix("06:18:27"))
         #expect(rows.contains { $0.hasPrefix("○ 06:18:26  Bark") })
     }
 
     @Test("Whatever the size, no row is wider than the terminal and the view is lower than it")
-    func sizes() {
-        var state = Self.scene()
+    func sizes() throws {
+        var state = try Self.scene()
         for width in 1...200 {
             for height in [1, 2, 3, 5, 6, 7, 10, 24, 50, 200] {
                 for unicode in [true, false] {
@@ -197,25 +194,25 @@ private func pseudoTerminal() -> [Int32] {
                     #expect(rows.allSatisfy { cells($0) <= width && !$0.contains("\u{1B}") }, "\(width) x \(height)")
                 }
             }
-            if width == 100 { state = Self.awkward() }
+            if width == 100 { state = try Self.awkward() }
         }
     }
 
     @Test("On a low terminal what is heard goes before counts and past", arguments: 4...24)
-    func low(height: Int) {
-        let rows = TerminalView(width: 40, height: height, color: false).frame(Self.scene())
+    func low(height: Int) throws {
+        let rows = try TerminalView(width: 40, height: height, color: false).frame(Self.scene())
         #expect(rows.contains { $0.contains("Speech") }, "\(rows)")
     }
 
     @Test("What another output has to say stands in the footer")
-    func notice() {
-        var state = Self.scene()
+    func notice() throws {
+        var state = try Self.scene()
         state.notice = "Records cannot be written to x."
         #expect(TerminalView(width: 80, height: 24, color: false).frame(state).last == "Records cannot be written to x.")
     }
 
     /// Names as no ontology has them: very long, of wide characters, with control characters.
-    private static func awkward() -> TerminalState {
+    private static func awkward() throws -> TerminalState {
         var state = TerminalState()
         let names = [String(repeating: "long name ", count: 30), String(repeating: "犬", count: 60), "a\u{1B}[31mb\n🐕", ""]
         state.apply(
@@ -231,7 +228,7 @@ private func pseudoTerminal() -> [Int32] {
                         Tag(label: $0.element, mid: "", score: [Float(5), -3, .nan, 0.4][$0.offset])
                     })))
         for name in names {
-            var event = template
+            var event = try Samples.event()
             event.label = name
             event.peak = .infinity
             state.apply(.event(event))
@@ -258,9 +255,9 @@ private func pseudoTerminal() -> [Int32] {
     }
 
     @Test("Colour adds nothing but colour")
-    func color() {
+    func color() throws {
         for width in [40, 72, 80, 132, 200] {
-            let state = Self.scene()
+            let state = try Self.scene()
             let bare = TerminalView(width: width, height: 24, color: false).frame(state)
             let colored = TerminalView(width: width, height: 24, color: true).frame(state)
             #expect(colored.map(plain) == bare)
@@ -269,8 +266,8 @@ private func pseudoTerminal() -> [Int32] {
     }
 
     @Test("Provisional, confirmed and retracted differ in their marks, not only in colour")
-    func marks() {
-        let rows = TerminalView(width: 80, height: 24, color: false).frame(Self.scene())
+    func marks() throws {
+        let rows = try TerminalView(width: 80, height: 24, color: false).frame(Self.scene())
         #expect(rows.contains { $0.hasPrefix("● Speech") && $0.contains("█") })
         #expect(rows.contains { $0.hasPrefix("○ Bark") && $0.contains("▒") })
         #expect(rows.contains { $0.hasPrefix("  Music") && $0.contains("░") })

@@ -39,7 +39,7 @@ import Testing
         (.retract, .interrupted, nil, "Bark was cut off before it was confirmed"),
     ] as [(Action.Phase, Action.Reason?, String?, String?)])
     func sentences(phase: Action.Phase, reason: Action.Reason?, former: String?, sentence: String?) throws {
-        guard case .event(var event)? = try Samples.records().first else { preconditionFailure("no sample event") }
+        var event = try Samples.event()
         (event.phase, event.reason, event.formerLabel) = (phase, reason, former)
         (event.peak, event.offset) = (0.93, .clock(milliseconds: event.onset.milliseconds + 1500))
         #expect(Sentence.text(.event(event)) == sentence.map { "kitchen: \($0)" })
