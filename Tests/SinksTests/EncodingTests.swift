@@ -68,6 +68,19 @@ import Testing
         #expect(given.values.reduce(into: Set()) { $0.formUnion($1) }.count == 3)
     }
 
+    @Test("A record has the name of the record before where it was another, and no other")
+    func formerLabel() {
+        var ids = EventIDs(source: "kitchen")
+        for action in Samples.actions() {
+            for former in [nil, 0, 1, 2, 3] {
+                let record = EventRecord(
+                    action, at: 0, former: former, id: ids.id(of: action, time: Samples.clock), source: "kitchen", model: Samples.model,
+                    labels: Samples.labels, time: Samples.clock)
+                #expect(record.formerLabel == former.flatMap { $0 == action.event.label ? nil : Samples.labels[$0].name })
+            }
+        }
+    }
+
     @Test("Scores read back as the same number, and what is no number is null")
     func numbers() throws {
         var encoder = RecordEncoder()

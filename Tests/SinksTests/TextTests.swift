@@ -45,19 +45,6 @@ import Testing
         #expect(Sentence.text(.event(event)) == sentence.map { "kitchen: \($0)" })
     }
 
-    @Test("A record has the name of the record before where it was another, and no other")
-    func formerLabel() {
-        var ids = EventIDs(source: "kitchen")
-        for action in Samples.actions() {
-            for former in [nil, 0, 1, 2, 3] {
-                let record = EventRecord(
-                    action, at: 0, former: former, id: ids.id(of: action, time: Samples.clock), source: "kitchen", model: Samples.model,
-                    labels: Samples.labels, time: Samples.clock)
-                #expect(record.formerLabel == former.flatMap { $0 == action.event.label ? nil : Samples.labels[$0].name })
-            }
-        }
-    }
-
     @Test("A number has its digits, and a sign where it is not zero in them", arguments: [
         (0, "0.00"), (-0.001, "0.00"), (-0.005, "-0.01"), (0.005, "0.01"), (9.999, "10.00"), (-31.25, "-31.25"), (1.05, "1.05"),
         (.nan, "-"), (-.infinity, "-"), (1e300, "-"),
