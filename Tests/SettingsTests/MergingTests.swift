@@ -182,25 +182,6 @@ struct RuleTests {
         #expect("\(error!)" == #"f:3:17: events.labels.Bark.off cannot be 0.45; give at most the "on" that holds for the label, 0.4."#)
     }
 
-    @Test("the nearest label to a name has its words, or is a slip of the pen away; where none is like it, the list is named", arguments: [
-        ("Dog barking", "Bark"), ("barking", "Bark"), ("dogs", "Dog"), ("Baby crying", "Baby cry, infant cry"), ("infant cry", "Baby cry, infant cry"),
-        ("Smoke detector, smoke alarm", "Alarm"), ("Footsteps", "Walk, footsteps"), ("Doorbell", "Door"), ("Alarmclock", "Alarm clock"),
-        ("Speach", "Speech"), ("Gunshot", nil), ("/m/05tny_", nil), ("é", nil), ("", nil),
-    ] as [(String, String?)])
-    func nearestLabels(name: String, nearest: String?) {
-        let names = [
-            "Speech", "Breathing", "Laughter", "Crying, sobbing", "Baby cry, infant cry", "Walk, footsteps", "Dog", "Bark", "Alarm", "Alarm clock",
-            "Door", "Bass drum", "Computer keyboard",
-        ]
-        var settings = Settings()
-        settings.events.labels[name] = Settings.Rule()
-        let error = #expect(throws: InvalidSettings.self) {
-            try settings.rules(labels: names.map { ($0, nil, nil, nil, 0) })
-        }
-        let advice = nearest.map { $0.contains(",") ? "the nearest is \"\($0)\", in quotes for its comma." : "the nearest is \"\($0)\"." }
-        #expect("\(error!)" == "the model has no label \"\(name)\"; " + (advice ?? "'aumd model --labels' lists those it has."))
-    }
-
     @Test("every unknown label is told with its line and the nearest label")
     func unknownLabels() throws {
         let settings = try Settings(yaml: """
