@@ -25,10 +25,11 @@ extension ListenTests {
                 text = server.recv(4096).decode()
                 heard.append(text)
                 if "READY=1" in text and not hungUp: print("ready after audio", time.time() - start > 0.15)
-                if not hungUp and any("READY=1" in t for t in heard):
+                # What comes after READY was sent once aumd itself knew that it is ready.
+                if not hungUp and any("READY=1" in t for t in heard[:-1]):
                     hungUp = True
                     program.send_signal(signal.SIGHUP)
-                named = any(text.startswith("STATUS=-") and "," in text for text in heard)
+                named = any(text.startswith("STATUS=-") and not text.endswith(", nothing of note") for text in heard)
                 if not stopped and named and sum("WATCHDOG=1" in text for text in heard) > 3 and sum("READY=1" in t for t in heard) > 1:
                     stopped = True
                     program.send_signal(signal.SIGTERM)
