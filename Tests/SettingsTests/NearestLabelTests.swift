@@ -11,8 +11,8 @@ struct NearestLabelTests {
     ] as [(String, String?)])
     func nearest(name: String, nearest: String?) {
         let names = [
-            "Speech", "Breathing", "Laughter", "Crying, sobbing", "Baby cry, infant cry", "Walk, footsteps", "Dog", "Bark", "Alarm", "Alarm clock",
-            "Door", "Bass drum", "Computer keyboard",
+            "Speech", "Breathing", "Laughter", "Crying, sobbing", "Baby cry, infant cry", "Walk, footsteps", "Dog", "Bark", "Alarm",
+            "Alarm clock", "Door", "Bass drum", "Computer keyboard",
         ]
         var settings = Settings()
         settings.events.labels[name] = Settings.Rule()
