@@ -1,7 +1,7 @@
 /// The label that a name which is none may have meant; nil where none is like it.
 ///
 /// A slip of the pen first: a label that a third of the letters at most tells from the name. Then the label with the most letters in
-/// words that the name has too, or has an ending on ("barking"); of equals the one with the fewest other letters, then the first.
+/// words that the name has too, or a form of ("barking"); of equals the one with the fewest other letters, then the first.
 func nearestLabel(to name: String, among labels: [String]) -> String? {
     let typo = nearest(to: name, among: labels)
     if 3 * distance(name, typo).0 <= name.count { return typo }
@@ -31,8 +31,10 @@ private func likeness(_ label: [Substring], _ wanted: [Substring]) -> Likeness {
     return likeness
 }
 
-/// Whether a word is another, or begins with it, as "barking" with "bark".
-private func isForm(_ word: Substring, of stem: Substring) -> Bool { stem.count >= 3 && word.hasPrefix(stem) }
+/// Whether a word is another, or a form of it, as "barking" of "bark".
+private func isForm(_ word: Substring, of stem: Substring) -> Bool {
+    word.hasPrefix(stem) && ["", "s", "es", "er", "ed", "ing"].contains(word.dropFirst(stem.count))
+}
 
 private func words(_ name: String) -> [Substring] {
     name.lowercased().split { !($0.isLetter || $0.isNumber) }

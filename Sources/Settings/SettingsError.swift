@@ -51,7 +51,7 @@ public enum SettingsError: Error, Sendable, Equatable, CustomStringConvertible {
 
     private static func advice(_ nearest: String?) -> String {
         guard let nearest else { return "'aumd model --labels' lists those it has." }
-        return "the nearest is \"\(nearest)\"" + (nearest.contains(",") ? ", in quotes for its comma." : ".")
+        return "the nearest is \"\(nearest)\"" + (nearest.contains(",") ? " (in { } or [ ] in quotes, for its comma)." : ".")
     }
 
     private func prefix(_ origin: Origin?) -> String { origin.map { "\($0): " } ?? "" }
