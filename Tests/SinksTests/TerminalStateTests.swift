@@ -138,6 +138,28 @@ import Testing
         #expect(rows(height: 60).count { $0.hasPrefix("✕ ") } == 12)
     }
 
+    @Test("Where the clock was set back by more than a minute, what was over before does not stand above what follows", arguments: [
+        60_001, 59_999,
+    ] as [Int64])
+    mutating func correctedClock(back: Int64) throws {
+        var event = try Samples.event()
+        event.status = .confirmed
+        func close(_ label: String, _ number: UInt64, at milliseconds: Int64) {
+            event.id = ULID(milliseconds: 0, source: "", number: number)
+            (event.phase, event.label, event.onset) = (.close, label, .stream(milliseconds: milliseconds))
+            event.offset = .stream(milliseconds: milliseconds + 1)
+            state.apply(.event(event))
+        }
+        // As many as are kept.
+        for number in UInt64(0)..<64 { close("Before", number, at: 3_600_000) }
+        hear(3_600_000, [:])
+        hear(3_600_000 - back, [:])
+        close("After", 64, at: 3_600_000 - back)
+        let shown = rows(height: 40).filter { $0.hasPrefix("●") }
+        let expected = back > 60_000 ? ["After"] : Array(repeating: "Before", count: 12)
+        #expect(shown.map { row in ["After", "Before"].first { row.contains($0) } } == expected, "\(shown)")
+    }
+
     @Test("A name takes the cells that a terminal gives it", arguments: [
         ("a", 1), ("e\u{301}", 1), ("犬", 2), ("🐕", 2), ("❤\u{FE0F}", 2), ("❤", 1), ("a\u{200B}b", 2), ("\u{301}", 0), ("ｆ", 2), ("ü", 1),
     ])

@@ -66,8 +66,8 @@ public struct EventRecord: Sendable, Equatable {
     ///   - id: From `EventIDs`, the same for the whole life of the event.
     ///   - time: Turns a sample position into a time.
     public init(
-        _ action: Action, at position: Int64, former: Int? = nil, partOf: Other? = nil, id: ULID, source: String, model: String, labels: [Label],
-        time: (Int64) -> RecordTime
+        _ action: Action, at position: Int64, former: Int? = nil, partOf: Other? = nil, id: ULID, source: String, model: String,
+        labels: [Label], time: (Int64) -> RecordTime
     ) {
         let event = action.event
         phase = action.phase

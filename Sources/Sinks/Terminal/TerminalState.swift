@@ -64,7 +64,7 @@ public struct TerminalState: Sendable {
             device = status.device ?? device
             state = status.state
             message = status.message
-            time = status.time
+            advance(to: status.time)
             xruns = status.xruns
             lostSamples = status.lostSamples
             lateWindows = status.lateWindows
@@ -82,7 +82,7 @@ public struct TerminalState: Sendable {
         // Scores come once a column or twice.
         let elapsed = lastScores.map { Double(scores.time.milliseconds - $0.milliseconds) / 1000 } ?? 0
         let seconds = min(max(elapsed, 0), 1)
-        time = scores.time
+        advance(to: scores.time)
         lastScores = scores.time
         // Scores that are late bring none: then the status has it.
         if let level = scores.levelDBFS { setLevel(level, after: seconds) }
@@ -115,6 +115,12 @@ public struct TerminalState: Sendable {
             lines.remove(at: index)
         }
         insert(line)
+    }
+
+    /// Lines are in the order of their onsets: where the clock has been corrected, those of before would stay above all that follow.
+    private mutating func advance(to new: RecordTime) {
+        if let time, new.milliseconds < time.milliseconds - 60_000 { lines.removeAll { !$0.isOpen } }
+        time = new
     }
 
     private mutating func insert(_ line: Line) {
