@@ -23,8 +23,9 @@ final class ServiceManager: Sendable {
             Notifier.watchdog()
         }
         supervision.ready = { [self] in
-            Notifier.ready(status: "Listening.")
+            // First: a hang-up that READY brings is one of a service that is ready.
             ready.store(true, ordering: .relaxed)
+            Notifier.ready(status: "Listening.")
         }
         supervision.status = { status, labels in
             if status.state == .stopping { Notifier.stopping() }
