@@ -74,6 +74,20 @@ struct CostTests {
         for columns in [10, 14] {
             try Sound.wav([Int16](hiss(seconds: 3).prefix(columns * 2560))).write(to: folder.url.appending(path: "\(columns).wav"))
         }
+        var measured = try instructionsPerColumn()
+        // What the runtime and Dispatch do once, in the one run or the other, is chance; what a column costs is there every time.
+        for _ in 0..<2 where !measured.isAsBefore { measured = try instructionsPerColumn() }
+        #expect(measured.isAsBefore, "\(measured)")
+    }
+
+    private struct Instructions {
+        var layer, others: Double
+        var isAsBefore: Bool {
+            abs(layer / CostTests.instructionsOfLayer - 1) < 0.1 && abs(others / CostTests.instructionsOfOthers - 1) < 0.1
+        }
+    }
+
+    private func instructionsPerColumn() throws -> Instructions {
         let perColumn = try [1, 2].map { layers in
             try BundledModel.write(layers: layers, to: folder)
             let run = try Program.shell(
@@ -89,9 +103,8 @@ struct CostTests {
             }
             return (counts[1] - counts[0]) / 4
         }
-        let layer = perColumn[1] - perColumn[0], others = perColumn[0] - layer
-        #expect(abs(layer / Self.instructionsOfLayer - 1) < 0.1, "\(layer)")
-        #expect(abs(others / Self.instructionsOfOthers - 1) < 0.1, "\(others)")
+        let layer = perColumn[1] - perColumn[0]
+        return Instructions(layer: layer, others: perColumn[0] - layer)
     }
 
     /// What a column costs in one layer, recurrent step and window pass of 4 + 2 columns, and in everything else: frontend,
