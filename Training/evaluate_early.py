@@ -20,7 +20,7 @@ import numpy as np
 import soundfile
 
 from aumd_training import eventmetrics, program, streamset
-from aumd_training.annotation import events_of
+from aumd_training.annotation import Event, events_of
 from aumd_training.data import NOISE_LABELS
 from aumd_training.foreground import RATE
 
@@ -42,40 +42,38 @@ def highest(scores: np.ndarray, step: float, begin: float, onset: float) -> np.n
     return scores[ends > onset].max(0, initial=0)
 
 
-def confirmed(
+def heard_sounds(
     runs: Sequence[program.Heard], folder: Path, parents: dict, known: set[str]
-) -> Iterator[tuple[Path, float, program.Told]]:
-    """(file, onset of the sound, event) of confirmed events that have a sound."""
+) -> Iterator[tuple[np.ndarray, program.Told, Event]]:
+    """(samples of its stream, event, its sound) of closed events that have one."""
     for path, run, sounds in zip(streamset.files(folder), runs, streamset.sounds(folder)):
-        own = events_of(sounds, parents, known)
-        for told in run.events:
-            if not told.retracted and told.offset is not None and told.label in known:
-                sound = eventmetrics.sound_of(told, own)
-                if sound is not None:
-                    yield path, sound.onset, told
+        samples = soundfile.read(path, dtype="float32")[0]
+        for told, sound in eventmetrics.closed_events([run], [events_of(sounds, parents, known)], known):
+            if sound is not None:
+                yield samples, told, sound
 
 
 def measure(binary: str, model: Path, folder: Path, seconds: Sequence[float]) -> dict:
     """Shares of events, by seconds after the onset."""
     config = json.loads((model / "config.json").read_text(encoding="utf-8"))
-    names = list(config["id2label"].values())
-    events = list(confirmed(streamset.heard(binary, model, folder, names), folder, config["parents"], set(names) - set(NOISE_LABELS)))
+    names, events = list(config["id2label"].values()), 0
     sure = {(kind, after): 0 for kind in (*TRACKS, "provisional event") for after in seconds}
+    runs = streamset.heard(binary, model, folder, names)
     with tempfile.NamedTemporaryFile(suffix=".wav") as piece:
-        for path, onset, told in events:
-            samples, label = soundfile.read(path, dtype="float32")[0], names.index(told.label)
+        for stream, told, sound in heard_sounds(runs, folder, config["parents"], set(names) - set(NOISE_LABELS)):
+            events, label = events + 1, names.index(told.label)
             for after in seconds:
-                samples_then, begin = excerpt(samples, onset, after)
-                soundfile.write(piece.name, samples_then, RATE, "FLOAT")
-                heard = program.listen(binary, model, Path(piece.name), names)
+                samples, begin = excerpt(stream, sound.onset, after)
+                soundfile.write(piece.name, samples, RATE, "FLOAT")
+                anew = program.listen(binary, model, Path(piece.name), names)
                 for kind, track in TRACKS.items():
-                    step = heard.step if track == "provisional" else program.COLUMN
-                    best = highest(getattr(heard, track), step, begin, onset)[label]
+                    step = anew.step if track == "provisional" else program.COLUMN
+                    best = highest(getattr(anew, track), step, begin, sound.onset)[label]
                     sure[kind, after] += bool(best >= config["thresholds"][told.label]["on"])
-                sure["provisional event", after] += told.provisional and told.opened_at - onset <= after
-    shares: dict = {"events": len(events)}
+                sure["provisional event", after] += told.provisional and told.opened_at - sound.onset <= after
+    shares: dict = {"events": events}
     for (kind, after), count in sure.items():
-        shares.setdefault(kind, {})[f"{after:g}"] = count / max(1, len(events))
+        shares.setdefault(kind, {})[f"{after:g}"] = count / max(1, events)
     return shares
 
 

@@ -5,7 +5,7 @@ Every event counts under its label and each ancestor, and so does every referenc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -115,6 +115,16 @@ def sound_of(told: Told, reference: Sequence[Event], overlapping: bool = False) 
     return min(found, key=lambda e: abs(e.onset - told.onset), default=None)
 
 
+def closed_events(
+    runs: Sequence[Heard], references: Sequence[Sequence[Event]], names: set[str], overlapping: bool = False
+) -> Iterator[tuple[Told, Event | None]]:
+    """Closed events whose label counts, each with its sound by `sound_of`. references: the events of each run, ancestors included."""
+    for run, reference in zip(runs, references):
+        for told in run.events:
+            if not told.retracted and told.offset is not None and told.label in names:
+                yield told, sound_of(told, reference, overlapping)
+
+
 def timing(runs: Sequence[Heard], references: Sequence[Sequence[Event]], names: set[str], overlapping: bool = False) -> dict:
     """Errors and delays in seconds of closed events that have a sound by `sound_of`, and how many are closed.
 
@@ -123,23 +133,19 @@ def timing(runs: Sequence[Heard], references: Sequence[Sequence[Event]], names: 
     have opened under a relative's label; "named" counts those that did not.
     """
     onset, offset, bias, provisional, confirmed, early, named, closed = [], [], [], [], [], [], [], 0
-    for run, reference in zip(runs, references):
-        for told in run.events:
-            if told.retracted or told.offset is None or told.label not in names:
-                continue
-            closed += 1
-            sound = sound_of(told, reference, overlapping)
-            if sound is None:
-                continue
-            bias.append(told.onset - sound.onset)
-            onset.append(abs(bias[-1]))
-            offset.append(abs(told.offset - sound.offset))
-            early.append(told.provisional)
-            named.append(told.provisional and told.opened_as == told.label and told.opened_at - sound.onset <= PROMPT)
-            if told.provisional:
-                provisional.append(told.opened_at - sound.onset)
-            if told.confirmed_at is not None:
-                confirmed.append(told.confirmed_at - sound.onset)
+    for told, sound in closed_events(runs, references, names, overlapping):
+        closed += 1
+        if sound is None:
+            continue
+        bias.append(told.onset - sound.onset)
+        onset.append(abs(bias[-1]))
+        offset.append(abs(told.offset - sound.offset))
+        early.append(told.provisional)
+        named.append(told.provisional and told.opened_as == told.label and told.opened_at - sound.onset <= PROMPT)
+        if told.provisional:
+            provisional.append(told.opened_at - sound.onset)
+        if told.confirmed_at is not None:
+            confirmed.append(told.confirmed_at - sound.onset)
     prompt = np.asarray(provisional)
     return {
         "closed": closed, "onset_error": spread(onset), "onset_bias": spread(bias), "offset_error": spread(offset),
