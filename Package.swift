@@ -30,6 +30,8 @@ let package = Package(
         .systemLibrary(name: "CSampleRate", pkgConfig: "samplerate", providers: [.apt(["libsamplerate0-dev"])]),
         // The journal's native protocol and the service manager's notifications.
         .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
+        // Takes events to an MQTT broker.
+        .systemLibrary(name: "CMosquitto", pkgConfig: "libmosquitto", providers: [.apt(["libmosquitto-dev"])]),
 
         .target(name: "CKernels"),
         .target(name: "Threads", dependencies: ["CLinux"]),
@@ -38,11 +40,12 @@ let package = Package(
         .target(name: "AudioMamba", dependencies: ["CKernels"]),
         .target(name: "Tagging"),
         .target(name: "Sinks", dependencies: ["Tagging", "CSystemd", "Threads"], exclude: ["aumd-1.schema.json"]),
+        .target(name: "MQTT", dependencies: ["CMosquitto", "Sinks", "Threads"]),
         .target(name: "Settings", dependencies: ["Tagging", .product(name: "Yams", package: "Yams")]),
         .executableTarget(
             name: "aumd",
             dependencies: [
-                "Capture", "Frontend", "AudioMamba", "Tagging", "Sinks", "Settings", "Threads",
+                "Capture", "Frontend", "AudioMamba", "Tagging", "Sinks", "MQTT", "Settings", "Threads",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -58,6 +61,7 @@ let package = Package(
         .testTarget(name: "AudioMambaTests", dependencies: ["AudioMamba", "CKernels", "TestSupport"], exclude: ["Golden"]),
         .testTarget(name: "TaggingTests", dependencies: ["Tagging", "TestSupport"]),
         .testTarget(name: "SinksTests", dependencies: ["Capture", "Sinks", "Tagging", "TestSupport"], exclude: ["Golden"]),
+        .testTarget(name: "MQTTTests", dependencies: ["MQTT", "Sinks", "Tagging", "TestSupport", "Threads"]),
         .testTarget(name: "SettingsTests", dependencies: ["Settings", "Tagging", "TestSupport"]),
         .testTarget(name: "aumdTests", dependencies: ["aumd", "CSndFile", "TestSupport"], exclude: ["Golden", "Preloaded"]),
     ],

@@ -48,6 +48,13 @@ extension Key<Settings> {
         Key("output.status_interval", \.output.statusInterval, variable: "AUMD_STATUS_INTERVAL") {
             $0.number(0.1...86_400, unit: " s")
         },
+        Key("mqtt.broker", \.mqtt.broker, variable: "AUMD_MQTT_BROKER") { $0.broker() },
+        Key("mqtt.user", \.mqtt.user, variable: "AUMD_MQTT_USER") { $0.string(limit: 65_535) },
+        Key("mqtt.password_file", \.mqtt.passwordFile, variable: "AUMD_MQTT_PASSWORD_FILE") { $0.string(limit: 4095) },
+        Key("mqtt.ca_file", \.mqtt.certificateFile, variable: "AUMD_MQTT_CA_FILE") { $0.string(limit: 4095) },
+        Key("mqtt.topic", \.mqtt.topic, variable: "AUMD_MQTT_TOPIC") { $0.topic() },
+        Key("mqtt.discovery", \.mqtt.discovery, variable: "AUMD_MQTT_DISCOVERY") { $0.bool() },
+        Key("mqtt.provisional", \.mqtt.provisional, variable: "AUMD_MQTT_PROVISIONAL") { $0.bool() },
     ]
 }
 

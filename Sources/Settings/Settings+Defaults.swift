@@ -25,6 +25,15 @@ extension Settings {
     /// Default: 10 s.
     public var statusInterval: Double { output.statusInterval ?? 10 }
 
+    /// Default: "aumd/" and the source's name.
+    public var topic: String {
+        mqtt.topic ?? "aumd/" + String(sourceName.map { "/+#$".contains($0) ? "_" : $0 })
+    }
+    /// Default: true.
+    public var announcesEntities: Bool { mqtt.discovery ?? true }
+    /// Default: false, a confirmed event only.
+    public var provisionalSwitchesSensors: Bool { mqtt.provisional ?? false }
+
     /// gethostname(2), or "aumd" on a host without a name.
     private static var hostName: String {
         var name = [CChar](repeating: 0, count: 256)

@@ -68,6 +68,19 @@ extension Settings {
             .unknownLabel(origin, label: label, nearest: nearestLabel(to: label, among: names))
         }
     }
+
+    /// The labels that have a sensor of `aumd mqtt`.
+    ///
+    /// - Parameter names: Of the model's labels.
+    /// - Throws: `InvalidSettings` with every name that the model does not have.
+    public func sensors(among names: [String]) throws(InvalidSettings) -> [String] {
+        let sensors = mqtt.sensors ?? []
+        let errors = sensors.filter { !names.contains($0.label) }.map {
+            SettingsError.unknownLabel($0.origin, label: $0.label, nearest: nearestLabel(to: $0.label, among: names))
+        }
+        guard errors.isEmpty else { throw InvalidSettings(errors) }
+        return sensors.map(\.label)
+    }
 }
 
 /// A threshold whose log odds are lower by `sensitivity`; 0 gives its own bits. Stays inside 0 to 1.

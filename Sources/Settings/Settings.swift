@@ -7,6 +7,7 @@ public struct Settings: Sendable, Equatable {
     public var stream = Stream()
     public var events = Events()
     public var output = Output()
+    public var mqtt = MQTT()
 
     /// Where sound comes from.
     public struct Source: Sendable, Equatable {
@@ -90,7 +91,7 @@ public struct Settings: Sendable, Equatable {
         }
     }
 
-    /// A label in a group.
+    /// A label in a list.
     public struct Member: Sendable, Equatable {
         /// Its name.
         public var label: String
@@ -119,17 +120,48 @@ public struct Settings: Sendable, Equatable {
         public var statusInterval: Double?
     }
 
+    /// Where `aumd mqtt` takes records to.
+    public struct MQTT: Sendable, Equatable {
+        /// The broker.
+        public var broker: Broker?
+        /// Name that the broker knows the program by.
+        public var user: String?
+        /// File whose first line is the password.
+        public var passwordFile: String?
+        /// PEM file of the certificates that are trusted; nil for the system's.
+        public var certificateFile: String?
+        /// What every topic begins with.
+        public var topic: String?
+        /// Whether Home Assistant is told of the entities.
+        public var discovery: Bool?
+        /// Whether a provisional event switches a sensor on.
+        public var provisional: Bool?
+        /// Labels that have a sensor.
+        public var sensors: [Member]?
+    }
+
+    /// Where an MQTT broker is.
+    public struct Broker: Sendable, Equatable {
+        /// Name or address.
+        public var host: String
+        /// TCP port.
+        public var port: Int
+        /// Whether it speaks TLS.
+        public var isEncrypted: Bool
+    }
+
     /// Settings that say nothing.
     public init() {}
 
     /// These settings where something was said, `other` elsewhere. Rules of a label merge key by key; a group replaces
-    /// the group of the same name.
+    /// the group of the same name, and a list of sensors the other list.
     public func merging(over other: Settings) -> Settings {
         var merged = other
         for key in Key<Settings>.all { key.merge(&merged, self) }
         merged.events.standard = events.standard.merging(over: other.events.standard)
         merged.events.labels.merge(events.labels) { $1.merging(over: $0) }
         merged.events.groups.merge(events.groups) { $1 }
+        merged.mqtt.sensors = mqtt.sensors ?? other.mqtt.sensors
         return merged
     }
 }

@@ -7,8 +7,8 @@ struct SettingsReader {
     private(set) var errors: [SettingsError] = []
 
     /// Keys that hold more keys, and the keys whose own keys are names that the user chooses.
-    private static let sections = ["source", "stream", "events", "output"]
-    private static let collections = ["events.default", "events.labels", "events.groups"]
+    private static let sections = ["source", "stream", "events", "output", "mqtt"]
+    private static let collections = ["events.default", "events.labels", "events.groups", "mqtt.sensors"]
     private static let validKeys = Key<Settings>.all.map(\.path) + Key<Settings.Rule>.all.map { "events.default.\($0.path)" } + sections + collections
 
     private struct Entry {
@@ -50,6 +50,8 @@ struct SettingsReader {
             }
         case "events.groups":
             for entry in entries(of: entry.value, at: entry.path) ?? [] { readGroup(entry) }
+        case "mqtt.sensors":
+            settings.mqtt.sensors = readLabels(entry)
         default:
             guard let key = Key<Settings>.all.first(where: { $0.path == entry.path }) else {
                 return errors.append(
@@ -89,29 +91,42 @@ struct SettingsReader {
         if case .failure(let problem) = name.string(limit: 255) {
             errors.append(problem.error(name, key: "the name of a group", at: document.origin(entry.key)))
         }
+        guard let labels = readLabels(entry) else { return }
+        var members: [Settings.Member] = []
+        for member in labels {
+            if let other = settings.events.groups.first(where: { $1.contains { $0.label == member.label } })?.key
+                ?? (members.contains { $0.label == member.label } ? entry.name : nil)
+            {
+                errors.append(
+                    .impossibleValue(
+                        member.origin, key: entry.path, value: "joined by \"\(member.label)\"",
+                        allowed: "each label to one group (it is in \"\(other)\")"))
+                continue
+            }
+            members.append(member)
+        }
+        settings.events.groups[entry.name] = members
+    }
+
+    /// A list of labels, without what is none in it; nil where there is none, or where it is no list.
+    private mutating func readLabels(_ entry: Entry) -> [Settings.Member]? {
+        let expected = "a list of labels, such as [Siren, Alarm clock]"
+        guard !isNull(entry.value) else { return nil }
         guard let sequence = entry.value.sequence else {
-            return wrongType(entry, entry.value, expected: "a list of labels, such as [Siren, Alarm clock]")
+            wrongType(entry, entry.value, expected: expected)
+            return nil
         }
         var members: [Settings.Member] = []
         for node in sequence {
             guard let label = node.scalar?.string, !label.isEmpty else {
-                wrongType(entry, node, expected: "a list of labels, such as [Siren, Alarm clock]")
-                continue
-            }
-            if let other = settings.events.groups.first(where: { $1.contains { $0.label == label } })?.key
-                ?? (members.contains { $0.label == label } ? entry.name : nil)
-            {
-                errors.append(
-                    .impossibleValue(
-                        document.origin(node), key: entry.path, value: "joined by \"\(label)\"",
-                        allowed: "each label to one group (it is in \"\(other)\")"))
+                wrongType(entry, node, expected: expected)
                 continue
             }
             var member = Settings.Member(label)
             member.origin = document.origin(node)
             members.append(member)
         }
-        settings.events.groups[entry.name] = members
+        return members
     }
 
     private mutating func read<Root>(_ entry: Entry, _ key: Key<Root>, into root: inout Root) {

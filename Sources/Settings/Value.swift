@@ -1,3 +1,5 @@
+import Foundation
+
 /// A value as it was written, before its key says what it has to be.
 struct Value {
     /// Its text, which YAML's types have not touched: `no` is a label as well as a "false".
@@ -74,6 +76,26 @@ struct Value {
             return .failure(.range(allowed: "octal permission bits from 0000 to 0777"))
         }
         return .success(value)
+    }
+
+    /// mqtt://HOST[:PORT], or mqtts://… for TLS; an IPv6 address is in [ ].
+    func broker() -> Reading<Settings.Broker> {
+        guard let url = URLComponents(string: text), let standard = ["mqtt": 1883, "mqtts": 8883][url.scheme],
+            let host = url.host?.filter({ $0 != "[" && $0 != "]" }), !host.isEmpty, (1...65_535).contains(url.port ?? standard),
+            url.user == nil, url.password == nil, ["", "/"].contains(url.path), url.query == nil, url.fragment == nil
+        else {
+            return .failure(
+                .type(expected: "mqtt://HOST or mqtt://HOST:PORT, or mqtts:// for TLS; user and password_file have keys of their own"))
+        }
+        return .success(Settings.Broker(host: host, port: url.port ?? standard, isEncrypted: url.scheme == "mqtts"))
+    }
+
+    /// What the topics of messages may begin with (MQTT 3.1.1, section 4.7).
+    func topic() -> Reading<String> {
+        string(limit: 1023).flatMap { text in
+            text.contains { "#+".contains($0) } || text.hasPrefix("$") || text.hasPrefix("/") || text.hasSuffix("/")
+                ? .failure(.range(allowed: "a topic without + and #, without / at its ends and $ before it")) : .success(text)
+        }
     }
 
     /// `1`, `-0.5`, `.5` or `1e-3`, and nothing else that strtod(3) takes.

@@ -6,6 +6,12 @@ import Sinks
 /// manager collects them (JOURNAL_STREAM), in words otherwise.
 struct ServiceLog: LogHandler {
     static let logger = Logger(label: "aumd") { _ in ServiceLog() }
+    /// For a library that has little to say to people.
+    static let quietLogger = Logger(label: "aumd") { _ in
+        var log = ServiceLog()
+        log.logLevel = .critical
+        return log
+    }
 
     var metadata = Logger.Metadata()
     var logLevel: Logger.Level = .notice

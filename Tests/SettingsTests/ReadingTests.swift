@@ -16,6 +16,7 @@ struct ReadingTests {
               labels: {Bark: {on: 1e-1, mute: false}}
               groups: {Alarm: [Siren, Alarm clock]}
             output: {stdout: no, file: a.ndjson, socket: e.sock, socket_mode: "0666", journal: yes, scores: 5, status_interval: 1}
+            mqtt: {broker: "mqtts://b.lan", user: u, password_file: p, ca_file: c, topic: a/b, discovery: no, provisional: yes, sensors: [Dog]}
             """)
         #expect(settings.model == "/srv/model")
         #expect(settings.source.name == "kitchen")
@@ -43,6 +44,43 @@ struct ReadingTests {
         #expect(settings.output.journal == true)
         #expect(settings.output.scores == 5)
         #expect(settings.output.statusInterval == 1)
+        #expect(settings.mqtt.broker?.host == "b.lan")
+        #expect(settings.mqtt.user == "u")
+        #expect(settings.mqtt.passwordFile == "p")
+        #expect(settings.mqtt.certificateFile == "c")
+        #expect(settings.mqtt.topic == "a/b")
+        #expect(settings.mqtt.discovery == false)
+        #expect(settings.mqtt.provisional == true)
+        #expect(settings.mqtt.sensors?.map(\.label) == ["Dog"])
+    }
+
+    @Test("a broker's address is a scheme, a host, and a port where it is not the usual one", arguments: [
+        ("mqtt://broker", "broker", 1883, false), ("mqtts://broker", "broker", 8883, true), ("mqtt://10.0.0.1:18", "10.0.0.1", 18, false),
+        ("mqtts://[::1]", "::1", 8883, true), ("mqtt://[fe80::1]:99/", "fe80::1", 99, false),
+    ])
+    func broker(text: String, host: String, port: Int, isEncrypted: Bool) throws {
+        let settings = try Settings(yaml: "mqtt: {broker: \"\(text)\"}")
+        #expect(settings.mqtt.broker?.host == host && settings.mqtt.broker?.port == port)
+        #expect(settings.mqtt.broker?.isEncrypted == isEncrypted)
+    }
+
+    @Test("what is no broker's address is refused", arguments: [
+        "broker", "broker:1883", "mqtt:broker", "mqtt://", "mqtt://:1883", "mqtt://broker:0", "mqtt://broker:65536", "mqtt://broker:x",
+        "mqtt://u@broker", "mqtt://u:p@broker", "mqtt://broker/topic", "mqtt://broker?x", "mqtt://broker#x", "http://broker", "mqtt://a b",
+    ])
+    func noBroker(text: String) {
+        #expect(throws: InvalidSettings.self) { try Settings(yaml: "mqtt: {broker: \"\(text)\"}") }
+    }
+
+    @Test("topics begin with aumd/ and the source's name, without what a topic may not hold", arguments: [
+        ("kitchen", "aumd/kitchen"), ("plughw:CARD=Mic", "aumd/plughw:CARD=Mic"), ("a/b#c+d$", "aumd/a_b_c_d_"),
+    ])
+    func topic(name: String, topic: String) {
+        var settings = Settings()
+        settings.source.name = name
+        #expect(settings.topic == topic)
+        settings.mqtt.topic = "home/ears"
+        #expect(settings.topic == "home/ears")
     }
 
     @Test("a file that says nothing gives the defaults", arguments: [
@@ -80,13 +118,16 @@ struct ReadingTests {
         #expect(settings.writesJournal == silent.writesJournal && settings.output.journal != nil)
         #expect(settings.scores == silent.scores && settings.output.scores != nil)
         #expect(settings.statusInterval == silent.statusInterval && settings.output.statusInterval != nil)
+        #expect(settings.announcesEntities == silent.announcesEntities && settings.mqtt.discovery != nil)
+        #expect(settings.provisionalSwitchesSensors == silent.provisionalSwitchesSensors && settings.mqtt.provisional != nil)
+        #expect(settings.mqtt.broker == nil && settings.topic == silent.topic && settings.mqtt.sensors == [])
         let labels: [Settings.ModelLabel] = [("Bark", 0.4, 0.2, 0.3, 0), ("Siren", nil, nil, nil, 0)]
         #expect(settings.events.standard.cooldown != nil && settings.events.standard.minimumDuration != nil)
         #expect(try settings.rules(labels: labels) == silent.rules(labels: labels))
         for key in [
             "model", "name", "device", "channel", "rate", "period_ms", "buffer_ms", "window", "chunk", "lookahead", "on",
             "sensitivity", "off", "provisional_on", "minimum_duration", "minimum_gap", "cooldown", "mute", "labels", "groups", "stdout", "file", "socket", "socket_mode",
-            "journal", "scores", "status_interval",
+            "journal", "scores", "status_interval", "broker", "user", "password_file", "ca_file", "topic", "discovery", "sensors", "provisional",
         ] {
             #expect(opened.contains("\n") && opened.split(separator: "\n").contains { $0.drop { $0 == " " }.hasPrefix("\(key):") }, "\(key)")
         }

@@ -1,12 +1,12 @@
 import Glibc
 
 /// The address of a Unix socket (unix(7)): a path or, where it begins with NUL, an abstract name.
-struct UnixAddress {
+package struct UnixAddress {
     private let address: sockaddr_un
     private let length: socklen_t
 
     /// nil where the name is empty or too long for an address.
-    init?(_ name: [UInt8]) {
+    package init?(_ name: [UInt8]) {
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
         guard let first = name.first, name.count < MemoryLayout.size(ofValue: address.sun_path) else { return nil }
@@ -17,7 +17,7 @@ struct UnixAddress {
     }
 
     /// The address as bind(2), connect(2) and sendto(2) take it.
-    func with<Result>(_ call: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
+    package func with<Result>(_ call: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
         withUnsafePointer(to: address) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { call($0, length) }
         }

@@ -15,7 +15,7 @@ struct Aumd: AsyncParsableCommand {
               aumd tag --top 3 *.flac                 what is heard in files
             """,
         version: Version.text,
-        subcommands: [Listen.self, TagFiles.self, Devices.self, ShowModel.self, Check.self, Bench.self])
+        subcommands: [Listen.self, TagFiles.self, CarryToBroker.self, Devices.self, ShowModel.self, Check.self, Bench.self])
 
     /// Sets what every subcommand relies on: a closed pipe is an error of write(2) and not a signal, and no file of ours takes
     /// the place of a standard stream that the caller has closed.

@@ -2,7 +2,6 @@ import ArgumentParser
 import AudioMamba
 import Capture
 import Glibc
-import Logging
 import ServiceLifecycle
 import Settings
 import Sinks
@@ -72,11 +71,7 @@ struct Listen: AsyncParsableCommand {
                           failureTerminationBehavior: .gracefullyShutdownGroup),
                     .init(service: HangUpService(outputs: outputs, manager: manager, stop: { source.stop() })),
                 ],
-                gracefulShutdownSignals: [.sigterm, .sigint], logger: Logger(label: "aumd") { _ in
-                    var log = ServiceLog()
-                    log.logLevel = .critical
-                    return log
-                }))
+                gracefulShutdownSignals: [.sigterm, .sigint], logger: ServiceLog.quietLogger))
         try await group.run()
         let lost = outputs.finish()
         let broken = source.source.statistics.brokenSamples

@@ -1,0 +1,169 @@
+import Glibc
+import Threads
+
+/// Carries the records of one daemon from its socket to a broker, on the thread that runs it.
+///
+/// The daemon is read only while there is a broker, and gives each new reader its state and the events that are open: so nothing
+/// piles up meanwhile, and what the broker keeps is right again after either has been away.
+package final class Bridge {
+    /// What there is to say to people.
+    package enum Notice: Sendable, Equatable, CustomStringConvertible {
+        /// The broker has accepted the client.
+        case connected(broker: String)
+        /// There is no broker, for this reason; it is tried again.
+        case brokerAway(broker: String, reason: String)
+        /// Records come from the daemon.
+        case listening(socket: String)
+        /// No daemon serves the socket, or it has ended; it is tried again.
+        case daemonAway(socket: String, reason: String)
+        /// So many records were lost to this reader since the last notice.
+        case lost(UInt64)
+
+        /// The notice as a sentence.
+        package var description: String {
+            switch self {
+            case .connected(let broker): "Connected to \(broker)."
+            case .brokerAway(let broker, let reason):
+                "\(broker) is not reached (\(reason)); it is tried again until it is."
+            case .listening(let socket): "Events come from \(socket)."
+            case .daemonAway(let socket, let reason):
+                "No events come from \(socket) (\(reason)); it is tried again until they do. Does \"aumd listen\" run, and may this user read its socket?"
+            case .lost(let count): "\(count) records were lost: the broker, or this machine, was too slow."
+            }
+        }
+    }
+
+    private let connection: BrokerConnection
+    private let broker: String
+    private let socket: String
+    private let discovery: Message?
+    private var translator: RecordTranslator
+    private let notify: (Notice) -> Void
+    /// Notices that hold: each is given once when it begins.
+    private var brokerNotice: Notice?
+    private var daemonNotice: Notice?
+
+    /// Seconds from one attempt to the next: at first, and at most, doubled each time.
+    private static let retry = (first: 1.0, last: 30.0)
+
+    /// Nothing is connected yet.
+    ///
+    /// - Parameters:
+    ///   - socket: Path of the daemon's.
+    ///   - discovery: Published, retained, on each connection.
+    ///   - notify: Called on the thread that runs the bridge.
+    /// - Throws: ``BrokerError``.
+    package init(
+        socket: String, broker options: BrokerOptions, translator: RecordTranslator, discovery: Message?,
+        notify: @escaping (Notice) -> Void
+    ) throws(BrokerError) {
+        connection = try BrokerConnection(options, will: Availability.message(translator.topic, isOnline: false))
+        broker = "\(options.host):\(options.port)"
+        self.socket = socket
+        self.translator = translator
+        self.discovery = discovery
+        self.notify = notify
+    }
+
+    /// Runs until `stop` is signalled, whoever comes and goes.
+    package func run(until stop: Wakeup) {
+        var pause = Self.retry.first
+        while true {
+            let (reason, hadBroker) = session(until: stop)
+            guard let reason else { return }
+            tell(.brokerAway(broker: broker, reason: reason), in: \.brokerNotice)
+            if hadBroker { pause = Self.retry.first }
+            if stop.wait(milliseconds: Int32(pause * 1000)) { return }
+            pause = min(2 * pause, Self.retry.last)
+        }
+    }
+
+    /// One connection to the broker, until it is lost.
+    ///
+    /// - Returns: why it was, nil where `stop` was signalled; and whether it ever held.
+    private func session(until stop: Wakeup) -> (lost: String?, hadBroker: Bool) {
+        if let reason = connection.connect() { return (reason, false) }
+        while !connection.isConnected {
+            let ready = wait(for: -1, stop)
+            if ready.stop { return (nil, false) }
+            if let reason = connection.serve() { return (reason, false) }
+        }
+        tell(.connected(broker: broker), in: \.brokerNotice)
+        if let discovery { connection.publish(discovery) }
+        while true {
+            var ending = follow(until: stop)
+            let off = translator.reset()
+            if case .brokerLost(let reason) = ending { return (reason, true) }
+            // What the daemon said last no longer holds.
+            for message in off { connection.publish(message) }
+            connection.publish(Availability.message(translator.topic, isOnline: false))
+            if case .daemonAway(let reason) = ending {
+                tell(.daemonAway(socket: socket, reason: reason), in: \.daemonNotice)
+                guard let end = idle(seconds: 1, until: stop) else { continue }
+                ending = end
+            }
+            if case .brokerLost(let reason) = ending { return (reason, true) }
+            connection.disconnect(milliseconds: 2000)
+            return (nil, true)
+        }
+    }
+
+    private enum Ending {
+        case stopped
+        case brokerLost(String)
+        case daemonAway(String)
+    }
+
+    /// Carries records for as long as both are there.
+    private func follow(until stop: Wakeup) -> Ending {
+        let path = socket
+        var events: EventStream
+        do throws(EventStream.ErrorNumber) { events = try EventStream(path: path) } catch { return .daemonAway(errorText(error.code)) }
+        var isOnline = false
+        while true {
+            let ready = wait(for: events.descriptor, stop)
+            if ready.stop { return .stopped }
+            if let reason = connection.serve() { return .brokerLost(reason) }
+            guard ready.other else { continue }
+            guard let lines = events.lines() else { return .daemonAway("it was closed") }
+            let before = translator.dropped
+            for line in lines {
+                for message in translator.take(line) { connection.publish(message) }
+            }
+            if translator.dropped > before { notify(.lost(translator.dropped - before)) }
+            if !isOnline, !lines.isEmpty {
+                isOnline = true
+                for message in translator.states { connection.publish(message) }
+                connection.publish(Availability.message(translator.topic, isOnline: true))
+                tell(.listening(socket: socket), in: \.daemonNotice)
+            }
+        }
+    }
+
+    /// Keeps the connection while there is nothing to carry; nil when the time is over.
+    private func idle(seconds: Double, until stop: Wakeup) -> Ending? {
+        let end = nanosecondsNow(CLOCK_MONOTONIC) + Int64(seconds * 1e9)
+        while nanosecondsNow(CLOCK_MONOTONIC) < end {
+            if wait(for: -1, stop, milliseconds: 100).stop { return .stopped }
+            if let reason = connection.serve() { return .brokerLost(reason) }
+        }
+        return nil
+    }
+
+    /// Waits for the broker, for `stop`, and for another descriptor where it is one; a second at most.
+    private func wait(for other: Int32, _ stop: Wakeup, milliseconds: Int32 = 1000) -> (stop: Bool, other: Bool) {
+        let wanted = POLLIN | (connection.wantsToWrite ? POLLOUT : 0)
+        var entries = [
+            pollfd(fd: stop.descriptor, events: Int16(POLLIN), revents: 0), pollfd(fd: other, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: connection.descriptor, events: Int16(wanted), revents: 0),
+        ]
+        guard poll(&entries, nfds_t(entries.count), milliseconds) > 0 else { return (false, false) }
+        return (entries[0].revents != 0, entries[1].revents != 0)
+    }
+
+    private func tell(_ notice: Notice, in place: ReferenceWritableKeyPath<Bridge, Notice?>) {
+        guard self[keyPath: place] != notice else { return }
+        self[keyPath: place] = notice
+        notify(notice)
+    }
+}

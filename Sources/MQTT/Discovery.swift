@@ -1,0 +1,84 @@
+import Foundation
+
+/// What Home Assistant reads to make a device of a daemon: one retained message for all its entities (MQTT integration, "Device
+/// discovery payload").
+package enum Discovery {
+    /// The message: an event entity of all that is heard, the level, whether the microphone is in order, and each sensor.
+    ///
+    /// - Parameters:
+    ///   - name: The source's, which people see.
+    ///   - version: The program's.
+    package static func message(name: String, version: String, translator: RecordTranslator) -> Message {
+        let topic = translator.topic
+        let identifier = "aumd_" + String(name.map { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-") ? $0 : "_" })
+        var components = [
+            "events": Component(
+                platform: "event", name: "Sounds", stateTopic: "\(topic)/event", eventTypes: ["open", "update", "close", "retract"]),
+            "level": Component(
+                platform: "sensor", name: "Level", stateTopic: "\(topic)/status", valueTemplate: "{{ value_json.level_dbfs }}",
+                unitOfMeasurement: "dBFS", stateClass: "measurement", entityCategory: "diagnostic"),
+            "microphone": Component(
+                platform: "binary_sensor", name: "Microphone", stateTopic: "\(topic)/status",
+                valueTemplate: "{{ 'OFF' if value_json.state == 'capturing' else 'ON' }}", deviceClass: "problem",
+                entityCategory: "diagnostic"),
+        ]
+        for label in translator.sensors {
+            let sensor = RecordTranslator.sensor(label)
+            components[sensor.replacing("/", with: "_")] = Component(
+                platform: "binary_sensor", name: label, stateTopic: "\(topic)/\(sensor)", deviceClass: "sound")
+        }
+        for key in components.keys { components[key]?.uniqueId = "\(identifier)_\(key)" }
+        let origin = Origin(name: "aumd", swVersion: version)
+        let device = Device(identifiers: [identifier], name: "aumd \(name)", manufacturer: "aumd", swVersion: version)
+        let payload = Payload(
+            device: device, origin: origin, availabilityTopic: Availability.topic(topic), components: components)
+        let encoder = JSONEncoder()
+        encoder.keyEncodingStrategy = .convertToSnakeCase
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        // Nothing in it but texts, which always can be encoded.
+        let bytes = (try? encoder.encode(payload)).map(Array.init) ?? []
+        return Message("homeassistant/device/\(identifier)/config", bytes, isRetained: true)
+    }
+
+    private struct Payload: Encodable {
+        var device: Device
+        var origin: Origin
+        var availabilityTopic: String
+        var components: [String: Component]
+    }
+
+    private struct Origin: Encodable {
+        var name: String
+        var swVersion: String
+    }
+
+    private struct Device: Encodable {
+        var identifiers: [String]
+        var name: String
+        var manufacturer: String
+        var swVersion: String
+    }
+
+    private struct Component: Encodable {
+        var platform: String
+        var name: String
+        var uniqueId: String?
+        var stateTopic: String
+        var eventTypes: [String]?
+        var valueTemplate: String?
+        var unitOfMeasurement: String?
+        var stateClass: String?
+        var deviceClass: String?
+        var entityCategory: String?
+    }
+}
+
+/// Whether the daemon is there, as a retained message; the broker itself says "offline" where this process goes without a word.
+package enum Availability {
+    static func topic(_ topic: String) -> String { "\(topic)/availability" }
+
+    /// The message of a daemon below `topic`.
+    package static func message(_ topic: String, isOnline: Bool) -> Message {
+        Message(Self.topic(topic), isOnline ? "online" : "offline", isRetained: true)
+    }
+}
