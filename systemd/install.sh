@@ -22,7 +22,7 @@ case $PREFIX in
     *) lib=/usr/local/lib ;; # systemd looks nowhere else
 esac
 config=/etc/aumd/aumd.yaml
-units="aumd.service aumd@.service"
+units="aumd.service aumd@.service aumd-mqtt.service aumd-mqtt@.service"
 bash=$share/bash-completion/completions/aumd
 zsh=$share/zsh/site-functions/_aumd
 fish=$share/fish/vendor_completions.d/aumd.fish

@@ -6,6 +6,7 @@ Each part leaves the service as the next one wants it, so their order matters.
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import struct
@@ -346,6 +347,41 @@ def stops():
     check("the socket is gone", not Path(SOCKET).exists())
 
 
+def broker():
+    """Another process, of another user, takes the records to a real broker that asks for a password."""
+    unit, password = "aumd-mqtt.service", Path("/etc/aumd/mqtt.password")
+    run("mosquitto_passwd", "-b", "-c", "/etc/mosquitto/passwords", "ears", "secret")
+    shutil.chown("/etc/mosquitto/passwords", "mosquitto")
+    Path("/etc/mosquitto/conf.d/aumd.conf").write_text("listener 1883 127.0.0.1\npassword_file /etc/mosquitto/passwords\n")
+    run("systemctl", "restart", "mosquitto")
+    password.write_text("secret\n")
+    shutil.chown(password, group="aumd")
+    password.chmod(0o640)
+    configure(ONE_LAYER, "source: {name: kitchen}\noutput: {status_interval: 1}\n"
+              f"mqtt: {{broker: 'mqtt://127.0.0.1', user: ears, password_file: {password}, sensors: [Speech]}}\n")
+
+    def kept(topic):
+        return run("timeout", "5", "mosquitto_sub", "-u", "ears", "-P", "secret", "-t", topic, "-C", "1", expected=None)
+
+    run("systemctl", "start", unit)
+    check("aumd-mqtt.service starts without a daemon", is_active(unit))
+    check("the broker has it that there is none", wait(lambda: kept("aumd/kitchen/availability") == "offline"))
+    run("systemctl", "start", UNIT)
+    check("and that there is one", wait(lambda: kept("aumd/kitchen/availability") == "online"))
+    status = json.loads(kept("aumd/kitchen/status") or "{}")
+    check("with its status", status.get("source") == "kitchen", status)
+    check("and a sensor", kept("aumd/kitchen/sound/speech") in ("ON", "OFF"))
+    discovery = json.loads(kept("homeassistant/device/+/config") or "{}")
+    check("Home Assistant is told", "sound_speech" in discovery.get("components", {}), list(discovery))
+    users = [Path(f"/proc/{show('MainPID', one)}").owner() for one in (UNIT, unit)]
+    check("the two are of two users, none of them root", len({*users, "root"}) == 3, users)
+    check("the journal has no complaints", not [e for e in journal("PRIORITY=3", unit=unit)], journal("PRIORITY=3", unit=unit))
+    run("systemctl", "stop", UNIT)
+    check("the daemon's end is told", wait(lambda: kept("aumd/kitchen/availability") == "offline"))
+    run("systemctl", "stop", unit)
+    check("it stops with exit code 0", (show("Result", unit), show("ExecMainStatus", unit)) == ("success", "0"))
+
+
 def template():
     device = "plughw:CARD=Loopback,DEV=0"
     unit = f"aumd@{run('systemd-escape', device)}.service"
@@ -401,7 +437,7 @@ def uninstalls():
 since = int(time.time())
 started = time.monotonic()
 for part in (installs, no_microphone, process, journal_entries, socket_permissions, demo, reload, unplugging, kills,
-             stops, template, busy, *([] if EMULATED else [suspend]), wrong_configuration, uninstalls):
+             stops, broker, template, busy, *([] if EMULATED else [suspend]), wrong_configuration, uninstalls):
     print(f"{part.__name__.replace('_', ' ')} ({time.monotonic() - started:.0f} s)", flush=True)
     try:
         part()

@@ -26,7 +26,7 @@ if [ ! -e "$work/machine.img" ]; then
     root=$work/machine
     rm -rf "$root"
     debootstrap --variant=minbase --include=systemd-sysv,udev,dbus,linux-image-amd64,alsa-utils,sndfile-programs,python3,\
-libasound2,libfftw3-double3,libsndfile1,libsamplerate0,libsystemd0 bookworm "$root" ${MIRROR:+"$MIRROR"}
+libasound2,libfftw3-double3,libmosquitto1,libsndfile1,libsamplerate0,libsystemd0,mosquitto,mosquitto-clients bookworm "$root" ${MIRROR:+"$MIRROR"}
     cp "$root"/boot/vmlinuz-* "$work/machine.kernel"
     cp "$root"/boot/initrd.img-* "$work/machine.initrd"
     cat > "$root/etc/systemd/system/checks.service" <<END

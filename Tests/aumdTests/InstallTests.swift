@@ -30,6 +30,8 @@ struct InstallTests {
             "usr/local/share/aumd/demo.ogg": "644",
             "usr/local/lib/systemd/system/aumd.service": "644",
             "usr/local/lib/systemd/system/aumd@.service": "644",
+            "usr/local/lib/systemd/system/aumd-mqtt.service": "644",
+            "usr/local/lib/systemd/system/aumd-mqtt@.service": "644",
             "usr/local/lib/systemd/catalog/aumd.catalog": "644",
             "usr/local/lib/sysusers.d/aumd.conf": "644",
             "usr/local/share/bash-completion/completions/aumd": "644",
@@ -76,8 +78,8 @@ struct InstallTests {
         #expect(try install(["PREFIX": prefix]).status == 0)
         let files = try root.files()
         let units = prefix == "/usr" ? "usr/lib/systemd/system" : "usr/local/lib/systemd/system"
-        for unit in ["aumd.service", "aumd@.service"] {
-            #expect(text(files["\(units)/\(unit)"])?.contains("\nExecStart=\(prefix)/bin/aumd listen ") == true)
+        for (unit, command) in [("aumd", "listen"), ("aumd@", "listen"), ("aumd-mqtt", "mqtt"), ("aumd-mqtt@", "mqtt")] {
+            #expect(text(files["\(units)/\(unit).service"])?.contains("\nExecStart=\(prefix)/bin/aumd \(command) ") == true)
         }
         #expect(files["\(prefix.dropFirst())/bin/aumd"] != nil)
         #expect(files.keys.filter { $0.hasPrefix("usr/local/bin") }.isEmpty)

@@ -5,7 +5,9 @@ import Testing
 @Suite("The units are right and hardened")
 struct UnitFileTests {
     /// The template with an instance, whose ALSA name is escaped. (`verify` itself fails on instances with a colon.)
-    static let units = ["aumd.service", #"aumd@kitchen\x2dmicrophone.service"#]
+    static let units = [
+        "aumd.service", #"aumd@kitchen\x2dmicrophone.service"#, "aumd-mqtt.service", #"aumd-mqtt@kitchen\x2dmicrophone.service"#,
+    ]
 
     @Test("systemd-analyze verify says nothing at all", arguments: units)
     func verify(unit: String) throws {
@@ -31,13 +33,9 @@ struct UnitFileTests {
         #expect(result.status == 0, "\(result.output)")
     }
 
-    @Test("the two units differ in nothing but the device")
+    @Test("a unit and its template differ in nothing but the device")
     func sameHardening() throws {
-        let lines = try ["aumd.service", "aumd@.service"].map {
-            try String(contentsOf: packageRoot.appending(path: "systemd/\($0)"), encoding: .utf8).split(separator: "\n")
-                .filter { !$0.hasPrefix("#") }.map(String.init)
-        }
-        let (plain, template) = (Set(lines[0]), Set(lines[1]))
+        let (plain, template) = (try lines("aumd.service"), try lines("aumd@.service"))
         #expect(plain.subtracting(template) == [
             "Description=Sound tagging from the microphone",
             "Environment=AUMD_SOCKET=%t/aumd/events.sock AUMD_STDOUT=false", "RuntimeDirectory=aumd",
@@ -46,13 +44,34 @@ struct UnitFileTests {
             "Description=Sound tagging from %I", #"Environment="AUMD_DEVICE=%I" "AUMD_SOURCE_NAME=%I""#,
             "Environment=AUMD_SOCKET=%t/aumd@%i/events.sock AUMD_STDOUT=false", "RuntimeDirectory=aumd@%i",
         ])
+        let (bridge, bridges) = (try lines("aumd-mqtt.service"), try lines("aumd-mqtt@.service"))
+        #expect(bridge.subtracting(bridges) == [
+            "Description=Sound events to an MQTT broker", "After=network-online.target aumd.service",
+            "Environment=AUMD_SOCKET=%t/aumd/events.sock",
+        ])
+        #expect(bridges.subtracting(bridge) == [
+            "Description=Sound events from %I to an MQTT broker", "After=network-online.target aumd@%i.service",
+            #"Environment="AUMD_SOURCE_NAME=%I""#, "Environment=AUMD_SOCKET=%t/aumd@%i/events.sock",
+        ])
+    }
+
+    @Test("what hears has no network, and what has a network no device")
+    func apart() throws {
+        #expect(try lines("aumd.service").isSuperset(of: ["PrivateNetwork=yes", "IPAddressDeny=any", "RestrictAddressFamilies=AF_UNIX"]))
+        #expect(try lines("aumd-mqtt.service").isSuperset(of: ["PrivateDevices=yes", "DevicePolicy=closed"]))
+        #expect(try !lines("aumd-mqtt.service").contains { $0.hasPrefix("DeviceAllow") || $0.hasPrefix("SupplementaryGroups") })
+    }
+
+    private func lines(_ unit: String) throws -> Set<String> {
+        let text = try String(contentsOf: packageRoot.appending(path: "systemd/\(unit)"), encoding: .utf8)
+        return Set(text.split(separator: "\n").filter { !$0.hasPrefix("#") }.map(String.init))
     }
 
     /// A unit as systemd would find it, with a program that is there on every machine.
     private func copy(_ unit: String, to folder: TemporaryFolder) throws -> String {
-        let source = unit.hasPrefix("aumd@") ? "aumd@.service" : unit
+        let source = unit.replacing(#/@.*\./#, with: "@.")
         let text = try String(contentsOf: packageRoot.appending(path: "systemd/\(source)"), encoding: .utf8)
-        #expect(text.contains("\nExecStart=/usr/local/bin/aumd listen "))
+        #expect(text.contains(unit.hasPrefix("aumd-mqtt") ? "\nExecStart=/usr/local/bin/aumd mqtt " : "\nExecStart=/usr/local/bin/aumd listen "))
         for name in [source, unit] {
             try folder.write(text.replacingOccurrences(of: "/usr/local/bin/aumd ", with: "/bin/true "), to: name)
         }
