@@ -40,7 +40,7 @@ let package = Package(
         .target(name: "AudioMamba", dependencies: ["CKernels"]),
         .target(name: "Tagging"),
         .target(name: "Sinks", dependencies: ["Tagging", "CSystemd", "Threads"], exclude: ["aumd-1.schema.json"]),
-        .target(name: "MQTT", dependencies: ["CMosquitto", "Sinks", "Threads"]),
+        .target(name: "MQTT", dependencies: ["CMosquitto", "Sinks", "Tagging", "Threads"]),
         .target(name: "Settings", dependencies: ["Tagging", .product(name: "Yams", package: "Yams")]),
         .executableTarget(
             name: "aumd",

@@ -1,4 +1,5 @@
 import Foundation
+import Tagging
 
 /// What Home Assistant reads to make a device of a daemon: one retained message for all its entities (MQTT integration, "Device
 /// discovery payload").
@@ -13,7 +14,7 @@ package enum Discovery {
         let identifier = "aumd_" + String(name.map { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-") ? $0 : "_" })
         var components = [
             "events": Component(
-                platform: "event", name: "Sounds", stateTopic: "\(topic)/event", eventTypes: ["open", "update", "close", "retract"]),
+                platform: "event", name: "Sounds", stateTopic: "\(topic)/event", eventTypes: Action.Phase.allCases.map(\.rawValue)),
             "level": Component(
                 platform: "sensor", name: "Level", stateTopic: "\(topic)/status", valueTemplate: "{{ value_json.level_dbfs }}",
                 unitOfMeasurement: "dBFS", stateClass: "measurement", entityCategory: "diagnostic"),

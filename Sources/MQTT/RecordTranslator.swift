@@ -1,4 +1,6 @@
 import Foundation
+import Sinks
+import Tagging
 
 /// Turns the lines of an event stream (schema aumd/1) into messages, and keeps the state of the sensors: a state machine without
 /// clock, thread or connection.
@@ -28,19 +30,22 @@ package struct RecordTranslator: Sendable {
 
     /// The messages that a line calls for; none for scores, and for what is no record of this schema.
     package mutating func take(_ line: [UInt8]) -> [Message] {
-        guard let record = try? JSONDecoder().decode(Fields.self, from: Data(line)), record.schema == "aumd/1" else { return [] }
-        switch record.type {
-        case "event":
-            guard let phase = record.phase else { return [] }
+        guard let record = try? JSONDecoder().decode(Fields.self, from: Data(line)), record.schema == Record.schema,
+            let kind = Record.Kind(rawValue: record.type)
+        else { return [] }
+        let full = "\(topic)/\(kind.rawValue)"
+        switch kind {
+        case .event:
+            guard let phase = record.phase.flatMap(Action.Phase.init) else { return [] }
             // The record stays as it is written: its numbers are not to be rounded on the way.
-            let payload = Array("{\"event_type\":\"\(phase)\",".utf8) + line.dropFirst()
-            return [Message("\(topic)/event", payload, isRetained: false)] + switched(by: record, phase)
-        case "status":
+            let payload = Array("{\"event_type\":\"\(phase.rawValue)\",".utf8) + line.dropFirst()
+            return [Message(full, payload, isRetained: false)] + switched(by: record, phase)
+        case .status:
             dropped = record.dropped ?? dropped
-            return [Message("\(topic)/status", line, isRetained: true)]
-        case "gap":
-            return [Message("\(topic)/gap", line, isRetained: false)]
-        default:
+            return [Message(full, line, isRetained: true)]
+        case .gap:
+            return [Message(full, line, isRetained: false)]
+        case .scores:
             return []
         }
     }
@@ -63,10 +68,11 @@ package struct RecordTranslator: Sendable {
         "sound/" + label.lowercased().split { !($0.isLetter || $0.isNumber) }.joined(separator: "_")
     }
 
-    private mutating func switched(by event: Fields, _ phase: String) -> [Message] {
+    private mutating func switched(by event: Fields, _ phase: Action.Phase) -> [Message] {
         guard let id = event.id, let label = event.label else { return [] }
         let names = Set([label] + (event.parents ?? []))
-        let lasts = phase != "close" && phase != "retract" && (isProvisionalEnough || event.status == "confirmed")
+        let isDecided = isProvisionalEnough || event.status == Event.Status.confirmed.rawValue
+        let lasts = phase != .close && phase != .retract && isDecided
         var messages: [Message] = []
         for index in sensors.indices {
             let wasOn = !holders[index].isEmpty

@@ -44,7 +44,7 @@ public struct Event: Sendable, Equatable {
 /// What a step of the tagger reports.
 public struct Action: Sendable, Equatable {
     /// What an action does to its event.
-    public enum Phase: String, Sendable {
+    public enum Phase: String, Sendable, CaseIterable {
         /// The event is new.
         case open
         /// Something about an open event is known better.

@@ -1,6 +1,7 @@
 import AudioMamba
 import Capture
 import Glibc
+import MQTT
 import Settings
 import Threads
 
@@ -61,6 +62,15 @@ struct Failure: Error, CustomStringConvertible {
     init(_ error: InvalidSettings) {
         let isUnread = error.errors.contains { if case .unreadable = $0 { true } else { false } }
         self.init(isUnread ? .noInput : .configuration, error.errors.map(\.description))
+    }
+
+    init(_ error: BrokerError) {
+        sentences = [error.description]
+        exit =
+            switch error {
+            case .certificates: .noInput
+            case .unavailable: .osError
+            }
     }
 
     init(mangled arguments: [String]) {

@@ -104,6 +104,19 @@ import Threads
         #expect(running.end())
     }
 
+    @Test("A socket of something else, which sends no lines, is left, and fills no memory")
+    func foreignSocket() throws {
+        let broker = try Broker()
+        let server = LineServer(folder.file("s"))
+        let running = try bridge(to: broker)
+        #expect(server.accept())
+        server.send(String(repeating: "x", count: 3 << 20))
+        #expect(server.accept())
+        server.send(Lines.status() + "\n")
+        #expect(notices.contain("Events come from"))
+        #expect(running.end())
+    }
+
     @Test("Where the broker goes, the daemon is left alone until there is one, and all that the new one keeps is right")
     func brokerLoss() throws {
         let broker = try Broker()

@@ -53,7 +53,7 @@ struct CarryToBroker: AsyncParsableCommand {
             bridge = try Bridge(
                 socket: settings.output.socket ?? Self.systemSocket, broker: options, translator: translator,
                 discovery: settings.announcesEntities ? discovery : nil, notify: Self.report)
-        } catch { throw Failure(.noInput, error.description) }
+        } catch { throw Failure(error) }
         try await ServiceGroup(
             services: [BridgeService(bridge: bridge)], gracefulShutdownSignals: [.sigterm, .sigint],
             logger: ServiceLog.quietLogger).run()
