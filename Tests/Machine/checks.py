@@ -361,7 +361,7 @@ def broker():
               f"mqtt: {{broker: 'mqtt://127.0.0.1', user: ears, password_file: {password}, sensors: [Speech]}}\n")
 
     def kept(topic):
-        return run("timeout", "5", "mosquitto_sub", "-u", "ears", "-P", "secret", "-t", topic, "-C", "1", expected=None)
+        return run("timeout", "5", "mosquitto_sub", "-h", "127.0.0.1", "-u", "ears", "-P", "secret", "-t", topic, "-C", "1", expected=None)
 
     run("systemctl", "start", unit)
     check("aumd-mqtt.service starts without a daemon", is_active(unit))

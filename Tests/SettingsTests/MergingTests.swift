@@ -21,9 +21,9 @@ struct MergingTests {
 
     @Test("merging with nothing changes nothing, and is associative")
     func laws() throws {
-        let a = try Settings(yaml: "model: a\nsource: {rate: 8000}\nevents: {labels: {Bark: {on: 0.4}}, groups: {A: [Bark]}}")
+        let a = try Settings(yaml: "model: a\nsource: {rate: 8000}\nevents: {labels: {Bark: {on: 0.4}}, groups: {A: [Bark]}}\nmqtt: {sensors: [Bark]}")
         let b = try Settings(yaml: "model: b\nsource: {channel: 2}\nevents: {labels: {Bark: {off: 0.1}, Dog: {mute: on}}}")
-        let c = try Settings(yaml: "stream: {chunk: 2}\nevents: {default: {on: 0.7}, groups: {A: [Dog], B: [Cat]}}")
+        let c = try Settings(yaml: "stream: {chunk: 2}\nevents: {default: {on: 0.7}, groups: {A: [Dog], B: [Cat]}}\nmqtt: {sensors: [Cat, Dog], topic: t}")
         #expect(a.merging(over: Settings()) == a)
         #expect(Settings().merging(over: a) == a)
         #expect(a.merging(over: b).merging(over: c) == a.merging(over: b.merging(over: c)))
@@ -34,6 +34,8 @@ struct MergingTests {
         #expect(merged.events.labels["Dog"]?.mute == true)
         #expect(a.merging(over: c).events.groups == ["A": a.events.groups["A"], "B": c.events.groups["B"]])
         #expect(merged.merging(over: c).events.standard.on == 0.7)
+        #expect(merged.merging(over: c).mqtt.sensors?.map(\.label) == ["Bark"] && merged.merging(over: c).topic == "t")
+        #expect(b.merging(over: c).mqtt.sensors?.map(\.label) == ["Cat", "Dog"])
     }
 
     @Test("an environment variable for every key with a single value")
@@ -42,12 +44,15 @@ struct MergingTests {
             "AUMD_MODEL": "m", "AUMD_SOURCE_NAME": "n", "AUMD_DEVICE": "d", "AUMD_CHANNEL": "3", "AUMD_RATE": "44100",
             "AUMD_PERIOD_MS": "20", "AUMD_BUFFER_MS": "400", "AUMD_WINDOW": "false", "AUMD_CHUNK": "2",
             "AUMD_LOOKAHEAD": "9", "AUMD_STDOUT": "no", "AUMD_FILE": "f", "AUMD_SOCKET": "s", "AUMD_SOCKET_MODE": "600",
-            "AUMD_JOURNAL": "true", "AUMD_SCORES": "1", "AUMD_STATUS_INTERVAL": "0.5",
+            "AUMD_JOURNAL": "true", "AUMD_SCORES": "1", "AUMD_STATUS_INTERVAL": "0.5", "AUMD_MQTT_BROKER": "mqtt://b",
+            "AUMD_MQTT_USER": "u", "AUMD_MQTT_PASSWORD_FILE": "p", "AUMD_MQTT_CA_FILE": "c", "AUMD_MQTT_TOPIC": "t",
+            "AUMD_MQTT_DISCOVERY": "no", "AUMD_MQTT_PROVISIONAL": "yes",
         ])
         let file = try Settings(yaml: """
             {model: m, source: {name: n, device: d, channel: 3, rate: 44100, period_ms: 20, buffer_ms: 400},
              stream: {window: false, chunk: 2, lookahead: 9},
-             output: {stdout: no, file: f, socket: s, socket_mode: 600, journal: true, scores: 1, status_interval: 0.5}}
+             output: {stdout: no, file: f, socket: s, socket_mode: 600, journal: true, scores: 1, status_interval: 0.5},
+             mqtt: {broker: "mqtt://b", user: u, password_file: p, ca_file: c, topic: t, discovery: no, provisional: yes}}
             """)
         #expect(settings == file)
     }
