@@ -42,6 +42,8 @@ package final class Bridge {
     /// Notices that hold: each is given once when it begins.
     private var brokerNotice: Notice?
     private var daemonNotice: Notice?
+    /// Whether the daemon is there, as the broker has it from this connection; nil before it was told.
+    private var isOnline: Bool?
 
     /// Seconds from one attempt to the next: at first, and at most, doubled each time.
     private static let retry = (first: 1.0, last: 30.0)
@@ -90,13 +92,14 @@ package final class Bridge {
         }
         tell(.connected(broker: broker), in: \.brokerNotice)
         if let discovery { connection.publish(discovery) }
+        isOnline = nil
         while true {
             var ending = follow(until: stop)
             let off = translator.reset()
             if case .brokerLost(let reason) = ending { return (reason, true) }
             // What the daemon said last no longer holds.
             for message in off { connection.publish(message) }
-            connection.publish(Availability.message(translator.topic, isOnline: false))
+            publishAvailability(false)
             if case .daemonAway(let reason) = ending {
                 tell(.daemonAway(socket: socket, reason: reason), in: \.daemonNotice)
                 guard let end = idle(seconds: 1, until: stop) else { continue }
@@ -119,7 +122,6 @@ package final class Bridge {
         let path = socket
         var events: EventStream
         do throws(EventStream.ErrorNumber) { events = try EventStream(path: path) } catch { return .daemonAway(errorText(error.code)) }
-        var isOnline = false
         while true {
             let ready = wait(for: events.descriptor, stop)
             if ready.stop { return .stopped }
@@ -131,10 +133,9 @@ package final class Bridge {
                 for message in translator.take(line) { connection.publish(message) }
             }
             if translator.dropped > before { notify(.lost(translator.dropped - before)) }
-            if !isOnline, !lines.isEmpty {
-                isOnline = true
+            if isOnline != true, !lines.isEmpty {
                 for message in translator.states { connection.publish(message) }
-                connection.publish(Availability.message(translator.topic, isOnline: true))
+                publishAvailability(true)
                 tell(.listening(socket: socket), in: \.daemonNotice)
             }
         }
@@ -159,6 +160,12 @@ package final class Bridge {
         ]
         guard poll(&entries, nfds_t(entries.count), milliseconds) > 0 else { return (false, false) }
         return (entries[0].revents != 0, entries[1].revents != 0)
+    }
+
+    private func publishAvailability(_ isOnline: Bool) {
+        guard self.isOnline != isOnline else { return }
+        self.isOnline = isOnline
+        connection.publish(Availability.message(translator.topic, isOnline: isOnline))
     }
 
     private func tell(_ notice: Notice, in place: ReferenceWritableKeyPath<Bridge, Notice?>) {

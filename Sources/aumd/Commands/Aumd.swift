@@ -13,7 +13,7 @@ struct Aumd: AsyncParsableCommand {
               aumd listen --demo                      of a bundled scene
               aumd listen --device hw:CARD=USB | jq   events as JSON lines
               aumd tag --top 3 *.flac                 what is heard in files
-              aumd mqtt --broker mqtt://broker.lan    from a running listen to Home Assistant
+              aumd mqtt --broker mqtt://broker.lan    its events to Home Assistant
             """,
         version: Version.text,
         subcommands: [Listen.self, TagFiles.self, CarryToBroker.self, Devices.self, ShowModel.self, Check.self, Bench.self])

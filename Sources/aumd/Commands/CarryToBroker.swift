@@ -19,7 +19,8 @@ struct CarryToBroker: AsyncParsableCommand {
             Home Assistant finds all this by itself. User, password and certificates are in the configuration too.
 
             Examples:
-              aumd mqtt --broker mqtt://broker.lan
+              aumd mqtt --broker mqtt://broker.lan                      from the service's socket
+              aumd listen --socket S & aumd mqtt --socket S --broker …  from one of your own
               mosquitto_sub -h broker.lan -t 'aumd/#' -v
             """)
 
