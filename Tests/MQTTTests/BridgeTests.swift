@@ -14,7 +14,7 @@ import Threads
         private let all = Mutex<[String]>([])
         func add(_ notice: Bridge.Notice) { all.withLock { $0.append("\(notice)") } }
         var texts: [String] { all.withLock { $0 } }
-        func contain(_ text: String) -> Bool { eventually { texts.contains { $0.contains(text) } } }
+        func contain(_ text: String) -> Bool { eventually(10) { texts.contains { $0.contains(text) } } }
     }
 
     /// A bridge on a thread of its own, ended with its value.
@@ -199,13 +199,4 @@ import Threads
         #expect(running.end())
         #expect(throws: BrokerError.certificates(path: folder.file("none.pem"), reason: "Invalid function arguments provided.")) { try trusting("none.pem") }
     }
-}
-
-/// Polls a condition that another thread brings about, ten seconds at most.
-private func eventually(_ condition: () -> Bool) -> Bool {
-    for _ in 0..<1000 {
-        if condition() { return true }
-        usleep(10_000)
-    }
-    return condition()
 }

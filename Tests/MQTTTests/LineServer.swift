@@ -1,5 +1,5 @@
 import Glibc
-import TestSupport
+import Sinks
 
 /// What a daemon's socket is to the bridge: a Unix socket that sends a client what the test says.
 final class LineServer {
@@ -11,15 +11,8 @@ final class LineServer {
         self.path = path
         unlink(path)
         listener = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: Array(path.utf8)) }
-        let isListening = withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(listener, $0, socklen_t(MemoryLayout<sockaddr_un>.size)) == 0 && listen(listener, 4) == 0
-            }
-        }
-        precondition(isListening, "\(path): errno \(errno)")
+        let isBound = UnixAddress(Array(path.utf8))?.with { bind(listener, $0, $1) == 0 }
+        precondition(isBound == true && listen(listener, 4) == 0, "\(path): errno \(errno)")
     }
 
     deinit { end() }

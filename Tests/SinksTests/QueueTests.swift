@@ -2,6 +2,7 @@ import Dispatch
 import Glibc
 import Sinks
 import Synchronization
+import TestSupport
 import Testing
 
 func scores(_ number: Int = 0) -> Record {

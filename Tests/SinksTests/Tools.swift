@@ -35,12 +35,3 @@ func write(_ text: String, to path: String) {
 
 /// The repository's root, found from this file.
 let root = #filePath.split(separator: "/").dropLast(3).reduce("") { "\($0)/\($1)" }
-
-/// Polls a condition that another thread brings about.
-func eventually(_ seconds: Double = 5, _ condition: () -> Bool) -> Bool {
-    for _ in 0..<Int(seconds * 200) {
-        if condition() { return true }
-        usleep(5000)
-    }
-    return condition()
-}

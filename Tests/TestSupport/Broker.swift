@@ -31,11 +31,7 @@ public final class Broker {
         process.standardError = FileHandle.nullDevice
         try process.run()
         self.process = process
-        let end = ContinuousClock.now + .seconds(10)
-        while !isTaken(port) {
-            guard ContinuousClock.now < end else { throw Unavailable() }
-            usleep(10_000)
-        }
+        guard eventually(10, { isTaken(port) }) else { throw Unavailable() }
     }
 
     /// Ends without a word to its clients.
@@ -95,14 +91,7 @@ public final class Broker {
         public func hears(_ message: String) -> Bool { hears { $0.contains(message) } }
 
         /// Waits, ten seconds at most, until the messages are so.
-        public func hears(_ condition: ([String]) -> Bool) -> Bool {
-            let end = ContinuousClock.now + .seconds(10)
-            while !condition(messages) {
-                if ContinuousClock.now > end { return false }
-                usleep(10_000)
-            }
-            return true
-        }
+        public func hears(_ condition: ([String]) -> Bool) -> Bool { eventually(10) { condition(messages) } }
     }
 }
 

@@ -23,7 +23,7 @@ public final class Journal {
         daemon.standardError = FileHandle.nullDevice
         self.daemon = daemon
         try daemon.run()
-        guard Self.eventually({ Self.answers }) else { throw Unavailable() }
+        guard eventually(10, { Self.answers }) else { throw Unavailable() }
     }
 
     deinit {
@@ -52,7 +52,7 @@ public final class Journal {
     /// field.
     public func entries(_ matches: String..., count: Int) -> [[String: [String]]] {
         var entries: [[String: [String]]] = []
-        _ = Self.eventually {
+        _ = eventually(10) {
             entries = Self.read(matches)
             return entries.count >= count
         }
@@ -76,14 +76,5 @@ public final class Journal {
         if let bytes = field as? [Int] { return [String(decoding: bytes.map(UInt8.init), as: UTF8.self)] }
         if let list = field as? [Any] { return list.flatMap(values) }
         return [field as? String ?? "\(field)"]
-    }
-
-    private static func eventually(_ condition: () -> Bool) -> Bool {
-        let end = ContinuousClock.now + .seconds(10)
-        while !condition() {
-            if ContinuousClock.now > end { return false }
-            usleep(10_000)
-        }
-        return true
     }
 }

@@ -61,11 +61,7 @@ struct CarryToBroker: AsyncParsableCommand {
     }
 
     private func merged() throws(Failure) -> Settings {
-        var said = Settings()
-        for (key, text, option) in [("mqtt.broker", broker, "--broker"), ("output.socket", socket, "--socket")] {
-            guard let text else { continue }
-            do throws(SettingsError) { try said.set(key, to: text, origin: option) } catch { throw Failure(.usage, error.description) }
-        }
+        let said = try Settings(options: [("mqtt.broker", broker, "--broker"), ("output.socket", socket, "--socket")])
         return said.merging(over: try SettingsOptions.withoutOptions(config))
     }
 

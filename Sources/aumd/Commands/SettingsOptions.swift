@@ -36,26 +36,32 @@ struct SettingsOptions: ParsableArguments {
     ///
     /// - Throws: ``Failure`` with all that is wrong.
     func merged() throws(Failure) -> Settings {
-        var said = Settings()
-        let texts = [
+        var said = try Settings(options: [
             ("source.device", device, "--device"), ("source.name", name, "--name"),
             ("source.channel", channel, "--channel"), ("source.rate", rate, "--rate"),
             ("output.file", outputFile, "--output-file"), ("output.socket", socket, "--socket"),
             ("output.journal", journal ? "true" : nil, "--journal"), ("output.scores", scores ? "5" : nil, "--scores"),
             ("stream.window", noWindow ? "false" : nil, "--no-window"), ("stream.chunk", chunk, "--chunk"),
             ("stream.lookahead", lookahead, "--lookahead"),
-        ]
-        for (key, text, option) in texts {
-            guard let text else { continue }
-            do throws(SettingsError) { try said.set(key, to: text, origin: option) } catch {
-                throw Failure(.usage, error.description)
-            }
-        }
+        ])
         said = said.merging(over: try Self.withoutOptions(config))
         do throws(SettingsError) { try said.checkCombination() } catch {
             throw Failure(.configuration, error.description)
         }
         return said
+    }
+}
+
+extension Settings {
+    /// What options say, each a key, its text where the option was given, and the option's name.
+    ///
+    /// - Throws: ``Failure`` with the first that is wrong.
+    init(options: [(key: String, text: String?, option: String)]) throws(Failure) {
+        self.init()
+        for (key, text, option) in options {
+            guard let text else { continue }
+            do throws(SettingsError) { try set(key, to: text, origin: option) } catch { throw Failure(.usage, error.description) }
+        }
     }
 }
 
