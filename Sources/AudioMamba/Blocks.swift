@@ -17,7 +17,8 @@ final class Blocks {
 
     let model: Model
     let capacity: Int
-    private let team: ThreadTeam
+    private lazy var team = ThreadTeam<Loop>(threads: threads) { [unowned self] in perform($0, $1) }
+    private let threads: Int
     /// Tokens a layer works on at a time.
     private let piece: Int
     /// Residual stream (capacity, D), in and out.
@@ -44,7 +45,7 @@ final class Blocks {
         let c = model.configuration
         self.model = model
         self.capacity = capacity
-        team = ThreadTeam(threads: threads)
+        self.threads = threads
         dRow = padded(c.modelWidth)
         eRow = padded(c.innerWidth)
         parameterRow = padded(c.timeStepRank + 2 * c.stateCount)
@@ -113,14 +114,7 @@ final class Blocks {
     private func forward(
         _ layer: LayerWeights, _ index: Int, _ piece: Range<Int>, _ states: LayerStates, isLast: Bool
     ) {
-        let c = model.configuration
-        team.split(piece) { tokens in
-            let hidden = hidden.pointer + tokens.lowerBound * dRow
-            let scale = row(of: scale, tokens, of: piece, 1)
-            model.kernels.table.pointee.inverse_rms(scale, hidden, dRow, tokens.count, c.modelWidth, c.normEpsilon)
-            layer.xInput.apply(
-                model.kernels, from: hidden, scale: scale, to: row(of: x, tokens, of: piece, eRow), tokens: tokens.count)
-        }
+        team.split(piece, .inputProjection(layer.xInput, piece))
         convolve(layer.forward, piece, states.tail(index), Int32(AUMD_FORWARD))
         scan(
             layer.forward, piece, states.ssm(index), Int32(AUMD_FORWARD), selects: true, gate: isLast ? layer.zInput : nil,
@@ -139,14 +133,7 @@ final class Blocks {
     private func convolve(
         _ weights: DirectionWeights, _ piece: Range<Int>, _ tail: UnsafeMutablePointer<Float>, _ direction: Int32
     ) {
-        let c = model.configuration
-        team.split(0..<c.innerWidth, unit: Int(AUMD_LANES)) { channels in
-            let e = channels.lowerBound
-            model.kernels.table.pointee.conv_silu(
-                row(of: u, piece, of: piece, eRow) + e, row(of: x, piece, of: piece, eRow) + e, eRow, tail + e,
-                weights.convolution.pointer + e, weights.convolutionBias.pointer + e, piece.count, channels.count,
-                c.convolutionWidth, direction)
-        }
+        team.split(channels, unit: Int(AUMD_LANES), .convolution(weights, piece, tail: tail, direction))
     }
 
     /// Δ = softplus(dt_proj(dt)), then the selective scan of one direction. Δ is made anew for each direction: that costs
@@ -160,40 +147,74 @@ final class Blocks {
         _ weights: DirectionWeights, _ piece: Range<Int>, _ state: UnsafeMutablePointer<Float>, _ direction: Int32,
         selects: Bool, gate: Linear?, next: Linear?
     ) {
-        let c = model.configuration
-        let k = model.kernels.table.pointee
-        team.split(piece) { tokens in
-            let parameters = row(of: parameters, tokens, of: piece, parameterRow)
-            let dt = row(of: dt, tokens, of: piece, eRow)
-            if selects {
-                weights.xProjection.apply(
-                    model.kernels, from: row(of: u, tokens, of: piece, eRow), to: parameters, tokens: tokens.count)
-            }
-            weights.timeStepProjection.apply(
-                model.kernels, from: parameters, inputRow: parameterRow, to: dt, tokens: tokens.count)
-            k.softplus(dt, eRow, tokens.count, c.innerWidth)
-            gate?.apply(
-                model.kernels, from: hidden.pointer + tokens.lowerBound * dRow, scale: row(of: scale, tokens, of: piece, 1),
-                to: row(of: z, tokens, of: piece, eRow), tokens: tokens.count)
-        }
-        let selection = row(of: parameters, piece, of: piece, parameterRow) + c.timeStepRank
-        team.split(0..<c.innerWidth, unit: Int(AUMD_LANES)) { channels in
-            let e = channels.lowerBound
-            k.scan(
-                row(of: y, piece, of: piece, eRow) + e, row(of: u, piece, of: piece, eRow) + e,
-                row(of: dt, piece, of: piece, eRow) + e, gate == nil ? nil : row(of: z, piece, of: piece, eRow) + e, eRow,
-                weights.a2.pointer + e * c.stateCount, selection, parameterRow, weights.skip.pointer + e,
-                state + e * c.stateCount, piece.count, channels.count, c.stateCount, direction,
-                direction == Int32(AUMD_FORWARD) ? 0 : 1, c.variant == .biBi ? 0.5 : 1, next?.matrix)
-        }
+        team.split(piece, .selection(weights, piece, selects: selects, gate: gate))
+        team.split(
+            channels, unit: Int(AUMD_LANES),
+            .scan(weights, piece, state: state, direction, isGated: gate != nil, next: next?.matrix))
     }
 
     /// h += out_proj(y) over a piece.
-    private func finish(_ layer: LayerWeights, _ piece: Range<Int>) {
-        team.split(piece) { tokens in
-            layer.output.apply(
-                model.kernels, from: row(of: y, tokens, of: piece, eRow),
-                to: hidden.pointer + tokens.lowerBound * dRow, tokens: tokens.count, accumulate: true)
+    private func finish(_ layer: LayerWeights, _ piece: Range<Int>) { team.split(piece, .outputProjection(layer.output, piece)) }
+
+    private var channels: Range<Int> { 0..<model.configuration.innerWidth }
+
+    /// A loop over a piece that threads share: its tokens in the projections and the selection, its channels in the others.
+    private enum Loop {
+        /// x = in_proj(norm(h)).
+        case inputProjection(Linear, Range<Int>)
+        /// u = silu(conv(x)).
+        case convolution(DirectionWeights, Range<Int>, tail: UnsafeMutablePointer<Float>, Int32)
+        /// dt, B and C of u, then Δ; and z.
+        case selection(DirectionWeights, Range<Int>, selects: Bool, gate: Linear?)
+        /// y of u, Δ, B, C and z.
+        case scan(
+            DirectionWeights, Range<Int>, state: UnsafeMutablePointer<Float>, Int32, isGated: Bool,
+            next: UnsafePointer<aumd_matrix>?)
+        /// h += out_proj(y).
+        case outputProjection(Linear, Range<Int>)
+    }
+
+    /// Does a loop for some of its tokens or channels.
+    private func perform(_ loop: Loop, _ part: Range<Int>) {
+        let c = model.configuration
+        let k = model.kernels.table.pointee
+        switch loop {
+        case .inputProjection(let input, let piece):
+            let hidden = hidden.pointer + part.lowerBound * dRow
+            let scale = row(of: scale, part, of: piece, 1)
+            k.inverse_rms(scale, hidden, dRow, part.count, c.modelWidth, c.normEpsilon)
+            input.apply(model.kernels, from: hidden, scale: scale, to: row(of: x, part, of: piece, eRow), tokens: part.count)
+        case .convolution(let weights, let piece, let tail, let direction):
+            let e = part.lowerBound
+            k.conv_silu(
+                row(of: u, piece, of: piece, eRow) + e, row(of: x, piece, of: piece, eRow) + e, eRow, tail + e,
+                weights.convolution.pointer + e, weights.convolutionBias.pointer + e, piece.count, part.count,
+                c.convolutionWidth, direction)
+        case .selection(let weights, let piece, let selects, let gate):
+            let parameters = row(of: parameters, part, of: piece, parameterRow)
+            let dt = row(of: dt, part, of: piece, eRow)
+            if selects {
+                weights.xProjection.apply(
+                    model.kernels, from: row(of: u, part, of: piece, eRow), to: parameters, tokens: part.count)
+            }
+            weights.timeStepProjection.apply(
+                model.kernels, from: parameters, inputRow: parameterRow, to: dt, tokens: part.count)
+            k.softplus(dt, eRow, part.count, c.innerWidth)
+            gate?.apply(
+                model.kernels, from: hidden.pointer + part.lowerBound * dRow, scale: row(of: scale, part, of: piece, 1),
+                to: row(of: z, part, of: piece, eRow), tokens: part.count)
+        case .scan(let weights, let piece, let state, let direction, let isGated, let next):
+            let e = part.lowerBound
+            k.scan(
+                row(of: y, piece, of: piece, eRow) + e, row(of: u, piece, of: piece, eRow) + e,
+                row(of: dt, piece, of: piece, eRow) + e, isGated ? row(of: z, piece, of: piece, eRow) + e : nil, eRow,
+                weights.a2.pointer + e * c.stateCount, row(of: parameters, piece, of: piece, parameterRow) + c.timeStepRank,
+                parameterRow, weights.skip.pointer + e, state + e * c.stateCount, piece.count, part.count, c.stateCount,
+                direction, direction == Int32(AUMD_FORWARD) ? 0 : 1, c.variant == .biBi ? 0.5 : 1, next)
+        case .outputProjection(let output, let piece):
+            output.apply(
+                model.kernels, from: row(of: y, part, of: piece, eRow), to: hidden.pointer + part.lowerBound * dRow,
+                tokens: part.count, accumulate: true)
         }
     }
 

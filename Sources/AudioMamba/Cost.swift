@@ -77,10 +77,11 @@ extension Model {
 
 extension Model {
     /// Threads worth their cost for a bidirectional pass over `tokens` tokens: two where there are as many processors and the
-    /// pass has more than 2 · 10⁹ multiply-adds (some 40 ms of one core). A shorter one is over before anybody waits for it,
-    /// and helpers of a pass keep a second core awake.
+    /// pass takes one core more than some 40 ms: 2 · 10⁹ multiply-adds in vectors of sixteen, half of that in vectors of eight.
+    /// A shorter one is over before anybody waits for it, and helpers of a pass keep a second core awake.
     public func threads(tokens: Int) -> Int {
         let cost = cost(tokens: tokens, bidirectional: true)
-        return cost.multiplyAdds + cost.int8MultiplyAdds > 2_000_000_000 ? min(2, sysconf(Int32(_SC_NPROCESSORS_ONLN))) : 1
+        let isLong = cost.multiplyAdds + cost.int8MultiplyAdds > 125_000_000 * kernels.lanes
+        return isLong ? min(2, sysconf(Int32(_SC_NPROCESSORS_ONLN))) : 1
     }
 }

@@ -17,6 +17,9 @@ public struct Kernels: Sendable, CustomStringConvertible {
     /// Plain loops and libm.
     public static var reference: Kernels { available[available.count - 1] }
 
+    /// Floats that one instruction works on.
+    var lanes: Int { table.pointee.lanes }
+
     public var description: String { String(cString: table.pointee.name) }
 }
 

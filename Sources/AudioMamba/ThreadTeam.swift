@@ -7,60 +7,84 @@ import Synchronization
 /// each, as `DispatchQueue.concurrentPerform` does, costs more than it saves. So helpers come from Dispatch once a pass
 /// and look for work until it ends.
 ///
-/// The caller works too, and does all of it where no helper comes: nobody waits for a thread that has not begun.
-final class ThreadTeam: @unchecked Sendable {
+/// The caller works too, and does all of it where no helper comes: nobody waits for a thread that has not begun. A pass
+/// allocates nothing: a loop is a value, `Loop`, where a closure would be memory of its own.
+final class ThreadTeam<Loop>: @unchecked Sendable {
     private let threads: Int
-    /// The pass that helpers may serve; they leave when it has changed.
+    private let perform: (Loop, Range<Int>) -> Void
+    /// Each calls a helper.
+    private var calls: [any DispatchSourceUserDataAdd] = []
+    /// Odd while a pass runs; its helpers leave when it has changed.
     private let pass = Atomic<Int>(0)
     /// Number of the loop, and below it how many of its parts nobody has taken. The number keeps a thread that was held up
     /// from taking a part of a later loop for one of the loop it looked at.
     private let ticket = Atomic<UInt64>(0)
-    private static let partBits: UInt64 = 16
+    private static var partBits: UInt64 { 16 }
     private let finished = Atomic<Int>(0)
     /// Written while no part can be taken; published by `ticket` (release), read after a part was taken (acquire).
-    private var work: (Int) -> Void = { _ in }
+    private var work: Work?
 
-    init(threads: Int) {
+    /// A loop over a range, cut into parts that each but the last hold a multiple of `unit`.
+    private struct Work {
+        let loop: Loop
+        let range: Range<Int>
+        let unit: Int
+        let parts: Int
+
+        func range(of part: Int) -> Range<Int> {
+            let units = (range.count + unit - 1) / unit
+            let start = range.lowerBound + units * part / parts * unit
+            let end = range.lowerBound + units * (part + 1) / parts * unit
+            return start..<min(end, range.upperBound)
+        }
+    }
+
+    /// - Parameter perform: does a loop over a part of its range; writes nothing that another part reads or writes.
+    init(threads: Int, perform: @escaping (Loop, Range<Int>) -> Void) {
         precondition(threads > 0)
         self.threads = threads
+        self.perform = perform
+        for _ in 1..<threads {
+            let call = DispatchSource.makeUserDataAddSource(queue: .global(qos: .userInitiated))
+            call.setEventHandler { [weak self] in self?.help() }
+            call.activate()
+            calls.append(call)
+        }
+    }
+
+    deinit {
+        for call in calls { call.cancel() }
     }
 
     /// Calls `body`, in which ``split(_:unit:_:)`` shares its work with helpers.
     func together(_ body: () -> Void) {
         guard threads > 1 else { return body() }
-        let number = pass.add(1, ordering: .relaxed).newValue
-        for _ in 1..<threads { DispatchQueue.global().async { self.help(number) } }
+        pass.add(1, ordering: .relaxed)
+        for call in calls { call.add(data: 1) }
         body()
         pass.add(1, ordering: .relaxed)
     }
 
-    /// Runs `body` over `range`, cut into as many parts as there are threads; returns when all have ended.
+    /// Does a loop over `range`, cut into as many parts as there are threads; returns when all have ended.
     ///
-    /// - Parameters:
-    ///   - unit: each part but the last holds a multiple of so many.
-    ///   - body: writes nothing that another part reads or writes.
-    func split(_ range: Range<Int>, unit: Int = 1, _ body: (Range<Int>) -> Void) {
-        let units = (range.count + unit - 1) / unit
-        let parts = min(threads, units)
-        guard parts > 1 else { return body(range) }
-        let part = { (index: Int) in
-            let start = range.lowerBound + units * index / parts * unit
-            let end = range.lowerBound + units * (index + 1) / parts * unit
-            body(start..<min(end, range.upperBound))
-        }
-        withoutActuallyEscaping(part) { part in
-            work = part
-            finished.store(0, ordering: .relaxed)
-            let loop = (ticket.load(ordering: .relaxed) >> Self.partBits) &+ 1
-            ticket.store(loop << Self.partBits | UInt64(parts), ordering: .releasing)
-            while takePart() {}
-            var spins = Self.spinLimit
-            while finished.load(ordering: .acquiring) < parts { wait(&spins) }
-            work = { _ in }
-        }
+    /// - Parameter unit: each part but the last holds a multiple of so many.
+    func split(_ range: Range<Int>, unit: Int = 1, _ loop: Loop) {
+        let parts = min(threads, (range.count + unit - 1) / unit)
+        guard parts > 1 else { return perform(loop, range) }
+        work = Work(loop: loop, range: range, unit: unit, parts: parts)
+        finished.store(0, ordering: .relaxed)
+        let number = (ticket.load(ordering: .relaxed) >> Self.partBits) &+ 1
+        ticket.store(number << Self.partBits | UInt64(parts), ordering: .releasing)
+        while takePart() {}
+        var spins = Self.spinLimit
+        while finished.load(ordering: .acquiring) < parts { wait(&spins) }
+        work = nil
     }
 
-    private func help(_ number: Int) {
+    /// Serves the pass that runs, until it ends.
+    private func help() {
+        let number = pass.load(ordering: .relaxed)
+        guard number % 2 == 1 else { return }
         var spins = Self.spinLimit
         while pass.load(ordering: .relaxed) == number {
             if takePart() { spins = Self.spinLimit } else { wait(&spins) }
@@ -76,7 +100,7 @@ final class ThreadTeam: @unchecked Sendable {
             let (taken, now) = ticket.weakCompareExchange(
                 expected: seen, desired: seen - 1, successOrdering: .acquiring, failureOrdering: .acquiring)
             if taken {
-                perform(Int(left) - 1)
+                performPart(Int(left) - 1)
                 finished.add(1, ordering: .releasing)
                 return true
             }
@@ -86,10 +110,12 @@ final class ThreadTeam: @unchecked Sendable {
 
     /// Not inlined: whatever this retains is let go of before the part counts as finished.
     @inline(never)
-    private func perform(_ part: Int) { work(part) }
+    private func performPart(_ part: Int) {
+        if let work { perform(work.loop, work.range(of: part)) }
+    }
 
     /// Spins that a thread waits for before it lets others have the processor.
-    private static let spinLimit = 1000
+    private static var spinLimit: Int { 1000 }
 
     private func wait(_ spins: inout Int) {
         if spins > 0 {

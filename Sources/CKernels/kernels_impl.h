@@ -290,5 +290,5 @@ static void sigmoid(float *x, size_t n) {
 
 #include "limits.h"
 
-const aumd_kernels KERNELS = {KERNELS_NAME, linear, inverse_rms, conv_silu, softplus, scan, sigmoid,
+const aumd_kernels KERNELS = {KERNELS_NAME, VL, linear, inverse_rms, conv_silu, softplus, scan, sigmoid,
                               limit_multiply_adds, limit_int8_multiply_adds, limit_exponentials, limit_read};

@@ -129,6 +129,6 @@ static float limit_read(const float *x, size_t n) {
 }
 
 const aumd_kernels aumd_kernels_reference = {
-    "reference", linear, inverse_rms, conv_silu, softplus, scan, sigmoid,
+    "reference", 1, linear, inverse_rms, conv_silu, softplus, scan, sigmoid,
     limit_multiply_adds, limit_int8_multiply_adds, limit_exponentials, limit_read,
 };

@@ -52,6 +52,8 @@ typedef struct aumd_kernels {
     /* For messages and benchmarks: "reference", "baseline", "x86-64-v3", "x86-64-v3+vnni", "x86-64-v4",
      * "x86-64-v4+vnni", "neon". */
     const char *name;
+    /* Floats of a vector: 1 in the reference. */
+    size_t lanes;
 
     /* y (T, out) = scale (T) x (T, in) W^T + bias, or += where accumulate is not 0; scale is 1 where it is NULL. */
     void (*linear)(float *y, size_t ldy, const float *x, size_t ldx, const float *scale, const aumd_matrix *w, size_t T,
