@@ -22,7 +22,7 @@ let package = Package(
         .systemLibrary(name: "CLinux"),
         // Capture from sound cards and every PCM a user's asoundrc names.
         .systemLibrary(name: "CALSA", pkgConfig: "alsa", providers: [.apt(["libasound2-dev"])]),
-        // Reads WAV, FLAC, Ogg, Opus and MP3.
+        // Reads WAV, FLAC, Ogg, Opus and MP3; writes FLAC.
         .systemLibrary(name: "CSndFile", pkgConfig: "sndfile", providers: [.apt(["libsndfile1-dev"])]),
         // The STFT's FFT.
         .systemLibrary(name: "CFFTW3", pkgConfig: "fftw3", providers: [.apt(["libfftw3-dev"])]),
@@ -40,12 +40,13 @@ let package = Package(
         .target(name: "AudioMamba", dependencies: ["CKernels"]),
         .target(name: "Tagging"),
         .target(name: "Sinks", dependencies: ["Tagging", "CSystemd", "Threads"], exclude: ["aumd-1.schema.json"]),
+        .target(name: "Recordings", dependencies: ["CSndFile", "Sinks", "Tagging", "Threads"]),
         .target(name: "MQTT", dependencies: ["CMosquitto", "Sinks", "Tagging", "Threads"]),
         .target(name: "Settings", dependencies: ["Tagging", .product(name: "Yams", package: "Yams")]),
         .executableTarget(
             name: "aumd",
             dependencies: [
-                "Capture", "Frontend", "AudioMamba", "Tagging", "Sinks", "MQTT", "Settings", "Threads",
+                "Capture", "Frontend", "AudioMamba", "Tagging", "Sinks", "Recordings", "MQTT", "Settings", "Threads",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -61,6 +62,7 @@ let package = Package(
         .testTarget(name: "AudioMambaTests", dependencies: ["AudioMamba", "CKernels", "TestSupport"], exclude: ["Golden"]),
         .testTarget(name: "TaggingTests", dependencies: ["Tagging", "TestSupport"]),
         .testTarget(name: "SinksTests", dependencies: ["Capture", "Sinks", "Tagging", "TestSupport"], exclude: ["Golden"]),
+        .testTarget(name: "RecordingsTests", dependencies: ["CSndFile", "Recordings", "Sinks", "Tagging", "TestSupport"]),
         .testTarget(name: "MQTTTests", dependencies: ["MQTT", "Sinks", "Tagging", "TestSupport", "Threads"]),
         .testTarget(name: "SettingsTests", dependencies: ["Settings", "Tagging", "TestSupport"]),
         .testTarget(name: "aumdTests", dependencies: ["aumd", "CSndFile", "TestSupport"], exclude: ["Golden", "Preloaded"]),

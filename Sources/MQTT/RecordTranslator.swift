@@ -43,7 +43,7 @@ package struct RecordTranslator: Sendable {
         case .status:
             dropped = record.dropped ?? dropped
             return [Message(full, line, isRetained: true)]
-        case .gap:
+        case .gap, .recording:
             return [Message(full, line, isRetained: false)]
         case .scores:
             return []

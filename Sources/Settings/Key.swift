@@ -48,6 +48,13 @@ extension Key<Settings> {
         Key("output.status_interval", \.output.statusInterval, variable: "AUMD_STATUS_INTERVAL") {
             $0.number(0.1...86_400, unit: " s")
         },
+        Key("recordings.folder", \.recordings.folder, variable: "AUMD_RECORDINGS_FOLDER") { $0.string(limit: 3900) },
+        Key("recordings.before", \.recordings.before, variable: "AUMD_RECORDINGS_BEFORE") { $0.number(0...60, unit: " s") },
+        Key("recordings.after", \.recordings.after, variable: "AUMD_RECORDINGS_AFTER") { $0.number(0...60, unit: " s") },
+        Key("recordings.longest", \.recordings.longest, variable: "AUMD_RECORDINGS_LONGEST") { $0.number(1...300, unit: " s") },
+        Key("recordings.keep_mb", \.recordings.keepMegabytes, variable: "AUMD_RECORDINGS_KEEP_MB") {
+            $0.number(1...1e9, unit: " MB")
+        },
         Key("mqtt.broker", \.mqtt.broker, variable: "AUMD_MQTT_BROKER") { $0.broker() },
         Key("mqtt.user", \.mqtt.user, variable: "AUMD_MQTT_USER") { $0.string(limit: 65_535) },
         Key("mqtt.password_file", \.mqtt.passwordFile, variable: "AUMD_MQTT_PASSWORD_FILE") { $0.string(limit: 4095) },

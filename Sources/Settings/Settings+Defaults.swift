@@ -25,6 +25,15 @@ extension Settings {
     /// Default: 10 s.
     public var statusInterval: Double { output.statusInterval ?? 10 }
 
+    /// Default: 2 s.
+    public var recordedBefore: Double { recordings.before ?? 2 }
+    /// Default: 2 s.
+    public var recordedAfter: Double { recordings.after ?? 2 }
+    /// Default: 20 s.
+    public var longestRecorded: Double { recordings.longest ?? 20 }
+    /// Default: 1000 MB.
+    public var recordingsLimit: Int64 { Int64((recordings.keepMegabytes ?? 1000) * 1e6) }
+
     /// Default: "aumd/" and the source's name.
     public var topic: String {
         mqtt.topic ?? "aumd/" + String(sourceName.map { "/+#$".contains($0) ? "_" : $0 })

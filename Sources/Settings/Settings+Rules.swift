@@ -65,7 +65,7 @@ extension Settings {
         return rules
 
         func unknown(_ label: String, _ origin: Origin?) -> SettingsError {
-            .unknownLabel(origin, label: label, nearest: nearestLabel(to: label, among: names))
+            unknownLabel(label, origin, among: names)
         }
     }
 
@@ -74,13 +74,27 @@ extension Settings {
     /// - Parameter names: Of the model's labels.
     /// - Throws: `InvalidSettings` with every name that the model does not have.
     public func sensors(among names: [String]) throws(InvalidSettings) -> [String] {
-        let sensors = mqtt.sensors ?? []
-        let errors = sensors.filter { !names.contains($0.label) }.map {
-            SettingsError.unknownLabel($0.origin, label: $0.label, nearest: nearestLabel(to: $0.label, among: names))
-        }
-        guard errors.isEmpty else { throw InvalidSettings(errors) }
-        return sensors.map(\.label)
+        try labels(of: mqtt.sensors ?? [], among: names)
     }
+
+    /// The labels whose events are recorded; nil: all.
+    ///
+    /// - Parameter names: Of the model's labels.
+    /// - Throws: `InvalidSettings` with every name that the model does not have.
+    public func recordedLabels(among names: [String]) throws(InvalidSettings) -> [String]? {
+        guard let said = recordings.labels else { return nil }
+        return try labels(of: said, among: names)
+    }
+
+    private func labels(of members: [Member], among names: [String]) throws(InvalidSettings) -> [String] {
+        let errors = members.filter { !names.contains($0.label) }.map { unknownLabel($0.label, $0.origin, among: names) }
+        guard errors.isEmpty else { throw InvalidSettings(errors) }
+        return members.map(\.label)
+    }
+}
+
+private func unknownLabel(_ label: String, _ origin: Origin?, among names: [String]) -> SettingsError {
+    .unknownLabel(origin, label: label, nearest: nearestLabel(to: label, among: names))
 }
 
 /// A threshold whose log odds are lower by `sensitivity`; 0 gives its own bits. Stays inside 0 to 1.

@@ -7,6 +7,7 @@ public struct Settings: Sendable, Equatable {
     public var stream = Stream()
     public var events = Events()
     public var output = Output()
+    public var recordings = Recordings()
     public var mqtt = MQTT()
 
     /// Where sound comes from.
@@ -120,6 +121,22 @@ public struct Settings: Sendable, Equatable {
         public var statusInterval: Double?
     }
 
+    /// What sound is kept, and where.
+    public struct Recordings: Sendable, Equatable {
+        /// Where; nil: nowhere.
+        public var folder: String?
+        /// Labels whose events are recorded; nil for all.
+        public var labels: [Member]?
+        /// Seconds before the onset.
+        public var before: Double?
+        /// Seconds after the offset.
+        public var after: Double?
+        /// Seconds of an event at most.
+        public var longest: Double?
+        /// Megabytes (10⁶ bytes) that recordings may take in all.
+        public var keepMegabytes: Double?
+    }
+
     /// Where `aumd mqtt` takes records to.
     public struct MQTT: Sendable, Equatable {
         /// The broker.
@@ -154,13 +171,14 @@ public struct Settings: Sendable, Equatable {
     public init() {}
 
     /// These settings where something was said, `other` elsewhere. Rules of a label merge key by key; a group replaces
-    /// the group of the same name, and a list of sensors the other list.
+    /// the group of the same name, and a list of labels the other list.
     public func merging(over other: Settings) -> Settings {
         var merged = other
         for key in Key<Settings>.all { key.merge(&merged, self) }
         merged.events.standard = events.standard.merging(over: other.events.standard)
         merged.events.labels.merge(events.labels) { $1.merging(over: $0) }
         merged.events.groups.merge(events.groups) { $1 }
+        merged.recordings.labels = recordings.labels ?? other.recordings.labels
         merged.mqtt.sensors = mqtt.sensors ?? other.mqtt.sensors
         return merged
     }

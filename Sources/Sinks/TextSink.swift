@@ -24,6 +24,7 @@ public struct TextSink: RecordSink {
         case .status(let status):
             if status.repeats(previous.updateValue(status, forKey: status.source)) { return true }
             time = status.time
+        case .recording(let recording): time = recording.from
         case .scores: return true
         }
         guard let sentence = Sentence.text(record.record) else { return true }

@@ -1,5 +1,6 @@
 import AudioMamba
 import Frontend
+import Recordings
 import Settings
 import Tagging
 
@@ -31,6 +32,17 @@ extension Model {
             stepLength: configuration.stepSamples, isCausal: !configuration.needsWindow(window))
     }
 
+    /// What sound is kept, where any is.
+    ///
+    /// - Throws: ``Failure`` for labels the model does not have.
+    func recordings(_ settings: Settings) throws(Failure) -> RecordingRules {
+        do throws(InvalidSettings) {
+            return RecordingRules(
+                labels: try settings.recordedLabels(among: configuration.labels.map(\.name)).map { Set($0) },
+                before: settings.recordedBefore, after: settings.recordedAfter, longest: settings.longestRecorded)
+        } catch { throw Failure(error) }
+    }
+
     /// Its labels as the settings look at them.
     var modelLabels: [Settings.ModelLabel] {
         configuration.labels.map { ($0.name, $0.thresholds?.on, $0.thresholds?.off, $0.thresholds?.provisionalOn, configuration.habituation) }
@@ -55,5 +67,17 @@ extension Model {
 extension Analysis.Options {
     init(_ settings: Settings) {
         self.init(window: settings.usesWindow, chunk: settings.stream.chunk, lookahead: settings.stream.lookahead)
+    }
+}
+
+extension RecordingWriter {
+    /// The writer of the folder that was named, if any was.
+    ///
+    /// - Throws: ``Failure`` for a folder that takes nothing.
+    static func of(_ settings: Settings, notify: @escaping @Sendable (String) -> Void) throws(Failure) -> RecordingWriter? {
+        guard let folder = settings.recordings.folder else { return nil }
+        do throws(RecordingError) {
+            return try RecordingWriter(folder: folder, limit: settings.recordingsLimit) { notify($0.description) }
+        } catch { throw Failure(.cannotCreate, error.description) }
     }
 }

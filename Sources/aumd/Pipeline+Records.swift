@@ -17,11 +17,12 @@ extension Pipeline {
             case .open, .update: open[action.event.number] = action.event.label
             case .close, .retract: open[action.event.number] = nil
             }
-            send(
-                .event(
-                    EventRecord(
-                        action, at: min(nextStep, runEnd ?? .max), former: former, partOf: partOf, id: ids.id(of: action, time: time),
-                        source: options.name, model: model.identifier, labels: labels, time: time)))
+            let record = EventRecord(
+                action, at: min(nextStep, runEnd ?? .max), former: former, partOf: partOf, id: ids.id(of: action, time: time),
+                source: options.name, model: model.identifier, labels: labels, time: time)
+            send(.event(record))
+            recorder?.take(
+                record, onset: sourcePosition(action.event.onset), offset: action.event.offset.map(sourcePosition))
         }
         actions.removeAll(keepingCapacity: true)
     }

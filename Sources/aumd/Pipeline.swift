@@ -1,6 +1,7 @@
 import AudioMamba
 import Capture
 import Frontend
+import Recordings
 import Sinks
 import Tagging
 
@@ -23,6 +24,8 @@ final class Pipeline {
         var statusInterval: Double?
         /// Times as seconds from the start instead of UTC.
         var streamTime = false
+        /// What is recorded, where there is a writer.
+        var recordings: RecordingRules?
     }
 
     /// What a supervisor hears, on the analysis thread.
@@ -46,8 +49,11 @@ final class Pipeline {
     let options: Options
     let supervision: Supervision
     let send: (Record) -> Void
+    let writer: RecordingWriter?
     let analysis: Analysis
     private var frontend: Frontend?
+    /// Made when the source's rate is known.
+    var recorder: Recorder?
     var ids: EventIDs
     private var level = LevelMeter()
     var levelDBFS: Float = LevelMeter.lowestDBFS
@@ -67,17 +73,20 @@ final class Pipeline {
     var status = SourceStatus()
     var nextStatus: ContinuousClock.Instant?
 
-    /// - Parameter send: takes every record, on the analysis thread.
+    /// - Parameters:
+    ///   - writer: writes recordings, where `options` tell of any.
+    ///   - send: takes every record, on the analysis thread.
     /// - Throws: ``Failure`` where the model cannot run as asked.
     init(
         source: any Source, model: Model, tagging: TaggerConfiguration, options: Options,
-        supervision: Supervision = .init(), send: @escaping (Record) -> Void
+        supervision: Supervision = .init(), writer: RecordingWriter? = nil, send: @escaping (Record) -> Void
     ) throws(Failure) {
         self.source = source
         self.model = model
         self.options = options
         self.supervision = supervision
         self.send = send
+        self.writer = writer
         labels = tagging.labels
         ids = EventIDs(source: options.name)
         do throws(ModelError) {
@@ -93,6 +102,7 @@ final class Pipeline {
         var failure: Failure?
         do throws(Failure) { try listen() } catch { failure = error }
         endRun()
+        finishRecordings()
         status.stop(failure)
         sendStatus()
         if let failure { throw failure }
@@ -119,6 +129,7 @@ final class Pipeline {
                 sendStatus()
             case .timeout:
                 endRunOfLostDevice()
+                sendRecordings()
                 sendStatusWhenDue()
             case .end: return
             }
@@ -138,6 +149,7 @@ final class Pipeline {
         if !isRunBegun {
             isRunBegun = true
             nextStep = modelPosition(position)
+            beginRecording()
         }
         // A hop at a time, so that a step's level is that of its own samples, however many were read at once.
         let hop = max(1, options.filterBank.hopLength * source.rate / options.filterBank.sampleRate)
@@ -145,6 +157,7 @@ final class Pipeline {
         while !rest.isEmpty {
             let piece = UnsafeBufferPointer(rebasing: rest.prefix(hop))
             level.add(piece)
+            recorder?.append(piece)
             frontend.process(piece) { step($0) }
             rest = rest.dropFirst(piece.count)
         }
@@ -155,6 +168,7 @@ final class Pipeline {
         analysis.step(logMel, start: nextStep, into: &actions) { send(scores: $0, at: $1, $2) }
         nextStep += Int64(model.configuration.stepSamples)
         sendActions()
+        sendRecordings()
         if !isReady, analysis.hasHeard {
             isReady = true
             supervision.ready()
@@ -194,6 +208,7 @@ final class Pipeline {
         frontend?.finish { step($0) }
         analysis.interrupt(into: &actions) { send(scores: $0, at: $1, $2) }
         sendActions()
+        sendRecordings(isLast: true)
         runEnd = nil
         isRunBegun = false
     }
@@ -212,6 +227,12 @@ final class Pipeline {
 // MARK: - Time
 
 extension Pipeline {
+    /// A sample at the model's rate in the source's timeline.
+    func sourcePosition(_ sample: Int64) -> Int64 {
+        let modelRate = Int64(options.filterBank.sampleRate)
+        return (sample * Int64(source.rate) + modelRate / 2) / modelRate
+    }
+
     /// A position of the source's timeline at the model's rate.
     func modelPosition(_ position: Int64) -> Int64 {
         let rate = Int64(max(1, source.rate)), modelRate = Int64(options.filterBank.sampleRate)
@@ -221,8 +242,7 @@ extension Pipeline {
     /// When a sample at the model's rate was heard.
     func time(_ sample: Int64) -> RecordTime {
         let modelRate = Int64(options.filterBank.sampleRate)
-        let instant = options.streamTime
-            ? nil : source.time(ofSample: (sample * Int64(source.rate) + modelRate / 2) / modelRate)
+        let instant = options.streamTime ? nil : source.time(ofSample: sourcePosition(sample))
         guard let instant else { return .stream(milliseconds: (sample * 1000 + modelRate / 2) / modelRate) }
         return .clock(milliseconds: instant.nanoseconds / 1_000_000)
     }

@@ -58,6 +58,7 @@ enum Lines {
         return #"{"schema":"aumd/1","type":"event","phase":"\#(phase)","id":"\#(id)","label":"\#(label)","parents":[\#(above)],"score":0.50000001,"status":"\#(status)"}"#
     }
 
+    static let recording = #"{"schema":"aumd/1","type":"recording","id":"1","seq":3,"file":"a.flac"}"#
     static let gap = #"{"schema":"aumd/1","type":"gap","seq":2,"samples":480}"#
     static let scores = #"{"schema":"aumd/1","type":"scores","seq":3,"tags":[]}"#
 }

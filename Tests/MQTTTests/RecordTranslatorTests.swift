@@ -17,6 +17,7 @@ import Testing
         var translator = translator()
         #expect(taken(Lines.status(), by: &translator) == ["1 aumd/kitchen/status \(Lines.status())"])
         #expect(taken(Lines.gap, by: &translator) == ["0 aumd/kitchen/gap \(Lines.gap)"])
+        #expect(taken(Lines.recording, by: &translator) == ["0 aumd/kitchen/recording \(Lines.recording)"])
         #expect(taken(Lines.scores, by: &translator) == [])
         for phase in ["open", "update", "close", "retract"] {
             let line = Lines.event(phase, 1, "Bark")

@@ -21,9 +21,9 @@ struct MergingTests {
 
     @Test("merging with nothing changes nothing, and is associative")
     func laws() throws {
-        let a = try Settings(yaml: "model: a\nsource: {rate: 8000}\nevents: {labels: {Bark: {on: 0.4}}, groups: {A: [Bark]}}\nmqtt: {sensors: [Bark]}")
+        let a = try Settings(yaml: "model: a\nsource: {rate: 8000}\nevents: {labels: {Bark: {on: 0.4}}, groups: {A: [Bark]}}\nmqtt: {sensors: [Bark]}\nrecordings: {labels: [Dog]}")
         let b = try Settings(yaml: "model: b\nsource: {channel: 2}\nevents: {labels: {Bark: {off: 0.1}, Dog: {mute: on}}}")
-        let c = try Settings(yaml: "stream: {chunk: 2}\nevents: {default: {on: 0.7}, groups: {A: [Dog], B: [Cat]}}\nmqtt: {sensors: [Cat, Dog], topic: t}")
+        let c = try Settings(yaml: "stream: {chunk: 2}\nevents: {default: {on: 0.7}, groups: {A: [Dog], B: [Cat]}}\nmqtt: {sensors: [Cat, Dog], topic: t}\nrecordings: {labels: [], after: 3}")
         #expect(a.merging(over: Settings()) == a)
         #expect(Settings().merging(over: a) == a)
         #expect(a.merging(over: b).merging(over: c) == a.merging(over: b.merging(over: c)))
@@ -35,6 +35,8 @@ struct MergingTests {
         #expect(a.merging(over: c).events.groups == ["A": a.events.groups["A"], "B": c.events.groups["B"]])
         #expect(merged.merging(over: c).events.standard.on == 0.7)
         #expect(merged.merging(over: c).mqtt.sensors?.map(\.label) == ["Bark"] && merged.merging(over: c).topic == "t")
+        #expect(merged.merging(over: c).recordings.labels?.map(\.label) == ["Dog"] && merged.merging(over: c).recordedAfter == 3)
+        #expect(b.merging(over: c).recordings.labels == [])
         #expect(b.merging(over: c).mqtt.sensors?.map(\.label) == ["Cat", "Dog"])
     }
 
@@ -46,12 +48,14 @@ struct MergingTests {
             "AUMD_LOOKAHEAD": "9", "AUMD_STDOUT": "no", "AUMD_FILE": "f", "AUMD_SOCKET": "s", "AUMD_SOCKET_MODE": "600",
             "AUMD_JOURNAL": "true", "AUMD_SCORES": "1", "AUMD_STATUS_INTERVAL": "0.5", "AUMD_MQTT_BROKER": "mqtt://b",
             "AUMD_MQTT_USER": "u", "AUMD_MQTT_PASSWORD_FILE": "p", "AUMD_MQTT_CA_FILE": "c", "AUMD_MQTT_TOPIC": "t",
-            "AUMD_MQTT_DISCOVERY": "no", "AUMD_MQTT_PROVISIONAL": "yes",
+            "AUMD_RECORDINGS_FOLDER": "r", "AUMD_RECORDINGS_BEFORE": "1", "AUMD_RECORDINGS_AFTER": "0", "AUMD_RECORDINGS_LONGEST": "2",
+            "AUMD_RECORDINGS_KEEP_MB": "3", "AUMD_MQTT_DISCOVERY": "no", "AUMD_MQTT_PROVISIONAL": "yes",
         ])
         let file = try Settings(yaml: """
             {model: m, source: {name: n, device: d, channel: 3, rate: 44100, period_ms: 20, buffer_ms: 400},
              stream: {window: false, chunk: 2, lookahead: 9},
              output: {stdout: no, file: f, socket: s, socket_mode: 600, journal: true, scores: 1, status_interval: 0.5},
+             recordings: {folder: r, before: 1, after: 0, longest: 2, keep_mb: 3},
              mqtt: {broker: "mqtt://b", user: u, password_file: p, ca_file: c, topic: t, discovery: no, provisional: yes}}
             """)
         #expect(settings == file)

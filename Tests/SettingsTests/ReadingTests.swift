@@ -16,6 +16,7 @@ struct ReadingTests {
               labels: {Bark: {on: 1e-1, mute: false}}
               groups: {Alarm: [Siren, Alarm clock]}
             output: {stdout: no, file: a.ndjson, socket: e.sock, socket_mode: "0666", journal: yes, scores: 5, status_interval: 1}
+            recordings: {folder: sounds, labels: [Dog, Cat], before: 1, after: 0.5, longest: 9, keep_mb: 20}
             mqtt: {broker: "mqtts://b.lan", user: u, password_file: p, ca_file: c, topic: a/b, discovery: no, provisional: yes, sensors: [Dog]}
             """)
         #expect(settings.model == "/srv/model")
@@ -44,6 +45,12 @@ struct ReadingTests {
         #expect(settings.output.journal == true)
         #expect(settings.output.scores == 5)
         #expect(settings.output.statusInterval == 1)
+        #expect(settings.recordings.folder == "sounds")
+        #expect(settings.recordings.labels?.map(\.label) == ["Dog", "Cat"])
+        #expect(settings.recordings.before == 1)
+        #expect(settings.recordings.after == 0.5)
+        #expect(settings.recordings.longest == 9)
+        #expect(settings.recordingsLimit == 20_000_000)
         #expect(settings.mqtt.broker?.host == "b.lan")
         #expect(settings.mqtt.user == "u")
         #expect(settings.mqtt.passwordFile == "p")
@@ -120,6 +127,11 @@ struct ReadingTests {
         #expect(settings.statusInterval == silent.statusInterval && settings.output.statusInterval != nil)
         #expect(settings.announcesEntities == silent.announcesEntities && settings.mqtt.discovery != nil)
         #expect(settings.provisionalSwitchesSensors == silent.provisionalSwitchesSensors && settings.mqtt.provisional != nil)
+        #expect(settings.recordings.folder == nil && settings.recordings.labels == nil)
+        #expect(settings.recordedBefore == silent.recordedBefore && settings.recordings.before != nil)
+        #expect(settings.recordedAfter == silent.recordedAfter && settings.recordings.after != nil)
+        #expect(settings.longestRecorded == silent.longestRecorded && settings.recordings.longest != nil)
+        #expect(settings.recordingsLimit == silent.recordingsLimit && settings.recordings.keepMegabytes != nil)
         #expect(settings.mqtt.broker == nil && settings.topic == silent.topic && settings.mqtt.sensors == [])
         let labels: [Settings.ModelLabel] = [("Bark", 0.4, 0.2, 0.3, 0), ("Siren", nil, nil, nil, 0)]
         #expect(settings.events.standard.cooldown != nil && settings.events.standard.minimumDuration != nil)
@@ -127,7 +139,7 @@ struct ReadingTests {
         for key in [
             "model", "name", "device", "channel", "rate", "period_ms", "buffer_ms", "window", "chunk", "lookahead", "on",
             "sensitivity", "off", "provisional_on", "minimum_duration", "minimum_gap", "cooldown", "mute", "labels", "groups", "stdout", "file", "socket", "socket_mode",
-            "journal", "scores", "status_interval", "broker", "user", "password_file", "ca_file", "topic", "discovery", "sensors", "provisional",
+            "journal", "scores", "status_interval", "folder", "before", "after", "longest", "keep_mb", "broker", "user", "password_file", "ca_file", "topic", "discovery", "sensors", "provisional",
         ] {
             #expect(opened.contains("\n") && opened.split(separator: "\n").contains { $0.drop { $0 == " " }.hasPrefix("\(key):") }, "\(key)")
         }

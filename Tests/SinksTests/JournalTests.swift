@@ -103,6 +103,13 @@ import Testing
                 "MESSAGE=\(status.source): \(words)", "MESSAGE_ID=\(kind.0)", "PRIORITY=\(kind.1)",
                 "AUMD_SOURCE=\(status.source)", "AUMD_STATE=\(status.state.rawValue)",
             ]
+        case .recording(let recording):
+            fields += [
+                "MESSAGE=\(recording.source): Bark is recorded in /srv/sounds/ü \"b\".flac",
+                "MESSAGE_ID=7da7447bde7e44a1b45f75cd4800de38", "PRIORITY=6", "AUMD_EVENT_ID=\(recording.id)",
+                "AUMD_SOURCE=\(recording.source)", "AUMD_LABEL=Bark", "AUMD_FILE=/srv/sounds/ü \"b\".flac",
+                "AUMD_ONSET=2026-11-23T04:18:23.000Z", "AUMD_OFFSET=2026-11-23T04:18:25.000Z", "AUMD_DURATION_MS=2000",
+            ]
         case .scores: return nil
         }
         return fields
@@ -124,6 +131,9 @@ import Testing
         case .scores(var scores):
             scores.source = source
             return .scores(scores)
+        case .recording(var recording):
+            recording.source = source
+            return .recording(recording)
         }
     }
 

@@ -83,6 +83,10 @@ enum Samples {
         (event.phase, event.revision, event.reason) = (.retract, 1, .absorbed)
         event.partOf = EventRecord.Other(id: ULID(milliseconds: 5, source: "kitchen", number: 7), label: "Dog")
         records.append(.event(event))
+        records.append(
+            .recording(
+                RecordingRecord(
+                    id: event.id, source: "kitchen", label: "Bark", file: "/srv/sounds/ü \"b\".flac", from: time(16_000), to: time(48_000))))
         return records
     }
 

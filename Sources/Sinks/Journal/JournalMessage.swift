@@ -14,6 +14,7 @@ public enum JournalMessage: String, Sendable, CaseIterable {
     case deviceSilent = "f3b26f4d769c46a0abfee2de8672fcb0"
     case deviceStalled = "256d162244634604b374041c734b2dc3"
     case stopped = "a30a0f64840d45bca9bd86abe0c541c2"
+    case eventRecorded = "7da7447bde7e44a1b45f75cd4800de38"
 
     /// As 32 hexadecimal digits, the form of the MESSAGE_ID field.
     public var id: String { rawValue }
@@ -46,6 +47,7 @@ public enum JournalMessage: String, Sendable, CaseIterable {
             case .stopping: self = .stopped
             }
         case .scores: return nil
+        case .recording: self = .eventRecorded
         }
     }
 
@@ -53,7 +55,7 @@ public enum JournalMessage: String, Sendable, CaseIterable {
     func priority(isAlarm: Bool) -> JournalPriority {
         switch self {
         case .eventOpened, .eventConfirmed: isAlarm ? .warning : .info
-        case .eventClosed, .eventRetracted, .started, .capturing, .stopped: .info
+        case .eventClosed, .eventRetracted, .eventRecorded, .started, .capturing, .stopped: .info
         case .gap, .deviceSilent, .deviceStalled: .warning
         case .deviceLost: .error
         case .deviceBack: .notice

@@ -113,6 +113,14 @@ public struct JournalSink: RecordSink {
             fields.add("AUMD_STATE", status.state.rawValue)
             if let level = status.levelDBFS { fields.add("AUMD_LEVEL_DBFS", Sentence.decimal(level, 1)) }
             if let device = status.device { fields.add("AUMD_DEVICE", device) }
+        case .recording(let recording):
+            fields.add("AUMD_EVENT_ID", recording.id.description)
+            fields.add("AUMD_SOURCE", recording.source)
+            fields.add("AUMD_LABEL", recording.label)
+            fields.add("AUMD_FILE", recording.file)
+            fields.add("AUMD_ONSET", recording.from.text)
+            fields.add("AUMD_OFFSET", recording.to.text)
+            fields.add("AUMD_DURATION_MS", String(recording.to.milliseconds - recording.from.milliseconds))
         case .scores: break
         }
     }

@@ -10,13 +10,15 @@ public enum Record: Sendable, Equatable {
     case status(StatusRecord)
     /// The highest scores of one column.
     case scores(ScoresRecord)
+    /// The sound of an event is in a file.
+    case recording(RecordingRecord)
 
     /// Name of the schema, in every line.
     public static let schema = "aumd/1"
 
     /// The `type` field's values.
     public enum Kind: String, Sendable, CaseIterable {
-        case event, gap, status, scores
+        case event, gap, status, scores, recording
     }
 
     /// Which kind it is.
@@ -26,13 +28,14 @@ public enum Record: Sendable, Equatable {
         case .gap: .gap
         case .status: .status
         case .scores: .scores
+        case .recording: .recording
         }
     }
 }
 
 extension Set<Record.Kind> {
     /// Everything but scores: what an event stream holds unless asked for more.
-    public static let events: Self = [.event, .gap, .status]
+    public static let events: Self = [.event, .gap, .status, .recording]
     /// Scores too.
     public static let all = Set(Record.Kind.allCases)
 }
@@ -189,6 +192,32 @@ public struct ScoresRecord: Sendable, Equatable {
         self.status = status
         self.levelDBFS = levelDBFS
         self.tags = tags
+    }
+}
+
+/// The sound of an event, in a file that is whole.
+public struct RecordingRecord: Sendable, Equatable {
+    /// The event's.
+    public var id: ULID
+    /// Name of the source.
+    public var source: String
+    /// The event's label when it was recorded.
+    public var label: String
+    /// FLAC, mono, at the source's rate.
+    public var file: String
+    /// The first sample.
+    public var from: RecordTime
+    /// The end of the last sample.
+    public var to: RecordTime
+
+    /// A recording of one event.
+    public init(id: ULID, source: String, label: String, file: String, from: RecordTime, to: RecordTime) {
+        self.id = id
+        self.source = source
+        self.label = label
+        self.file = file
+        self.from = from
+        self.to = to
     }
 }
 

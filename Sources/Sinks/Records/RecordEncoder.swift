@@ -17,6 +17,7 @@ public struct RecordEncoder {
         case .gap(let gap): write(gap, sequence)
         case .status(let status): write(status, sequence, dropped)
         case .scores(let scores): write(scores, sequence)
+        case .recording(let recording): write(recording, sequence)
         }
         return end()
     }
@@ -98,6 +99,16 @@ public struct RecordEncoder {
         json.field("realtime", status.realtime)
         json.field("device", status.device)
         json.field("message", status.message)
+    }
+
+    private mutating func write(_ recording: RecordingRecord, _ sequence: UInt64) {
+        json.field("id", recording.id.description)
+        json.field("seq", sequence)
+        json.field("source", recording.source)
+        json.field("label", recording.label)
+        json.field("file", recording.file)
+        json.field("from", recording.from)
+        json.field("to", recording.to)
     }
 
     private mutating func write(_ scores: ScoresRecord, _ sequence: UInt64) {

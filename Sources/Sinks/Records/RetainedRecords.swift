@@ -15,7 +15,7 @@ struct RetainedRecords {
         case .event(let event):
             records.removeAll { if case .event(let other) = $0.record { other.id == event.id } else { false } }
             if event.phase == .close || event.phase == .retract { return }
-        case .gap, .scores: return
+        case .gap, .scores, .recording: return
         }
         records.append(record)
     }

@@ -11,6 +11,7 @@ public enum Sentence {
         case .gap(let gap): self.gap(gap)
         case .status(let status): self.status(status)
         case .scores: nil
+        case .recording(let recording): "\(recording.source): \(recording.label) is recorded in \(recording.file)"
         }
     }
 

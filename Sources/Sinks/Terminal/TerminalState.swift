@@ -49,7 +49,7 @@ public struct TerminalState: Sendable {
     /// Nothing heard yet.
     public init() {}
 
-    /// Takes a record in. Clips are not shown.
+    /// Takes a record in. Recordings are not shown.
     public mutating func apply(_ record: Record) {
         switch record {
         case .event(let event): apply(event)
@@ -71,6 +71,7 @@ public struct TerminalState: Sendable {
             if !scoresHaveLevel || status.state != .capturing { setLevel(status.levelDBFS) }
             if status.state != .capturing { topScores.removeAll() }
         case .scores(let scores): apply(scores)
+        case .recording: break
         }
     }
 

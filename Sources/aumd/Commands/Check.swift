@@ -22,6 +22,7 @@ struct Check: ParsableCommand {
             throw error
         }
         do throws(InvalidSettings) { _ = try settings.rules(labels: model.modelLabels) } catch { errors += error.errors }
+        do throws(InvalidSettings) { _ = try settings.recordedLabels(among: model.modelLabels.map(\.name)) } catch { errors += error.errors }
         do throws(InvalidSettings) { _ = try settings.sensors(among: model.modelLabels.map(\.name)) } catch { errors += error.errors }
         guard errors.isEmpty else { throw Failure(InvalidSettings(errors)) }
         try say("\(file.printable) is correct.")

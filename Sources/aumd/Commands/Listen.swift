@@ -2,6 +2,7 @@ import ArgumentParser
 import AudioMamba
 import Capture
 import Glibc
+import Recordings
 import ServiceLifecycle
 import Settings
 import Sinks
@@ -18,6 +19,7 @@ struct Listen: AsyncParsableCommand {
               aumd listen --demo
               aumd listen --device hw:CARD=USB --journal
               aumd listen --format ndjson >> events.ndjson
+              aumd listen --recordings sounds
               ffmpeg -i URL -f s16le -ar 16000 -ac 1 - | aumd listen --source -
             """)
 
@@ -59,9 +61,10 @@ struct Listen: AsyncParsableCommand {
             ready()
             for refusal in source.statistics.refusals { outputs.notify(refusal) }
         }
+        options.recordings = try model.recordings(settings)
         let pipeline = try Pipeline(
             source: source.source, model: model, tagging: tagging, options: options, supervision: supervision,
-            send: outputs.send)
+            writer: try RecordingWriter.of(settings, notify: outputs.notify), send: outputs.send)
 
         let service = ListenService(pipeline: pipeline, outputs: outputs, stop: { source.stop() })
         let group = ServiceGroup(

@@ -21,6 +21,8 @@ struct SettingsOptions: ParsableArguments {
     var outputFile: String?
     @Option(help: ArgumentHelp("Unix socket from which up to 64 clients may read events.", valueName: "path"), completion: .file())
     var socket: String?
+    @Option(help: ArgumentHelp("Record the sound of events in this folder, as FLAC.", valueName: "folder"), completion: .directory)
+    var recordings: String?
     @Flag(help: "Write events to the systemd journal too.")
     var journal = false
     @Flag(help: "Write the top five scores of every column too: confirmed ones every 0.16 s, provisional ones every 0.08 s.")
@@ -39,7 +41,7 @@ struct SettingsOptions: ParsableArguments {
         var said = try Settings(options: [
             ("source.device", device, "--device"), ("source.name", name, "--name"),
             ("source.channel", channel, "--channel"), ("source.rate", rate, "--rate"),
-            ("output.file", outputFile, "--output-file"), ("output.socket", socket, "--socket"),
+            ("output.file", outputFile, "--output-file"), ("output.socket", socket, "--socket"), ("recordings.folder", recordings, "--recordings"),
             ("output.journal", journal ? "true" : nil, "--journal"), ("output.scores", scores ? "5" : nil, "--scores"),
             ("stream.window", noWindow ? "false" : nil, "--no-window"), ("stream.chunk", chunk, "--chunk"),
             ("stream.lookahead", lookahead, "--lookahead"),

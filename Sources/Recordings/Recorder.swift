@@ -1,0 +1,131 @@
+import Sinks
+import Tagging
+
+/// Which sound is kept.
+public struct RecordingRules: Sendable, Equatable {
+    /// Labels whose events are recorded, an event of a label below one of them too; nil: all.
+    public var labels: Set<String>?
+    /// Seconds that are kept before the onset.
+    public var before: Double
+    /// Seconds that are kept after the offset.
+    public var after: Double
+    /// Seconds of an event that are kept at most, from its onset on.
+    public var longest: Double
+
+    /// What is said about recordings.
+    public init(labels: Set<String>?, before: Double, after: Double, longest: Double) {
+        self.labels = labels
+        self.before = before
+        self.after = after
+        self.longest = longest
+    }
+
+    func includes(_ event: EventRecord) -> Bool {
+        labels.map { $0.contains(event.label) || event.parents.contains(where: $0.contains) } ?? true
+    }
+}
+
+/// The sound of one event.
+public struct Recording: Sendable, Equatable {
+    /// The event, as it was last reported.
+    public var event: EventRecord
+    /// Where in the source's timeline.
+    public var range: Range<Int64>
+    /// Samples a second.
+    public var rate: Int
+    /// (range.count), mono.
+    public var samples: [Int16]
+
+    package init(event: EventRecord, range: Range<Int64>, rate: Int, samples: [Int16]) {
+        self.event = event
+        self.range = range
+        self.rate = rate
+        self.samples = samples
+    }
+}
+
+/// Keeps the newest sound, and cuts out that of the events that there were: a state machine without clock, thread or file.
+///
+/// An event is recorded once it is confirmed and closed, or has lasted for longer than is kept; one that is retracted is not.
+/// Positions are those of the source's timeline.
+public struct Recorder {
+    /// An event that is open, or waits for the sound after its offset.
+    private struct Pending {
+        var event: EventRecord
+        var onset: Int64
+        /// Where the sound ends, once the event is closed.
+        var offset: Int64?
+        var isWritten = false
+    }
+
+    /// Seconds after its offset in which an event is closed, twice what that takes with the bundled model: one that is not by then
+    /// is taken to go on.
+    private static let closing = 10.0
+    /// Seconds more that are held, for an event that is confirmed later still.
+    private static let spare = 5.0
+
+    private let rules: RecordingRules
+    private let rate: Int
+    private let before: Int64
+    private let after: Int64
+    private let longest: Int64
+    private let closing: Int64
+    private var history: SoundHistory
+    private var pending: [Pending] = []
+
+    /// - Parameters:
+    ///   - rate: Of the source, samples a second.
+    ///   - position: Of the first sample that will come.
+    public init(_ rules: RecordingRules, rate: Int, from position: Int64) {
+        func samples(_ seconds: Double) -> Int64 { Int64((seconds * Double(rate)).rounded()) }
+        self.rules = rules
+        self.rate = rate
+        before = samples(rules.before)
+        after = samples(rules.after)
+        longest = samples(rules.longest)
+        closing = samples(Self.closing)
+        history = SoundHistory(from: position, capacity: Int(before + longest + after + closing + samples(Self.spare)))
+    }
+
+    /// Takes the samples that follow, in -1…1.
+    public mutating func append(_ samples: UnsafeBufferPointer<Float>) { history.append(samples) }
+
+    /// Takes what was reported of an event, with its onset and offset.
+    public mutating func take(_ event: EventRecord, onset: Int64, offset: Int64?) {
+        let place = pending.firstIndex { $0.event.id == event.id }
+        var entry = Pending(event: event, onset: onset, isWritten: place.map { pending[$0].isWritten } ?? false)
+        if event.phase == .close { entry.offset = offset ?? history.held.upperBound }
+        if event.phase == .retract || event.phase == .close && (entry.isWritten || !rules.includes(event)) {
+            if let place { pending.remove(at: place) }
+        } else if let place {
+            pending[place] = entry
+        } else {
+            pending.append(entry)
+        }
+    }
+
+    /// The recordings that are complete, or all of closed events where no more sound follows.
+    public mutating func takeComplete(isLast: Bool = false) -> [Recording] {
+        var complete: [Recording] = []
+        for index in pending.indices where !pending[index].isWritten {
+            let entry = pending[index]
+            let end = min(entry.offset ?? .max, entry.onset + longest) + after
+            let due = entry.offset == nil ? end + closing : end
+            guard entry.event.status == .confirmed, rules.includes(entry.event), entry.offset != nil || !isLast,
+                isLast || due <= history.held.upperBound
+            else { continue }
+            pending[index].isWritten = true
+            let range = (entry.onset - before..<max(end, entry.onset - before)).clamped(to: history.held)
+            guard !range.isEmpty else { continue }
+            complete.append(Recording(event: entry.event, range: range, rate: rate, samples: history.copy(range)))
+        }
+        pending.removeAll { $0.isWritten && $0.offset != nil }
+        return complete
+    }
+
+    /// The timeline goes on elsewhere; what is held by then is what there is of every event.
+    public mutating func restart(at position: Int64) {
+        pending.removeAll()
+        history.restart(at: position)
+    }
+}
