@@ -41,12 +41,13 @@ let package = Package(
         .target(name: "Tagging"),
         .target(name: "Sinks", dependencies: ["Tagging", "CSystemd", "Threads"], exclude: ["aumd-1.schema.json"]),
         .target(name: "Recordings", dependencies: ["CSndFile", "Sinks", "Tagging", "Threads"]),
-        .target(name: "MQTT", dependencies: ["CMosquitto", "Sinks", "Tagging", "Threads"]),
+        .target(name: "EventClient", dependencies: ["Sinks", "Tagging"]),
+        .target(name: "MQTT", dependencies: ["CMosquitto", "EventClient", "Sinks", "Tagging", "Threads"]),
         .target(name: "Settings", dependencies: ["Tagging", .product(name: "Yams", package: "Yams")]),
         .executableTarget(
             name: "aumd",
             dependencies: [
-                "Capture", "Frontend", "AudioMamba", "Tagging", "Sinks", "Recordings", "MQTT", "Settings", "Threads",
+                "Capture", "Frontend", "AudioMamba", "Tagging", "Sinks", "Recordings", "EventClient", "MQTT", "Settings", "Threads",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -63,6 +64,7 @@ let package = Package(
         .testTarget(name: "TaggingTests", dependencies: ["Tagging", "TestSupport"]),
         .testTarget(name: "SinksTests", dependencies: ["Capture", "Sinks", "Tagging", "TestSupport"], exclude: ["Golden"]),
         .testTarget(name: "RecordingsTests", dependencies: ["CSndFile", "Recordings", "Sinks", "Tagging", "TestSupport"]),
+        .testTarget(name: "EventClientTests", dependencies: ["EventClient", "Sinks", "Tagging", "TestSupport"]),
         .testTarget(name: "MQTTTests", dependencies: ["MQTT", "Sinks", "Tagging", "TestSupport", "Threads"]),
         .testTarget(name: "SettingsTests", dependencies: ["Settings", "Tagging", "TestSupport"]),
         .testTarget(name: "aumdTests", dependencies: ["aumd", "CSndFile", "TestSupport"], exclude: ["Golden", "Preloaded"]),

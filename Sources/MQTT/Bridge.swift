@@ -1,3 +1,4 @@
+import EventClient
 import Glibc
 import Threads
 
@@ -26,8 +27,7 @@ package final class Bridge {
             case .brokerAway(let broker, let reason):
                 "\(broker) is not reached (\(reason)); it is tried again until it is."
             case .listening(let socket): "Events come from \(socket)."
-            case .daemonAway(let socket, let reason):
-                "No events come from \(socket) (\(reason)); it is tried again until they do. Does \"aumd listen\" run, and may this user read its socket?"
+            case .daemonAway(let socket, let reason): EventStream.awayNotice(socket, reason)
             case .lost(let count): "\(count) records were lost: the broker, or this machine, was too slow."
             }
         }

@@ -115,6 +115,7 @@ public final class RecordingWriter: Sendable {
                         state.written.append(
                             RecordingRecord(
                                 id: recording.event.id, source: recording.event.source, label: recording.event.label,
+                                parents: recording.event.parents,
                                 file: "\(folder.path)/\(name)", from: from, to: to))
                         defer { state.lost = 0 }
                         return state.lost

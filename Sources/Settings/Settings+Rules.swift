@@ -74,7 +74,7 @@ extension Settings {
     /// - Parameter names: Of the model's labels.
     /// - Throws: `InvalidSettings` with every name that the model does not have.
     public func sensors(among names: [String]) throws(InvalidSettings) -> [String] {
-        try labels(of: mqtt.sensors ?? [], among: names)
+        try Self.labels(mqtt.sensors ?? [], among: names)
     }
 
     /// The labels whose events are recorded; nil: all.
@@ -83,10 +83,25 @@ extension Settings {
     /// - Throws: `InvalidSettings` with every name that the model does not have.
     public func recordedLabels(among names: [String]) throws(InvalidSettings) -> [String]? {
         guard let said = recordings.labels else { return nil }
-        return try labels(of: said, among: names)
+        return try Self.labels(said, among: names)
     }
 
-    private func labels(of members: [Member], among names: [String]) throws(InvalidSettings) -> [String] {
+    /// Labels that an option names.
+    ///
+    /// - Parameters:
+    ///   - option: What errors call it, such as "--label".
+    ///   - names: Of the model's labels.
+    /// - Throws: `InvalidSettings` with every name that the model does not have.
+    public static func labels(_ labels: [String], option: String, among names: [String]) throws(InvalidSettings) -> [String] {
+        let members = labels.map { label in
+            var member = Member(label)
+            member.origin = .option(option)
+            return member
+        }
+        return try Self.labels(members, among: names)
+    }
+
+    private static func labels(_ members: [Member], among names: [String]) throws(InvalidSettings) -> [String] {
         let errors = members.filter { !names.contains($0.label) }.map { unknownLabel($0.label, $0.origin, among: names) }
         guard errors.isEmpty else { throw InvalidSettings(errors) }
         return members.map(\.label)

@@ -46,7 +46,7 @@ private final class Notices: Sendable {
         let record = try #require(writer.takeWritten().first)
         let id = try event(1).id
         #expect(record == RecordingRecord(
-            id: id, source: "kitchen", label: "Bark", file: folder.file("sounds/2026-11-23T04-18-22.480Z_bark_\(id).flac"),
+            id: id, source: "kitchen", label: "Bark", parents: ["Dog"], file: folder.file("sounds/2026-11-23T04-18-22.480Z_bark_\(id).flac"),
             from: .clock(milliseconds: 1_795_407_502_480), to: .clock(milliseconds: 1_795_407_503_980)))
         #expect(writer.takeWritten() == [])
 

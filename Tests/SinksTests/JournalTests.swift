@@ -32,8 +32,8 @@ import Testing
             let ours = entry.filter { $0.key.hasPrefix("AUMD_") || Self.standardFields.contains($0.key) }
             #expect(ours.flatMap { field in field.value.map { "\(field.key)=\($0)" } }.sorted() == fields)
         }
-        // All but the smoke detector are barks, with a dog among the parents of each.
-        #expect(journal.entries("AUMD_SOURCE=\(source)", "AUMD_PARENT=Dog", count: 6).count == 6)
+        // All but the smoke detector are barks, and one is recorded, with a dog among the parents of each.
+        #expect(journal.entries("AUMD_SOURCE=\(source)", "AUMD_PARENT=Dog", count: 7).count == 7)
     }
 
     /// The fields that design and manual promise, spelled out on their own.
@@ -107,7 +107,7 @@ import Testing
             fields += [
                 "MESSAGE=\(recording.source): Bark is recorded in /srv/sounds/ü \"b\".flac",
                 "MESSAGE_ID=7da7447bde7e44a1b45f75cd4800de38", "PRIORITY=6", "AUMD_EVENT_ID=\(recording.id)",
-                "AUMD_SOURCE=\(recording.source)", "AUMD_LABEL=Bark", "AUMD_FILE=/srv/sounds/ü \"b\".flac",
+                "AUMD_SOURCE=\(recording.source)", "AUMD_LABEL=Bark", "AUMD_PARENT=Dog", "AUMD_PARENT=Animal", "AUMD_FILE=/srv/sounds/ü \"b\".flac",
                 "AUMD_ONSET=2026-11-23T04:18:23.000Z", "AUMD_OFFSET=2026-11-23T04:18:25.000Z", "AUMD_DURATION_MS=2000",
             ]
         case .scores: return nil

@@ -86,7 +86,7 @@ enum Samples {
         records.append(
             .recording(
                 RecordingRecord(
-                    id: event.id, source: "kitchen", label: "Bark", file: "/srv/sounds/ü \"b\".flac", from: time(16_000), to: time(48_000))))
+                    id: event.id, source: "kitchen", label: "Bark", parents: ["Dog", "Animal"], file: "/srv/sounds/ü \"b\".flac", from: time(16_000), to: time(48_000))))
         return records
     }
 

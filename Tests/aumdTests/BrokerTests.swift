@@ -92,7 +92,3 @@ struct BrokerTests {
         #expect(result.errors == "aumd: c.yaml:4:7: the model has no label \"Brak\"; the nearest is \"Bark\".\n")
     }
 }
-
-extension TemporaryFolder {
-    fileprivate func read(_ name: String) throws -> String { try String(contentsOf: url.appending(path: name), encoding: .utf8) }
-}

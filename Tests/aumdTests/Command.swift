@@ -58,6 +58,8 @@ extension TemporaryFolder {
         try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: file.path(percentEncoded: false))
     }
 
+    func read(_ name: String) throws -> String { try String(contentsOf: url.appending(path: name), encoding: .utf8) }
+
     struct File: Equatable {
         var mode: Int
         var content: Data

@@ -117,6 +117,7 @@ public struct JournalSink: RecordSink {
             fields.add("AUMD_EVENT_ID", recording.id.description)
             fields.add("AUMD_SOURCE", recording.source)
             fields.add("AUMD_LABEL", recording.label)
+            for parent in recording.parents { fields.add("AUMD_PARENT", parent) }
             fields.add("AUMD_FILE", recording.file)
             fields.add("AUMD_ONSET", recording.from.text)
             fields.add("AUMD_OFFSET", recording.to.text)

@@ -203,6 +203,8 @@ public struct RecordingRecord: Sendable, Equatable {
     public var source: String
     /// The event's label when it was recorded.
     public var label: String
+    /// Names of every ancestor of the label, nearest first.
+    public var parents: [String]
     /// FLAC, mono, at the source's rate.
     public var file: String
     /// The first sample.
@@ -211,10 +213,11 @@ public struct RecordingRecord: Sendable, Equatable {
     public var to: RecordTime
 
     /// A recording of one event.
-    public init(id: ULID, source: String, label: String, file: String, from: RecordTime, to: RecordTime) {
+    public init(id: ULID, source: String, label: String, parents: [String], file: String, from: RecordTime, to: RecordTime) {
         self.id = id
         self.source = source
         self.label = label
+        self.parents = parents
         self.file = file
         self.from = from
         self.to = to

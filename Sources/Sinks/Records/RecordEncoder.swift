@@ -55,10 +55,7 @@ public struct RecordEncoder {
         json.field("time", event.time)
         json.field("label", event.label)
         json.field("mid", event.mid)
-        json.key("parents")
-        json.beginArray()
-        for parent in event.parents { json.value(parent) }
-        json.endArray()
+        write(parents: event.parents)
         json.field("group", event.group)
         json.field("score", event.score)
         json.field("peak", event.peak)
@@ -106,6 +103,7 @@ public struct RecordEncoder {
         json.field("seq", sequence)
         json.field("source", recording.source)
         json.field("label", recording.label)
+        write(parents: recording.parents)
         json.field("file", recording.file)
         json.field("from", recording.from)
         json.field("to", recording.to)
@@ -122,6 +120,13 @@ public struct RecordEncoder {
 
     private mutating func write(levelDBFS level: Float?) {
         json.field("level_dbfs", orNull: level.map { (Double($0) * 10).rounded() / 10 })
+    }
+
+    private mutating func write(parents: [String]) {
+        json.key("parents")
+        json.beginArray()
+        for parent in parents { json.value(parent) }
+        json.endArray()
     }
 
     private mutating func write(_ tags: [Tag]) {

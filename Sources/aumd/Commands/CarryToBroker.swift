@@ -14,7 +14,7 @@ struct CarryToBroker: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "mqtt", abstract: "Carries the events of a running 'aumd listen' to an MQTT broker, and to Home Assistant.",
         discussion: """
-            Reads the daemon's socket. Publishes, below aumd/ and the source's name: event, gap and status, the records as JSON; \
+            Reads the daemon's socket. Publishes, below aumd/ and the source's name: event, gap, status and recording, the records as JSON; \
             sound/LABEL, ON or OFF, of each label that mqtt.sensors of the configuration names; availability, online or offline. \
             Home Assistant finds all this by itself. User, password and certificates are in the configuration too.
 

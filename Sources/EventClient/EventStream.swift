@@ -2,9 +2,9 @@ import Glibc
 import Sinks
 
 /// A client of the socket that `aumd listen` serves, non-blocking: whole lines, in order.
-struct EventStream: ~Copyable {
+package struct EventStream: ~Copyable {
     /// Readable when there is more, or the end.
-    let descriptor: Int32
+    package let descriptor: Int32
     /// The beginning of a line whose end has not come.
     private var rest: [UInt8] = []
     private var block = [UInt8](repeating: 0, count: 1 << 16)
@@ -14,7 +14,7 @@ struct EventStream: ~Copyable {
     /// Connects (unix(7)).
     ///
     /// - Throws: the error number, such as ENOENT where no daemon serves the socket.
-    init(path: String) throws(ErrorNumber) {
+    package init(path: String) throws(ErrorNumber) {
         guard let address = UnixAddress(Array(path.utf8)) else { throw ErrorNumber(code: ENAMETOOLONG) }
         let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
         guard descriptor >= 0 else { throw ErrorNumber(code: errno) }
@@ -30,7 +30,7 @@ struct EventStream: ~Copyable {
     deinit { close(descriptor) }
 
     /// The lines that have come, without their newlines; nil after the last, or where what comes is no line.
-    mutating func lines() -> [[UInt8]]? {
+    package mutating func lines() -> [[UInt8]]? {
         let count = block.withUnsafeMutableBytes { read(descriptor, $0.baseAddress, $0.count) }
         if count < 0, errno == EAGAIN || errno == EINTR { return [] }
         guard count > 0 else { return nil }
@@ -46,8 +46,13 @@ struct EventStream: ~Copyable {
         return rest.count <= Self.longestLine ? lines : nil
     }
 
+    /// What there is to say where nothing can be read.
+    package static func awayNotice(_ path: String, _ reason: String) -> String {
+        "No events come from \(path) (\(reason)); it is tried again until they do. Does \"aumd listen\" run, and may this user read its socket?"
+    }
+
     /// errno(3) of a call that failed.
-    struct ErrorNumber: Error, Equatable {
-        var code: Int32
+    package struct ErrorNumber: Error, Equatable {
+        package var code: Int32
     }
 }
