@@ -26,6 +26,7 @@ units="aumd.service aumd@.service aumd-mqtt.service aumd-mqtt@.service"
 bash=$share/bash-completion/completions/aumd
 zsh=$share/zsh/site-functions/_aumd
 fish=$share/fish/vendor_completions.d/aumd.fish
+man=$share/man/man1/aumd.1
 
 # put MODE PATH: installs standard input.
 put() {
@@ -46,7 +47,7 @@ refresh() {
 case ${1:-} in
     --uninstall)
         for path in "$PREFIX/bin/aumd" "$lib/sysusers.d/aumd.conf" "$lib/systemd/catalog/aumd.catalog" \
-            "$bash" "$zsh" "$fish"; do
+            "$bash" "$zsh" "$fish" "$man"; do
             rm -f "$DESTDIR$path"
         done
         for unit in $units; do rm -f "$DESTDIR$lib/systemd/system/$unit"; done
@@ -86,6 +87,7 @@ for unit in $units; do
 done
 put 644 "$lib/sysusers.d/aumd.conf" < systemd/aumd.sysusers
 put 644 "$lib/systemd/catalog/aumd.catalog" < systemd/aumd.catalog
+put 644 "$man" < systemd/aumd.1
 [ -e "$DESTDIR$config" ] || put 644 "$config" < systemd/aumd.yaml
 for shell in bash zsh fish; do
     script=$("$BUILD/aumd" --generate-completion-script $shell)

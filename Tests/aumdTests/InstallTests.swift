@@ -37,6 +37,7 @@ struct InstallTests {
             "usr/local/share/bash-completion/completions/aumd": "644",
             "usr/local/share/zsh/site-functions/_aumd": "644",
             "usr/local/share/fish/vendor_completions.d/aumd.fish": "644",
+            "usr/local/share/man/man1/aumd.1": "644",
             "etc/aumd/aumd.yaml": "644",
         ])
         #expect(Set(result.output.split(separator: "\n").map { String($0.dropFirst(root.path.count + 1)) }) == Set(files.keys))
