@@ -21,6 +21,7 @@ UNIT = "aumd.service"
 SOCKET = "/run/aumd/events.sock"
 CONFIG = Path("/etc/aumd/aumd.yaml")
 RECORDS = Path("/var/lib/aumd/events.ndjson")
+RECORDINGS = Path("/var/lib/aumd/recordings")
 DEMO = Path("/usr/local/share/aumd/demo.json")
 ALOOP = Path("/sys/bus/platform/drivers/snd_aloop")
 MODEL = Path("/usr/local/share/aumd/model")
@@ -133,11 +134,14 @@ def plug(is_plugged):
     (ALOOP / ("bind" if is_plugged else "unbind")).write_text("snd_aloop.0")
 
 
+def as_user(user):
+    return "setpriv", "--reuid", user, "--regid", user, "--init-groups"
+
+
 def can_connect(user):
     """Whether a program of this user can read from the socket; None is any error but a refused permission."""
     code = f"import socket; s = socket.socket(socket.AF_UNIX); s.connect('{SOCKET}'); assert s.recv(1) == b'{{'"
-    result = subprocess.run(["setpriv", "--reuid", user, "--regid", user, "--init-groups", "python3", "-c", code],
-                            capture_output=True, text=True, timeout=PATIENCE)
+    result = subprocess.run([*as_user(user), "python3", "-c", code], capture_output=True, text=True, timeout=PATIENCE)
     return True if result.returncode == 0 else False if "PermissionError" in result.stderr else None
 
 
@@ -322,10 +326,11 @@ def stops():
     """With thresholds so low that any sound is an event."""
     run("systemctl", "stop", UNIT)
     RECORDS.unlink()
-    CONFIG.write_text(f"model: {ONE_LAYER}\noutput: {{file: {RECORDS}}}\n"
+    CONFIG.write_text(f"model: {ONE_LAYER}\noutput: {{file: {RECORDS}}}\nrecordings: {{folder: {RECORDINGS}, longest: 2}}\n"
                       "events: {default: {on: 0.02, off: 0.01, cooldown: 0}}\n")
     run("systemctl", "start", UNIT)
     listener = Listener()
+    follower = subprocess.Popen([*as_user("member"), "aumd", "follow", "--phase", "open"], stdout=subprocess.PIPE, text=True)
     player = play()
 
     def open_events():
@@ -343,6 +348,11 @@ def stops():
     last = {r["id"]: r["phase"] for r in records() if r["type"] == "event"}
     check("events still open are closed", told and set(told) <= set(last)
           and all(phase in ("close", "retract") for phase in last.values()), f"{len(told)} open, {len(last)} in all")
+    files = [Path(r["file"]) for r in records() if r["type"] == "recording"]
+    check("their sound is in files", files and all(f.read_bytes().startswith(b"fLaC") for f in files), f"{len(files)}, such as {files[:1]}")
+    follower.terminate()
+    followed = [json.loads(line)["phase"] for line in follower.communicate()[0].splitlines()]
+    check("a member of the group has followed them", followed and set(followed) == {"open"}, len(followed))
     check("the last record says that it stops", records()[-1].get("state") == "stopping", records()[-1])
     check("the socket is gone", not Path(SOCKET).exists())
 

@@ -31,9 +31,9 @@ private final class Notices: Sendable {
         try FileManager.default.contentsOfDirectory(atPath: folder.file(name)).sorted()
     }
 
-    private func write(_ recording: Recording, at milliseconds: Int64 = 0, to writer: RecordingWriter) {
+    private func write(_ recording: Recording, at milliseconds: Int64 = 0, to writer: RecordingWriter, waits: Bool = false) {
         let end = milliseconds + Int64(recording.samples.count * 1000 / recording.rate)
-        writer.write(recording, from: .clock(milliseconds: milliseconds), to: .clock(milliseconds: end), waits: false)
+        writer.write(recording, from: .clock(milliseconds: milliseconds), to: .clock(milliseconds: end), waits: waits)
     }
 
     @Test("A file holds the samples bit for bit, at their rate, with label, time and event", arguments: [8000, 16_000, 44_100, 192_000, 384_000])
@@ -60,6 +60,18 @@ private final class Notices: Sendable {
         #expect(sf_get_string(file, Int32(SF_STR_DATE)).map { String(cString: $0) } == "2026-11-23T04:18:22.480Z")
         #expect(sf_get_string(file, Int32(SF_STR_COMMENT)).map { String(cString: $0) } == "kitchen, event \(id)")
         #expect(notices.all == [])
+    }
+
+    @Test("A source that can wait loses none, one that cannot is not held up, and what it loses is counted", arguments: [true, false])
+    func pace(waits: Bool) throws {
+        let samples = (0..<480_000).map { Int16(truncatingIfNeeded: $0 &* $0) }
+        let writer = try writer(limit: 1_000_000_000)
+        for number in 0..<40 { write(try recording(UInt64(number), samples), at: Int64(number), to: writer, waits: waits) }
+        #expect(writer.finish(milliseconds: 60_000))
+        let written = writer.takeWritten().count
+        #expect(try names().count == written)
+        let lost = notices.all.reduce(0) { if case .recovered(_, let lost) = $1 { $0 + lost } else { $0 } }
+        #expect(written + lost == 40 && (lost == 0) == waits, "\(written) written, \(lost) lost")
     }
 
     @Test("Owner and group may read them, nobody else")
