@@ -330,13 +330,15 @@ def stops():
                       "events: {default: {on: 0.02, off: 0.01, cooldown: 0}}\n")
     run("systemctl", "start", UNIT)
     listener = Listener()
-    follower = subprocess.Popen([*as_user("member"), "aumd", "follow", "--phase", "open"], stdout=subprocess.PIPE, text=True)
+    followed = Path("/tmp/followed")
+    follower = subprocess.Popen([*as_user("member"), "aumd", "follow", "--type", "event"], stdout=followed.open("w"))
     player = play()
 
     def open_events():
         last = {r["id"]: r["phase"] for r in listener.find(type="event")}
         return [id for id, phase in last.items() if phase in ("open", "update")]
 
+    check("a member of the group follows them", wait(followed.read_text))
     told = wait(open_events)
     start = time.monotonic()
     run("systemctl", "stop", UNIT)
@@ -350,9 +352,9 @@ def stops():
           and all(phase in ("close", "retract") for phase in last.values()), f"{len(told)} open, {len(last)} in all")
     files = [Path(r["file"]) for r in records() if r["type"] == "recording"]
     check("their sound is in files", files and all(f.read_bytes().startswith(b"fLaC") for f in files), f"{len(files)}, such as {files[:1]}")
+    check("the follower has heard of their end", wait(lambda: '"phase":"close"' in followed.read_text()))
     follower.terminate()
-    followed = [json.loads(line)["phase"] for line in follower.communicate()[0].splitlines()]
-    check("a member of the group has followed them", followed and set(followed) == {"open"}, len(followed))
+    follower.wait()
     check("the last record says that it stops", records()[-1].get("state") == "stopping", records()[-1])
     check("the socket is gone", not Path(SOCKET).exists())
 
