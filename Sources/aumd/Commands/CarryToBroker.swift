@@ -104,13 +104,7 @@ private struct BridgeService: Service {
     func run() async throws {
         EarlySignals.raiseAgain([SIGINT, SIGTERM])
         try await withGracefulShutdownHandler {
-            try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
-                let code = startThread("mqtt") {
-                    bridge.run(until: stop)
-                    continuation.resume()
-                }
-                if code != 0 { continuation.resume(throwing: Failure(.osError, SinkError.thread(errno: code).description)) }
-            }
+            try await withThread("mqtt") { bridge.run(until: stop) }
         } onGracefulShutdown: {
             stop.signal()
         }

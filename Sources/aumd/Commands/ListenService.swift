@@ -15,13 +15,9 @@ struct ListenService: Service {
         // The group has taken them by now.
         EarlySignals.raiseAgain([SIGINT, SIGTERM])
         try await withGracefulShutdownHandler {
-            try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
-                let code = startThread("analysis") {
-                    let result = Result { () throws(Failure) in try pipeline.run() }.mapError { $0 as any Error }
-                    outputs.drain()
-                    continuation.resume(with: result)
-                }
-                if code != 0 { continuation.resume(throwing: Failure(.osError, SinkError.thread(errno: code).description)) }
+            try await withThread("analysis") { () throws(Failure) in
+                defer { outputs.drain() }
+                try pipeline.run()
             }
         } onGracefulShutdown: {
             outputs.cutShort()
