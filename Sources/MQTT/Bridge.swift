@@ -91,7 +91,10 @@ package final class Bridge {
             if let reason = connection.serve() { return (reason, false) }
         }
         tell(.connected(broker: broker), in: \.brokerNotice)
-        if let discovery { connection.publish(discovery) }
+        if let discovery {
+            connection.ask(for: discovery.topic)
+            connection.publish(discovery)
+        }
         isOnline = nil
         while true {
             var ending = follow(until: stop)
@@ -125,7 +128,7 @@ package final class Bridge {
         while true {
             let ready = wait(for: events.descriptor, stop)
             if ready.stop { return .stopped }
-            if let reason = connection.serve() { return .brokerLost(reason) }
+            if let reason = serve() { return .brokerLost(reason) }
             guard ready.other else { continue }
             guard let lines = events.lines() else { return .daemonAway("it was closed") }
             let before = translator.dropped
@@ -146,9 +149,22 @@ package final class Bridge {
         let end = nanosecondsNow(CLOCK_MONOTONIC) + Int64(seconds * 1e9)
         while nanosecondsNow(CLOCK_MONOTONIC) < end {
             if wait(for: -1, stop, milliseconds: 100).stop { return .stopped }
-            if let reason = connection.serve() { return .brokerLost(reason) }
+            if let reason = serve() { return .brokerLost(reason) }
         }
         return nil
+    }
+
+    /// Reads and writes what can be, and takes away what was announced before and is no more.
+    ///
+    /// - Returns: why the connection is lost, or nil.
+    private func serve() -> String? {
+        let reason = connection.serve()
+        if let discovery, let old = connection.takeKept() {
+            let removal = Discovery.removal(of: old, for: discovery)
+            for message in removal { connection.publish(message) }
+            if !removal.isEmpty { connection.publish(discovery) }
+        }
+        return reason
     }
 
     /// Waits for the broker, for `stop`, and for another descriptor where it is one; a second at most.

@@ -41,6 +41,8 @@ final class BrokerConnection {
     private var refusal: String?
     /// Messages that the broker has not acknowledged yet.
     private var pending = 0
+    /// What the broker keeps of the topic that was asked for, once it has sent that.
+    private var kept: [UInt8]?
     /// What libmosquitto last logged as an error: of TLS it says more than the code.
     private var lastError: String?
 
@@ -59,6 +61,11 @@ final class BrokerConnection {
         mosquitto_user_data_set(client, Unmanaged.passUnretained(self).toOpaque())
         mosquitto_connect_callback_set(client) { _, object, code in BrokerConnection.from(object)?.answered(code) }
         mosquitto_publish_callback_set(client) { _, object, _ in BrokerConnection.from(object)?.pending -= 1 }
+        mosquitto_message_callback_set(client) { _, object, message in
+            // Nothing is subscribed to but for what is kept: others are this client's own.
+            guard let message = message?.pointee, message.retain else { return }
+            BrokerConnection.from(object)?.kept = Array(UnsafeRawBufferPointer(start: message.payload, count: Int(message.payloadlen)))
+        }
         mosquitto_log_callback_set(client) { _, object, level, text in
             guard level == MOSQ_LOG_ERR, let text else { return }
             BrokerConnection.from(object)?.lastError = String(cString: text)
@@ -112,6 +119,18 @@ final class BrokerConnection {
         let code = mosquitto_publish(
             client, nil, message.topic, Int32(message.payload.count), message.payload, 1, message.isRetained)
         if code == MOSQ_ERR_SUCCESS.rawValue { pending += 1 }
+    }
+
+    /// Asks for what the broker keeps of a topic; ``takeKept()`` has it later, where there is any and the broker lets this client read it.
+    func ask(for topic: String) {
+        kept = nil
+        mosquitto_subscribe(client, nil, topic, 1)
+    }
+
+    /// What has come of that, once.
+    func takeKept() -> [UInt8]? {
+        defer { kept = nil }
+        return kept
     }
 
     /// Sends what is left, and takes leave of the broker, which forgets the will.

@@ -41,6 +41,43 @@ package enum Discovery {
         return Message("homeassistant/device/\(identifier)/config", bytes, isRetained: true)
     }
 
+    /// What takes away the entities of an older message that a newer one does not have, as of a label that has no sensor any more.
+    ///
+    /// Home Assistant removes an entity of which nothing is left but its platform; leaving it out of the message does not.
+    ///
+    /// - Returns: a message to be published before the newer one, and one for each state that the broker keeps; none where nothing goes.
+    package static func removal(of old: [UInt8], for new: Message) -> [Message] {
+        let decoder = JSONDecoder()
+        guard let before = try? decoder.decode(Kept.self, from: Data(old)).components,
+            let after = try? decoder.decode(Kept.self, from: Data(new.payload)).components,
+            var payload = (try? JSONSerialization.jsonObject(with: Data(new.payload))) as? [String: Any],
+            var components = payload["components"] as? [String: Any]
+        else { return [] }
+        let gone = before.filter { after[$0.key] == nil }
+        for (key, component) in gone { components[key] = ["platform": component.platform] }
+        payload["components"] = components
+        guard !gone.isEmpty,
+            let bytes = try? JSONSerialization.data(withJSONObject: payload, options: [.sortedKeys, .withoutEscapingSlashes])
+        else { return [] }
+        let states = gone.values.compactMap(\.stateTopic).filter { topic in !after.values.contains { $0.stateTopic == topic } }
+        return [Message(new.topic, Array(bytes), isRetained: true)] + states.sorted().map { Message($0, [], isRetained: true) }
+    }
+
+    /// Of a message that was published before.
+    private struct Kept: Decodable {
+        struct Component: Decodable {
+            var platform: String
+            var stateTopic: String?
+
+            enum CodingKeys: String, CodingKey {
+                case platform
+                case stateTopic = "state_topic"
+            }
+        }
+
+        var components: [String: Component]
+    }
+
     private struct Payload: Encodable {
         var device: Device
         var origin: Origin

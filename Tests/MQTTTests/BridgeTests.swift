@@ -107,6 +107,29 @@ import Threads
         #expect(subscriber.messages.count { $0 == "0 aumd/kitchen/availability offline" } == 3)
     }
 
+    @Test("A sensor that is no more is taken away from Home Assistant and from the broker, and nothing else is")
+    func removedSensor() throws {
+        let broker = try Broker()
+        let subscriber = try Broker.Subscriber(broker)
+        let topic = "homeassistant/device/aumd_kitchen/config"
+        func configurations() -> [String] { subscriber.messages.filter { $0.hasPrefix("0 \(topic) ") } }
+        for (round, (sensors, count)) in [(["Dog", "Bark"], 1), (["Dog", "Bark"], 2), (["Dog"], 5)].enumerated() {
+            let server = LineServer(folder.file("s"))
+            let running = try bridge(to: broker, sensors: sensors)
+            #expect(server.accept())
+            server.send(Lines.status() + "\n")
+            #expect(subscriber.hears { $0.count { $0 == "0 aumd/kitchen/availability online" } == round + 1 })
+            #expect(subscriber.hears { $0.count { $0.hasPrefix("0 \(topic) ") } == count })
+            #expect(running.end())
+        }
+        #expect(configurations()[3].contains(#""sound_bark":{"platform":"binary_sensor"}"#) && configurations()[3].contains(#""name":"Dog""#))
+        #expect(configurations()[2] == configurations()[4] && !configurations()[4].contains("bark"))
+        #expect(subscriber.messages.contains("0 aumd/kitchen/sound/bark "))
+        let later = try Broker.Subscriber(broker)
+        #expect(later.hears { $0.contains("1 aumd/kitchen/sound/dog OFF") && $0.contains("1 \(configurations()[4].dropFirst(2))") })
+        #expect(!later.messages.contains { $0.contains("bark") })
+    }
+
     @Test("A socket of something else, which sends no lines, is left, and fills no memory")
     func foreignSocket() throws {
         let broker = try Broker()

@@ -100,4 +100,13 @@ import Testing
         #expect(components["events"]?["event_types"] as? [String] == ["open", "update", "close", "retract"])
         #expect(components["sound_chirp_tweet"]?["name"] as? String == "Chirp, tweet")
     }
+
+    @Test("Where nothing was announced before, or the same, or what was is no such message, nothing is taken away", arguments: [
+        "", "{", "[]", #"{"components":3}"#, #"{"components":{}}"#, #"{"components":{"x":3}}"#, #"{"components":{"level":{"platform":"sensor"}}}"#,
+    ])
+    func nothingToRemove(old: String) {
+        let message = Discovery.message(name: "kitchen", version: "1", translator: translator(["Dog"]))
+        #expect(Discovery.removal(of: Array(old.utf8), for: message) == [])
+        #expect(Discovery.removal(of: message.payload, for: message) == [])
+    }
 }
