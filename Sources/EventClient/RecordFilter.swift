@@ -4,6 +4,7 @@ import Tagging
 
 /// A line of an event stream (schema aumd/1), as far as `aumd follow` looks at it.
 package struct FollowedRecord {
+    /// Its type.
     package let kind: Record.Kind
     private let fields: [String: Any]
 
@@ -16,6 +17,7 @@ package struct FollowedRecord {
         self.fields = fields
     }
 
+    /// Of an event.
     package var phase: Action.Phase? { (fields["phase"] as? String).flatMap(Action.Phase.init) }
     /// The label and its ancestors.
     package var labels: Set<String> {
@@ -45,16 +47,25 @@ package struct RecordFilter: Sendable {
     package let phases: Set<Action.Phase>
     package let kinds: Set<Record.Kind>
 
+    /// Everything, unless something is said.
     package init(labels: Set<String> = [], phases: Set<Action.Phase> = [], kinds: Set<Record.Kind> = []) {
         self.labels = labels
         self.phases = phases
         self.kinds = kinds
     }
 
+    /// Whether a record is wanted.
     package func passes(_ record: FollowedRecord) -> Bool {
         let isOfLabel = record.kind == .event || record.kind == .recording
         // Who names labels means what has one, who names phases means events.
-        let isWanted = kinds.isEmpty ? phases.isEmpty ? labels.isEmpty || isOfLabel : record.kind == .event : kinds.contains(record.kind)
+        let isWanted =
+            if !kinds.isEmpty {
+                kinds.contains(record.kind)
+            } else if !phases.isEmpty {
+                record.kind == .event
+            } else {
+                labels.isEmpty || isOfLabel
+            }
         guard isWanted else { return false }
         if record.kind == .event, !phases.isEmpty, !(record.phase.map(phases.contains) ?? false) { return false }
         return !isOfLabel || labels.isEmpty || !labels.isDisjoint(with: record.labels)
