@@ -92,10 +92,10 @@ extension ListenTests {
     @Test("A short gap sounds like the room at its quietest")
     func comfortNoise() throws {
         var random = SeededRandom(seed: 1)
-        let samples: [Int16] = (0..<5 * 16_000).map { n in (Bool.random(using: &random) ? 1 : -1) * (n < 16_000 ? 3277 : 33) }
+        let samples: [Int16] = (0..<8 * 16_000).map { n in (Bool.random(using: &random) ? 1 : -1) * (n < 16_000 ? 3277 : 33) }
         try Sound.raw(samples).write(to: folder.url.appending(path: "room.raw"))
         try folder.makeScriptedDevice("infile \"\(folder.path)/room.raw\" script \"48000:stall:300\"")
-        let lines = try hear(4.5, "--scores"), gap = try #require(lines.firstIndex { $0["type"] == "gap" })
+        let lines = try hear(6.5, "--scores"), gap = try #require(lines.firstIndex { $0["type"] == "gap" })
         #expect(lines[gap].fields["reset"] as? Bool == false && lines[gap].number("samples")! > 3000, "\(lines[gap].fields)")
         let levels = lines[gap...].filter { $0["status"] == "provisional" && $0["type"] == "scores" }.prefix(6).map { $0.number("level_dbfs")! }
         #expect(levels.count == 6 && levels.allSatisfy { abs($0 + 59.9) < 1 }, "\(levels)")
