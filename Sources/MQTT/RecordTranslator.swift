@@ -65,7 +65,7 @@ package struct RecordTranslator: Sendable {
 
     /// Where a label's sensor is: `sound/` and its words.
     package static func sensor(_ label: String) -> String {
-        "sound/" + label.lowercased().split { !($0.isLetter || $0.isNumber) }.joined(separator: "_")
+        "sound/" + label.joinedWords
     }
 
     private mutating func switched(by event: Fields, _ phase: Action.Phase) -> [Message] {

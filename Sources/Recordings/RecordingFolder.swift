@@ -41,8 +41,8 @@ package struct RecordingFolder {
 
     /// When the sound begins, the label's words, and the event's id: names in the order of time.
     package static func name(_ event: EventRecord, from: RecordTime) -> String {
-        let words = event.label.lowercased().split { !($0.isLetter || $0.isNumber) }.joined(separator: "_")
-        return "\(from.text.map { $0 == ":" ? "-" : String($0) }.joined())_\(words.prefix(60))_\(event.id).flac"
+        let time = from.text.replacing(":", with: "-")
+        return "\(time)_\(event.label.joinedWords.prefix(60))_\(event.id).flac"
     }
 
     /// Whether a file has such a name, with a ULID at its end.
