@@ -12,14 +12,14 @@ struct FollowTests {
         try folder.write(Sound.everything, to: "all.yaml")
     }
 
-    /// The line of shell that listens to the sound, after somebody follows socket `s`.
-    private let listen = """
-        listen() { "$AUMD" listen --config all.yaml --socket s --source bursts.wav --pace --format ndjson; }
-        cd '\("FOLDER")'
-        """
-
+    /// Runs lines of shell in which `listen` listens to the sound, for whoever follows socket `s`.
     private func shell(_ script: String) throws -> Command {
-        try Program.shell(listen.replacing("FOLDER", with: folder.path) + "\n" + script)
+        try Program.shell(
+            """
+            listen() { "$AUMD" listen --config all.yaml --socket s --source bursts.wav --pace --format ndjson; }
+            cd '\(folder.path)'
+            \(script)
+            """)
     }
 
     @Test("It waits for a daemon, prints its records as they are, and goes on with the next one")
