@@ -103,19 +103,9 @@ public struct HiddenState: Sendable, Equatable {
     ///
     /// - Throws: ``ModelError/unwritable(path:reason:)``.
     public func save(to path: String) throws(ModelError) {
-        // As text of JSON: a name may hold quotes.
-        let name = (try? JSONEncoder().encode(model)).map { String(decoding: $0, as: UTF8.self) } ?? "\"\""
-        var header = """
-            {"__metadata__":{"format":"\(Self.format)","model":\(name)},\
-            "hidden_state":{"dtype":"F32","shape":[\(values.count)],"data_offsets":[0,\(values.count * 4)]}}
-            """
-        while header.utf8.count % 8 != 0 { header += " " }
-        var data = Data()
-        withUnsafeBytes(of: UInt64(header.utf8.count).littleEndian) { data.append(contentsOf: $0) }
-        data.append(contentsOf: header.utf8)
-        values.withUnsafeBytes { data.append(contentsOf: $0) }
+        let file = SafeTensors.file([("hidden_state", [values.count], values)], metadata: ["format": Self.format, "model": model])
         do {
-            try data.write(to: URL(filePath: path), options: .atomic)
+            try Data(file).write(to: URL(filePath: path), options: .atomic)
         } catch {
             throw .unwritable(path: path, reason: "\(error)")
         }

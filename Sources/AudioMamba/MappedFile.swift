@@ -37,10 +37,13 @@ final class MappedFile: @unchecked Sendable {
         if let start = bytes.baseAddress { munmap(UnsafeMutableRawPointer(mutating: start), bytes.count) }
     }
 
+    /// FNV-1a's offset basis.
+    static let noDigest: UInt64 = 0xcbf2_9ce4_8422_2325
+
     /// FNV-1a over the file's 64-bit words: distinguishes models in events; it is no protection against forgery.
     ///
     /// - Parameter hash: of the files before; by default of none.
-    func digest(after hash: UInt64 = 0xcbf2_9ce4_8422_2325) -> UInt64 {
+    func digest(after hash: UInt64 = noDigest) -> UInt64 {
         var hash = hash
         let words = bytes.count / 8
         for word in 0..<words {
@@ -53,5 +56,13 @@ final class MappedFile: @unchecked Sendable {
 
     private static func unreadable(_ path: String) -> ModelError {
         .unreadable(path: path, reason: String(cString: strerror(errno)))
+    }
+}
+
+extension UInt64 {
+    /// Sixteen digits.
+    var hexadecimal: String {
+        let digits = String(self, radix: 16)
+        return String(repeating: "0", count: 16 - digits.count) + digits
     }
 }

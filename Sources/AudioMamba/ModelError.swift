@@ -28,6 +28,10 @@ public enum ModelError: Error, Equatable, CustomStringConvertible {
     case notHiddenState(path: String)
     /// A saved hidden state belongs to another model.
     case foreignState(path: String, found: String, expected: String)
+    /// A learned sound's file is damaged, or does not fit the model.
+    case sound(path: String, reason: String)
+    /// Recordings or a model that no sound can be learned with.
+    case unlearnable(reason: String)
 
     public var description: String {
         switch self {
@@ -59,6 +63,10 @@ public enum ModelError: Error, Equatable, CustomStringConvertible {
             "\(path) is not a usable hidden state; delete it to start afresh."
         case .foreignState(let path, let found, let expected):
             "\(path) holds the hidden state of \(found), not of \(expected); delete it to start afresh."
+        case .sound(let path, let reason):
+            "The learned sound \(path) is not used: \(reason)."
+        case .unlearnable(let reason):
+            "No sound can be learned: \(reason)."
         }
     }
 }

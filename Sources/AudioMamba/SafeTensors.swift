@@ -117,7 +117,7 @@ public struct SafeTensors: TensorSource, Sendable {
     public func shape(of name: String) -> [Int]? { entries[name]?.shape }
 
     /// The file's, after what came before: ``MappedFile/digest(after:)``.
-    func digest(after hash: UInt64) -> UInt64 { file.digest(after: hash) }
+    func digest(after hash: UInt64 = MappedFile.noDigest) -> UInt64 { file.digest(after: hash) }
 }
 
 /// The JSON header: every key is a tensor's name but one.

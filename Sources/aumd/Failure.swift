@@ -40,7 +40,7 @@ struct Failure: Error, CustomStringConvertible {
             case .missing, .notPermitted: .noInput
             case .unreadable, .unwritable: .ioError
             case .configuration, .notSafeTensors, .tensorMissing, .tensorShape, .tensorType, .tensorNotFinite, .logitsNotFinite,
-                .notHiddenState, .foreignState:
+                .notHiddenState, .foreignState, .sound, .unlearnable:
                 .dataError
             case .unsupported: .unavailable
             }

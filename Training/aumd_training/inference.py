@@ -71,6 +71,19 @@ def column_logits(
             yield from zip(batch, logits.cpu().numpy())
 
 
+@torch.no_grad()
+def features(model: AudioMamba, logmel: torch.Tensor, chunk: int, lookahead: int, patch_grids: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
+    """What the head reads of normalised log-mel (B, T * 16, 128): provisional (B, T * patch_grids, D), and confirmed (B, T, D)."""
+    head, model.head = model.head, torch.nn.Identity()
+    heard = [logmel, grids.shifted(logmel)][:patch_grids]
+    provisional = [model(part, backward=False) for part in heard]
+    confirmed = [model.confirmed(part, chunk, lookahead, ahead=grid) for grid, part in enumerate(heard)]
+    model.head = head
+    if patch_grids == 1:
+        return provisional[0], confirmed[0]
+    return grids.stepped(*provisional), grids.blended(*confirmed)
+
+
 def load_model(folder: Path) -> tuple[dict[str, object], AudioMamba]:
     """config.json and the model of a folder that export.py wrote, weights widened to float32."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
