@@ -119,14 +119,7 @@ extension Frontend {
     public static func logMel(
         _ samples: [Float], rate: Int, parameters p: FilterBankParameters = .init()
     ) throws(FrontendError) -> [Float] {
-        var samples = samples
-        if rate != p.sampleRate {
-            let resampler = try Resampler(from: rate, to: p.sampleRate)
-            var converted: [Float] = []
-            samples.withUnsafeBufferPointer { resampler.process($0) { converted += $0 } }
-            resampler.finish { converted += $0 }
-            samples = converted
-        }
+        let samples = try resampled(samples, from: rate, to: p.sampleRate)
         guard samples.count >= p.frameLength else { return [] }
         let frames = (samples.count - p.frameLength) / p.hopLength + 1
         let logMel = LogMel(p)
@@ -139,5 +132,17 @@ extension Frontend {
             }
             initialized = frames * p.melCount
         }
+    }
+
+    /// A whole clip at another rate, Hz.
+    ///
+    /// - Throws: ``FrontendError/rate(_:modelRate:)``.
+    public static func resampled(_ samples: [Float], from rate: Int, to modelRate: Int) throws(FrontendError) -> [Float] {
+        guard rate != modelRate else { return samples }
+        let resampler = try Resampler(from: rate, to: modelRate)
+        var converted: [Float] = []
+        samples.withUnsafeBufferPointer { resampler.process($0) { converted += $0 } }
+        resampler.finish { converted += $0 }
+        return converted
     }
 }

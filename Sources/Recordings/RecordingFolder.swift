@@ -53,15 +53,7 @@ package struct RecordingFolder {
 
     /// Writes a file under another name and gives it its own once it is whole, and readable for the group; 0 or the errno.
     func write(_ bytes: [UInt8], as name: String) -> Int32 {
-        let part = "\(path)/.\(name).part", whole = "\(path)/\(name)"
-        let descriptor = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o640)
-        guard descriptor >= 0 else { return errno }
-        var code: Int32 = 0
-        if case .failed(let errno, _) = writeAll(bytes, to: descriptor) { code = errno }
-        if close(descriptor) != 0, code == 0 { code = errno }
-        if code == 0, rename(part, whole) != 0 { code = errno }
-        if code != 0 { unlink(part) }
-        return code
+        replaceFile("\(path)/\(name)", with: bytes, mode: 0o640)
     }
 
     /// Removes the oldest recordings until the rest is within the limit; the newest stays.

@@ -25,6 +25,7 @@ struct Key<Root: Sendable>: Sendable {
 extension Key<Settings> {
     static let all: [Key<Settings>] = [
         Key("model", \.model, variable: "AUMD_MODEL") { $0.string(limit: 4095) },
+        Key("sounds", \.sounds, variable: "AUMD_SOUNDS") { $0.string(limit: 4095) },
         Key("source.name", \.source.name, variable: "AUMD_SOURCE_NAME") { $0.string(limit: 255) },
         Key("source.device", \.source.device, variable: "AUMD_DEVICE") { $0.string(limit: 1023) },
         Key("source.channel", \.source.channel, variable: "AUMD_CHANNEL") { $0.channel() },

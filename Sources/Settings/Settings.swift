@@ -3,6 +3,8 @@
 public struct Settings: Sendable, Equatable {
     /// Model folder; nil for the model that comes with the program.
     public var model: String?
+    /// Folder of learned sounds.
+    public var sounds: String?
     public var source = Source()
     public var stream = Stream()
     public var events = Events()

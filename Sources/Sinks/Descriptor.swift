@@ -33,6 +33,20 @@ package func writeAll(_ bytes: [UInt8], to descriptor: Int32) -> WriteOutcome {
     return .done
 }
 
+/// Writes a file whole or not at all, in place of the one of that name: under another name first (rename(2)). 0 or the errno.
+package func replaceFile(_ path: String, with bytes: [UInt8], mode: mode_t) -> Int32 {
+    let slash = path.lastIndex(of: "/").map(path.index(after:)) ?? path.startIndex
+    let part = "\(path[..<slash]).\(path[slash...]).part"
+    let descriptor = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)
+    guard descriptor >= 0 else { return errno }
+    var code: Int32 = 0
+    if case .failed(let errno, _) = writeAll(bytes, to: descriptor) { code = errno }
+    if close(descriptor) != 0, code == 0 { code = errno }
+    if code == 0, rename(part, path) != 0 { code = errno }
+    if code != 0 { unlink(part) }
+    return code
+}
+
 private func isCharacterDevice(_ descriptor: Int32) -> Bool {
     var information = stat()
     return fstat(descriptor, &information) == 0 && information.st_mode & S_IFMT == S_IFCHR

@@ -16,7 +16,9 @@ struct Check: ParsableCommand {
     func run() throws {
         var (settings, errors) = Settings.reading(file: file)
         let model: Model
-        do throws(Failure) { model = try modelOptions.load(settings: settings.model) } catch {
+        do throws(Failure) {
+            model = try ModelOptions.load(modelOptions.model, sounds: modelOptions.sounds, settings: settings, storage: modelOptions.weights)
+        } catch {
             // What is wrong in the file may be why.
             if !errors.isEmpty { report(Failure(InvalidSettings(errors))) }
             throw error
@@ -24,7 +26,9 @@ struct Check: ParsableCommand {
         do throws(InvalidSettings) { _ = try settings.rules(labels: model.modelLabels) } catch { errors += error.errors }
         do throws(InvalidSettings) { _ = try settings.recordedLabels(among: model.modelLabels.map(\.name)) } catch { errors += error.errors }
         do throws(InvalidSettings) { _ = try settings.sensors(among: model.modelLabels.map(\.name)) } catch { errors += error.errors }
-        guard errors.isEmpty else { throw Failure(InvalidSettings(errors)) }
+        var failure = Failure(InvalidSettings(errors))
+        failure.sentences += model.refusedSounds.map(\.description)
+        guard failure.sentences.isEmpty else { throw failure }
         try say("\(file.printable) is correct.")
     }
 }

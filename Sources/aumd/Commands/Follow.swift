@@ -37,9 +37,9 @@ struct Follow: ParsableCommand {
     var model: String?
 
     func run() throws {
-        let filter = RecordFilter(labels: Set(try checkedLabels()), phases: Set(phase), kinds: Set(type))
-        let path = try Settings(options: [("output.socket", socket, "--socket")]).merging(over: SettingsOptions.withoutOptions(nil))
-            .output.socket ?? CarryToBroker.systemSocket
+        let settings = try Settings(options: [("output.socket", socket, "--socket")]).merging(over: SettingsOptions.withoutOptions(nil))
+        let filter = RecordFilter(labels: Set(try checkedLabels(settings)), phases: Set(phase), kinds: Set(type))
+        let path = settings.output.socket ?? CarryToBroker.systemSocket
         // Whoever has started it may have had them blocked, and it has no handler that waits for them.
         var ending = sigset_t()
         sigemptyset(&ending)
@@ -105,9 +105,9 @@ struct Follow: ParsableCommand {
     }
 
     /// - Throws: ``Failure`` for labels that the model does not have. Without any, no model is looked at.
-    private func checkedLabels() throws(Failure) -> [String] {
+    private func checkedLabels(_ settings: Settings) throws(Failure) -> [String] {
         guard !label.isEmpty else { return [] }
-        let names = try ModelOptions.load(model).configuration.labels.map(\.name)
+        let names = try ModelOptions.load(model, settings: settings).configuration.labels.map(\.name)
         do throws(InvalidSettings) { return try Settings.labels(label, option: "--label", among: names) } catch {
             throw Failure(.usage, error.description)
         }

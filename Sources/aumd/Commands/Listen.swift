@@ -38,7 +38,7 @@ struct Listen: AsyncParsableCommand {
         try DescriptorLimit.check()
         let settings = try settingsOptions.merged()
         try sourceOptions.check(beside: settingsOptions)
-        let model = try modelOptions.load(settings: settings.model)
+        let model = try modelOptions.load(settings: settings)
         let tagging = try model.tagging(settings)
         let source = try sourceOptions.source(settings)
         let logger = ServiceLog.logger

@@ -1,34 +1,59 @@
 import ArgumentParser
 import AudioMamba
 import Glibc
+import Settings
 
 /// Which model runs.
 struct ModelOptions: ParsableArguments {
     @Option(name: .long, help: ArgumentHelp("Model folder; the bundled model otherwise.", valueName: "dir"), completion: .directory)
     var model: String?
     @Option(
+        help: ArgumentHelp("Folder of sounds that 'aumd learn' taught; \(Self.systemSounds) where there is one.", valueName: "folder"),
+        completion: .directory)
+    var sounds: String?
+    @Option(
         help: ArgumentHelp(
             "How the weights are kept: float32, bfloat16 or int8. The smaller two cost a little accuracy and speed up large models.",
             valueName: "type"))
     var weights = WeightStorage.float32
 
-    /// Loads the model that the command line, the environment or the settings name, else the bundled one.
+    static let systemSounds = "/etc/aumd/sounds"
+
+    /// Loads the model that the command line, the environment or the settings name, else the bundled one, with the learned sounds of the
+    /// folder that these name. Of sounds that do not fit it, it says why.
     ///
-    /// - Parameter settings: what the merged settings say.
     /// - Throws: ``Failure``.
-    func load(settings: String? = nil) throws(Failure) -> Model {
-        try Self.load(model, settings: settings, storage: weights)
+    func load(settings: Settings = Settings()) throws(Failure) -> Model {
+        let model = try Self.load(model, sounds: sounds, settings: settings, storage: weights)
+        for refusal in model.refusedSounds { ServiceLog.logger.warning("\(refusal)") }
+        return model
     }
 
-    /// The same, with what the command line says as arguments.
+    /// The same, with what the command line says as arguments, and silent.
     static func load(
-        _ directory: String?, settings: String? = nil, storage: WeightStorage = .float32
+        _ directory: String?, sounds: String? = nil, settings: Settings = Settings(), storage: WeightStorage = .float32
     ) throws(Failure) -> Model {
-        let environment = getenv("AUMD_MODEL").map { String(cString: $0) }
-        guard let path = directory ?? (environment == "" ? nil : environment) ?? settings ?? Resources.path("model") else {
+        let path = try folder(directory, settings: settings)
+        do throws(ModelError) {
+            return try Model(directory: path, storage: storage, sounds: Self.sounds(sounds, settings: settings))
+        } catch { throw Failure(error) }
+    }
+
+    /// The model's folder.
+    static func folder(_ directory: String?, settings: Settings) throws(Failure) -> String {
+        guard let path = directory ?? variable("AUMD_MODEL") ?? settings.model ?? Resources.path("model") else {
             throw Failure(.noInput, "The bundled model is not beside this program; install it again or name one with --model.")
         }
-        do throws(ModelError) { return try Model(directory: path, storage: storage) } catch { throw Failure(error) }
+        return path
+    }
+
+    /// The folder of learned sounds, if any.
+    static func sounds(_ folder: String?, settings: Settings) -> String? {
+        folder ?? variable("AUMD_SOUNDS") ?? settings.sounds ?? (access(systemSounds, F_OK) == 0 ? systemSounds : nil)
+    }
+
+    private static func variable(_ name: String) -> String? {
+        getenv(name).map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
     }
 }
 

@@ -14,8 +14,11 @@ struct ShowModel: ParsableCommand {
     @Flag(help: "List the labels with their AudioSet ids, parents and thresholds.")
     var labels = false
 
+    @Option(help: ArgumentHelp("Folder of sounds that 'aumd learn' taught; \(ModelOptions.systemSounds) where there is one.", valueName: "folder"), completion: .directory)
+    var sounds: String?
+
     func run() throws {
-        let model = try ModelOptions.load(directory)
+        let model = try ModelOptions.load(directory, sounds: sounds)
         let c = model.configuration
         try say("""
             \(model.identifier.printable)

@@ -69,7 +69,7 @@ struct TagFiles: ParsableCommand {
         try exclude("--mode scores", [("--format audacity", mode == .scores && format == .audacity)])
         try DescriptorLimit.check()
         let settings = try settings()
-        let model = try modelOptions.load(settings: settings.model)
+        let model = try modelOptions.load(settings: settings)
         let tagging = try model.tagging(settings)
         let output = TagOutput(
             format: format ?? (isatty(STDOUT_FILENO) == 1 ? .text : .ndjson), mode: mode, fileCount: files.count)
@@ -135,15 +135,13 @@ struct TagFiles: ParsableCommand {
         _ source: SoundFileSource, _ model: Model
     ) throws(Failure) -> (logMel: [Float], duration: Double, ending: CaptureError?) {
         let c = model.configuration
-        let buffer = UnsafeMutableBufferPointer<Float>.allocate(capacity: 65536)
-        defer { buffer.deallocate() }
         var samples: [Float] = [], logMel: [Float] = [], count = 0, ending: CaptureError?
         do {
             try source.start()
             let frontend = try Frontend(inputRate: source.rate, parameters: model.filterBank, columnFrames: c.patchFrames)
             // A clip-bound model hears a file's beginning; a second more is enough for the resampler.
             let wanted = c.clipColumns.map { ($0 * c.columnSamples / c.frontend.sampleRate + 1) * source.rate }
-            ending = try read(source, into: buffer) { block throws(Failure) in
+            ending = try source.readAll { block throws(Failure) in
                 count += block.count
                 if count > Self.longest * source.rate { throw Failure(.dataError, Self.tooLong(source.path)) }
                 if let wanted {
@@ -160,7 +158,7 @@ struct TagFiles: ParsableCommand {
         } catch let error as Failure { throw error
         } catch let error as CaptureError { throw Failure(error)
         } catch { throw Failure(.dataError, "\(source.path): \(error)") }
-        reportBroken(source)
+        source.reportBroken()
         return (logMel, Double(count) / Double(source.rate), ending)
     }
 
@@ -169,30 +167,6 @@ struct TagFiles: ParsableCommand {
 
     private static func tooLong(_ file: String) -> String {
         "sound file '\(file)' is longer than \(longest / 60) minutes, too long for one clip; use --mode stream or scores"
-    }
-
-    /// Every sample of a file, up to its end or to where it ends early: returns why.
-    private func read(
-        _ source: SoundFileSource, into buffer: UnsafeMutableBufferPointer<Float>,
-        _ onBlock: (UnsafeBufferPointer<Float>) throws(Failure) -> Void
-    ) throws -> CaptureError? {
-        while true {
-            let reading: Reading
-            do throws(CaptureError) { reading = try source.read(into: buffer, timeoutMilliseconds: 1000) } catch {
-                guard error.isOfEnd else { throw error }
-                return error
-            }
-            switch reading {
-            case .samples(let count): try onBlock(UnsafeBufferPointer(rebasing: buffer[..<count]))
-            case .end: return nil
-            case .gap, .state, .timeout: break
-            }
-        }
-    }
-
-    private func reportBroken(_ source: SoundFileSource) {
-        let count = source.statistics.brokenSamples
-        if count > 0 { report("sound file '\(source.path)' holds \(count) samples that are NaN, infinite or out of range; they count as 0") }
     }
 
     private func tagStream(
@@ -217,6 +191,6 @@ struct TagFiles: ParsableCommand {
         }
         try pipeline.run()
         if mode == .stream, !hasEvents { output.writeNothingHeard(file: file) }
-        reportBroken(source)
+        source.reportBroken()
     }
 }
