@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from aumd_training import streamset
 from aumd_training.commands import InputError, MissingError, ended
@@ -64,7 +64,8 @@ def make(arguments: argparse.Namespace) -> None:
             logmel = normalised(torch.from_numpy(piece[None]), log_mel)
             for vectors in features(model, logmel, **config["streaming"], patch_grids=config.get("patch_grids", 1)):
                 found.append(drawn(vectors, generator))
-    save_file({"features": torch.cat(found).half()}, arguments.model / "background.safetensors")
+    # As modelfolder.write does: everybody may read it.
+    (arguments.model / "background.safetensors").write_bytes(save({"features": torch.cat(found).half()}))
     print(f"Wrote {arguments.model / 'background.safetensors'}: {sum(map(len, found))} vectors")
 
 

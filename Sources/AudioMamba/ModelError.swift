@@ -30,6 +30,8 @@ public enum ModelError: Error, Equatable, CustomStringConvertible {
     case foreignState(path: String, found: String, expected: String)
     /// A learned sound's file is damaged, or does not fit the model.
     case sound(path: String, reason: String)
+    /// The folder of learned sounds cannot be listed; `reason` is strerror(3)'s.
+    case sounds(path: String, reason: String)
     /// Recordings or a model that no sound can be learned with.
     case unlearnable(reason: String)
 
@@ -65,6 +67,8 @@ public enum ModelError: Error, Equatable, CustomStringConvertible {
             "\(path) holds the hidden state of \(found), not of \(expected); delete it to start afresh."
         case .sound(let path, let reason):
             "The learned sound \(path) is not used: \(reason)."
+        case .sounds(let path, let reason):
+            "The learned sounds in \(path) cannot be listed: \(reason); make the folder, or name another one."
         case .unlearnable(let reason):
             "No sound can be learned: \(reason)."
         }

@@ -37,7 +37,7 @@ struct Failure: Error, CustomStringConvertible {
         sentences = [error.description]
         exit =
             switch error {
-            case .missing, .notPermitted: .noInput
+            case .missing, .notPermitted, .sounds: .noInput
             case .unreadable, .unwritable: .ioError
             case .configuration, .notSafeTensors, .tensorMissing, .tensorShape, .tensorType, .tensorNotFinite, .logitsNotFinite,
                 .notHiddenState, .foreignState, .sound, .unlearnable:

@@ -128,7 +128,7 @@ struct LearningTests {
             ("6", "it is damaged, or was not written by 'aumd learn'"),
             ("7", "it was learned for another model; learn it again from its recordings"),
         ].map { "The learned sound \(sounds.path)/\($0).safetensors is not used: \($1)." })
-        #expect(throws: ModelError.unreadable(path: "/nonexistent", reason: "No such file or directory")) {
+        #expect(throws: ModelError.sounds(path: "/nonexistent", reason: "No such file or directory")) {
             try Model(directory: path, sounds: "/nonexistent")
         }
     }

@@ -53,7 +53,7 @@ struct LearnTests {
         }
     }
 
-    @Test("A sound that is damaged is left out with a warning, and all else goes on; check calls it an error")
+    @Test("A sound that is damaged is left out with a warning, and all else goes on; check calls it an error, and so is a folder that is not there")
     func damaged() throws {
         try folder.write("{}", to: "sounds/bad.safetensors")
         try Sound.wav(Sound.bursts(seconds: 1)).write(to: url("bursts.wav"))
@@ -61,6 +61,9 @@ struct LearnTests {
         let tagged = try Program.run("tag", "--top", "1", "--format", "ndjson", "--sounds", sounds, folder.path + "/bursts.wav")
         #expect(tagged.status == 0 && tagged.errors == "aumd: warning: \(sentence)\n")
         try folder.write("sounds: \(sounds)\n", to: "aumd.yaml")
+        let absent = try Program.run("tag", folder.path + "/bursts.wav", environment: ["AUMD_SOUNDS": "/nonexistent"])
+        #expect(absent.status == 66)
+        #expect(absent.errors == "aumd: The learned sounds in /nonexistent cannot be listed: No such file or directory; make the folder, or name another one.\n")
         let checked = try Program.run("check", folder.path + "/aumd.yaml")
         #expect(checked.status == 78 && checked.errors == "aumd: \(sentence)\n")
     }

@@ -1,4 +1,3 @@
-import FoundationEssentials
 import Glibc
 
 /// The learned sounds of a folder, as far as they fit a model.
@@ -14,13 +13,15 @@ public struct LearnedSounds: Sendable {
     /// Adds the folder's sounds to the labels; of no folder, none.
     ///
     /// - Parameter weights: digest of the model's.
-    /// - Throws: ``ModelError/unreadable(path:reason:)`` for a folder that cannot be listed.
+    /// - Throws: ``ModelError/sounds(path:reason:)`` for a folder that cannot be listed.
     public init(folder: String?, weights: String, configuration: inout Configuration) throws(ModelError) {
         guard let folder else { return }
-        let names: [String]
-        do { names = try FileManager.default.contentsOfDirectory(atPath: folder) } catch {
-            throw .unreadable(path: folder, reason: String(cString: strerror(errno)))
+        guard let directory = opendir(folder) else { throw .sounds(path: folder, reason: String(cString: strerror(errno))) }
+        var names: [String] = []
+        while let entry = readdir(directory) {
+            names.append(withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) })
         }
+        closedir(directory)
         for name in names.sorted() where name.hasSuffix(Self.suffix) && !name.hasPrefix(".") {
             let path = "\(folder)/\(name)"
             do throws(ModelError) {
