@@ -118,6 +118,9 @@ struct LearningTests {
         short.row.removeLast()
         short.features.removeLast(2)
         try write("7.safetensors", short)
+        var huge = try sound(of: path, "Huge", row: 0)
+        huge.features[3] = 3e38
+        try write("8.safetensors", huge)
         let model = try Model(directory: path, sounds: sounds.path)
         #expect(model.configuration.labels.map(\.name) == ["Bark", "Dog", "Ours"])
         #expect(model.refusedSounds.map(\.description) == [
@@ -127,6 +130,7 @@ struct LearningTests {
             ("5", "there is a label Ours already; learn it under another name"),
             ("6", "it is damaged, or was not written by 'aumd learn'"),
             ("7", "it was learned for another model; learn it again from its recordings"),
+            ("8", "it is damaged, or was not written by 'aumd learn'"),
         ].map { "The learned sound \(sounds.path)/\($0).safetensors is not used: \($1)." })
         #expect(throws: ModelError.sounds(path: "/nonexistent", reason: "No such file or directory")) {
             try Model(directory: path, sounds: "/nonexistent")

@@ -73,6 +73,8 @@ extension LearnedSound {
                 label: label, parent: metadata["parent"].flatMap { $0.isEmpty ? nil : $0 }, weights: weights, recordings: recordings,
                 features: try file.tensor("features", shape: [count, width]), others: try file.tensor("others", shape: [otherCount, width]),
                 row: try file.tensor("row", shape: [width]), bias: try file.tensor("bias", shape: [1])[0])
+            // One flipped bit of an exponent makes a number with which nothing else comes out right.
+            guard (row + [bias] + features + others).allSatisfy({ abs($0) < 1e6 }) else { throw damaged }
         } catch {
             switch error {
             case .missing, .notPermitted, .unreadable: throw error

@@ -104,6 +104,15 @@ public struct SoundLearner {
         return learned
     }
 
+    /// Learns sounds of one folder anew: each is what the others are not.
+    public func learn(_ sounds: [LearnedSound]) -> [LearnedSound] {
+        sounds.indices.map { index in
+            var others = sounds
+            let sound = others.remove(at: index)
+            return learn(sound, beside: others)
+        }
+    }
+
     /// In how many recordings the sound would be heard, had it been learned from the other ones alone; nil of a single one.
     ///
     /// - Parameter others, taught: as for the sound itself.

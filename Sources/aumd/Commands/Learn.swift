@@ -54,32 +54,27 @@ struct Learn: ParsableCommand {
         }
         let scene = try Clip.samples(scenePath, longest: 60, rate: known.configuration.frontend.sampleRate)
         let clips = try files.map { try Clip(path: $0, longest: 60, model: known) }
-        let others = try not.map { try Clip(path: $0, longest: 600, model: known) }
+        let strangers = try not.map { try Clip(path: $0, longest: 600, model: known) }
 
-        var learned: [(path: String, sound: LearnedSound)], recognised: Int?
+        let taught: [(path: String, sound: LearnedSound)], recordings: [SoundLearner.Recording], others: [FeatureEncoder.Features]
         do throws(ModelError) {
             var configuration = known.configuration
-            let taught = try LearnedSounds(folder: folder, weights: learner.encoder.weights, configuration: &configuration)
+            taught = try LearnedSounds(folder: folder, weights: learner.encoder.weights, configuration: &configuration)
                 .fitting.filter { $0.path != path }
-            let recordings = try clips.enumerated().map { index, clip throws(ModelError) in
+            recordings = try clips.enumerated().map { index, clip throws(ModelError) in
                 try learner.recording(clip.versions(under: scene, from: index * scene.count / clips.count))
             }
-            let features = try others.map { clip throws(ModelError) in try learner.encoder.features(logMel: clip.logMel.span) }
-            learned = taught + [(path, learner.sound(label, parent: parent, from: recordings, others: features))]
-            recognised = learner.recognised(recordings, others: features, beside: taught.map(\.sound))
+            others = try strangers.map { clip throws(ModelError) in try learner.encoder.features(logMel: clip.logMel.span) }
         } catch { throw Failure(error) }
-        // Each is what the others are not.
-        for index in learned.indices {
-            let beside = learned.indices.filter { $0 != index }.map { learned[$0].sound }
-            learned[index].sound = learner.learn(learned[index].sound, beside: beside)
-        }
-        for (path, sound) in learned {
+        let sound = learner.sound(label, parent: parent, from: recordings, others: others)
+        for (path, sound) in zip(taught.map(\.path) + [path], learner.learn(taught.map(\.sound) + [sound])) {
             let code = replaceFile(path, with: sound.bytes, mode: 0o644)
             guard code == 0 else {
                 throw Failure(.cannotCreate, "\(path) cannot be written: \(errorText(code)); choose another folder with --sounds.")
             }
         }
-        let beside = learned.count == 1 ? "" : learned.count == 2 ? " beside another sound" : " beside \(learned.count - 1) other sounds"
+        let beside = taught.isEmpty ? "" : taught.count == 1 ? " beside another sound" : " beside \(taught.count) other sounds"
+        let recognised = learner.recognised(recordings, others: others, beside: taught.map(\.sound))
         try say("Learned \(label)\(beside) from \(count(recognised)). It is in \(path.printable).")
         if parent == nil, let name = try usualName(clips, known) {
             try say("The model itself hears \(name) there: learned with --parent '\(name)', both are one event.")
