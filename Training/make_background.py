@@ -28,8 +28,7 @@ from aumd_training.inference import features, load_model, normalised
 KINDS = ("background", "music", "quiet", "speech")
 #: Pieces of each kind, and seconds of one, of which the first are left out: the state has heard too little there.
 PIECES, SECONDS, FIRST = 24, 20, 5
-#: Columns that are drawn of each piece and direction. From 10 to 30 times as many columns taught no more: at the same share of 42 new sounds
-#: that was found, 2.6 and 2.0 false events an hour in test streams.
+#: Columns that are drawn of each piece and direction. Six times as many teach hardly more (NOTES.md).
 DRAWN = 16
 SEED = 1
 

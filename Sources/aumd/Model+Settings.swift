@@ -7,7 +7,7 @@ import Tagging
 /// What a model and the user's settings make together.
 extension Model {
     /// AudioSet's "Silence": scored like any label, but mute unless the user asks for it.
-    private static let silence = "/m/028v0c"
+    static let silence = "/m/028v0c"
 
     /// Labels, and the user's rules over the model's own thresholds, for the tagger.
     ///

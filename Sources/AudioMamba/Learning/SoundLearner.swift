@@ -17,7 +17,7 @@ public struct SoundLearner {
     public let encoder: FeatureEncoder
     private let background: [Float]  // (n, D)
 
-    /// Of 10⁻², 10⁻³ and 10⁻⁴ the second found most of 42 sounds that the model never heard, at as many false events.
+    /// Ten times more or less is no better at as many false events (Training/NOTES.md).
     private static let penalty = 1e-3
     /// Logit from which an event opens, where the background's highest is not above it. One more halves the false events, and costs a
     /// tenth of the recognised sounds.

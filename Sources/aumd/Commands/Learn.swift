@@ -88,7 +88,7 @@ struct Learn: ParsableCommand {
         return "\(files.count) recordings, \(worth) of which would be recognised by what the other ones teach"
     }
 
-    /// The label that the model itself would report of the recordings, if any.
+    /// The label, other than silence, that the model itself would report of the recordings, if any.
     private func usualName(_ clips: [Clip], _ model: Model) throws(Failure) -> String? {
         let labels = model.configuration.labels
         var means = [Float](repeating: 0, count: labels.count)
@@ -99,8 +99,8 @@ struct Learn: ParsableCommand {
                 }
             } catch { throw Failure(error) }
         }
-        guard let top = means.indices.max(by: { means[$0] < means[$1] }), means[top] >= labels[top].thresholds?.on ?? 0.5 else { return nil }
-        return labels[top].name
+        let heard = labels.indices.filter { labels[$0].mid != Model.silence && means[$0] >= labels[$0].thresholds?.on ?? 0.5 }
+        return heard.max { means[$0] < means[$1] }.map { labels[$0].name }
     }
 
     /// Where the sound goes.
