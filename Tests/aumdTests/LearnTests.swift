@@ -61,6 +61,7 @@ struct LearnTests {
         let tagged = try Program.run("tag", "--top", "1", "--format", "ndjson", "--sounds", sounds, folder.path + "/bursts.wav")
         #expect(tagged.status == 0 && tagged.errors == "aumd: warning: \(sentence)\n")
         try folder.write("sounds: \(sounds)\n", to: "aumd.yaml")
+        #expect(try Program.run("model", "--sounds", sounds).errors == "aumd: warning: \(sentence)\n")
         let absent = try Program.run("tag", folder.path + "/bursts.wav", environment: ["AUMD_SOUNDS": "/nonexistent"])
         #expect(absent.status == 66)
         #expect(absent.errors == "aumd: The learned sounds in /nonexistent cannot be listed: No such file or directory; make the folder, or name another one.\n")

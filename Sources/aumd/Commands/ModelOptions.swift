@@ -25,8 +25,13 @@ struct ModelOptions: ParsableArguments {
     /// - Throws: ``Failure``.
     func load(settings: Settings = Settings()) throws(Failure) -> Model {
         let model = try Self.load(model, sounds: sounds, settings: settings, storage: weights)
-        for refusal in model.refusedSounds { ServiceLog.logger.warning("\(refusal)") }
+        Self.warn(of: model)
         return model
+    }
+
+    /// Says which learned sounds are not heard, and why.
+    static func warn(of model: Model) {
+        for refusal in model.refusedSounds { ServiceLog.logger.warning("\(refusal)") }
     }
 
     /// The same, with what the command line says as arguments, and silent.

@@ -19,6 +19,7 @@ struct ShowModel: ParsableCommand {
 
     func run() throws {
         let model = try ModelOptions.load(directory, sounds: sounds)
+        ModelOptions.warn(of: model)
         let c = model.configuration
         try say("""
             \(model.identifier.printable)
