@@ -56,20 +56,13 @@ public struct Configuration: Sendable {
     }
 
     /// Scores in 0 to 1.
-    public struct Thresholds: Sendable, Equatable, Codable {
+    public struct Thresholds: Sendable, Equatable, Decodable {
         /// An event opens at or above it.
         public var on: Float
         /// It lasts while scores stay at or above it; at most `on`.
         public var off: Float
         /// In place of `on` for scores without right context, where the model says so: reached, or to be reached a column on.
         public var provisionalOn: Float?
-
-        /// Why these are impossible, or nil.
-        var obstacle: String? {
-            if !(0 < off && off <= on && on < 1) { return "0 < off <= on < 1 does not hold" }
-            if let provisionalOn, !(0 < provisionalOn && provisionalOn < 1) { return "0 < provisional_on < 1 does not hold" }
-            return nil
-        }
 
         enum CodingKeys: String, CodingKey {
             case on, off, provisionalOn = "provisional_on"

@@ -125,7 +125,12 @@ extension Configuration {
                     try check("parents.\(name)", !ancestors.contains(at), "\(parent) is there twice")
                     ancestors.append(at)
                 }
-                if let obstacle = thresholds?[name]?.obstacle { throw Invalid(key: "thresholds.\(name)", reason: obstacle) }
+                if let limits = thresholds?[name] {
+                    try check("thresholds.\(name)", 0 < limits.off && limits.off <= limits.on && limits.on < 1,
+                              "0 < off <= on < 1 does not hold")
+                    try check("thresholds.\(name)", limits.provisionalOn.map { 0 < $0 && $0 < 1 } ?? true,
+                              "0 < provisional_on < 1 does not hold")
+                }
                 labels.append(Label(name: name, mid: mids[i], parents: ancestors, thresholds: thresholds?[name]))
             }
             for key in (parents ?? [:]).keys where index[key] == nil {

@@ -57,11 +57,11 @@ struct Clip {
     func versions(under scene: [Float], from start: Int) -> [[Float]] {
         let c = model.configuration
         let steps = SoundLearner.sounding(logMel: logMel, configuration: c)
-        let sound = samples.indices.lazy.filter { steps[min($0 / c.stepSamples, steps.count - 1)] }.map { samples[$0] }
+        let level = Self.level(samples.indices.lazy.filter { steps[min($0 / c.stepSamples, steps.count - 1)] }.map { samples[$0] })
         return [logMel] + [(below: 12.0, gain: -8.0), (6, 4), (9, -2), (15, 0)].enumerated().map { index, version in
             let first = start + index * samples.count
             let other = samples.indices.map { scene[(first + $0) % scene.count] }
-            let share = Self.level(sound) / max(Self.level(other), .leastNormalMagnitude) * Self.factor(-version.below)
+            let share = level / max(Self.level(other), .leastNormalMagnitude) * Self.factor(-version.below)
             let gain = Self.factor(version.gain)
             return Self.logMel(zip(samples, other).map { min(max(($0 + share * $1) * gain, -1), 1) }, model)
         }

@@ -12,10 +12,11 @@ public struct LearnedSounds: Sendable {
 
     /// Adds the folder's sounds to the labels; of no folder, none.
     ///
-    /// - Parameter weights: digest of the model's.
+    /// - Parameter weights: digest of the model's; made where there is a folder.
     /// - Throws: ``ModelError/sounds(path:reason:)`` for a folder that cannot be listed.
-    public init(folder: String?, weights: String, configuration: inout Configuration) throws(ModelError) {
+    public init(folder: String?, weights: @autoclosure () -> String, configuration: inout Configuration) throws(ModelError) {
         guard let folder else { return }
+        let weights = weights()
         guard let directory = opendir(folder) else { throw .sounds(path: folder, reason: String(cString: strerror(errno))) }
         var names: [String] = []
         while let entry = readdir(directory) {

@@ -96,11 +96,12 @@ public struct SoundLearner {
 
     /// Learns to tell a sound from what it is not, from other sounds that were taught, and from the background.
     public func learn(_ sound: LearnedSound, beside taught: [LearnedSound] = []) -> LearnedSound {
-        let negatives = background + sound.others + taught.flatMap(\.features)
-        let fit = LogisticRegression(positives: sound.features, negatives: negatives, width: encoder.width, penalty: Self.penalty)
+        let others = background + sound.others
+        let fit = LogisticRegression(
+            positives: sound.features, negatives: others + taught.flatMap(\.features), width: encoder.width, penalty: Self.penalty)
         var learned = sound
         learned.row = fit.weight.map { Float($0) }
-        let highest = products(of: learned.row, with: background + sound.others).max() ?? 0
+        let highest = products(of: learned.row, with: others).max() ?? 0
         learned.bias = min(Float(fit.bias - Self.least), -highest)
         return learned
     }

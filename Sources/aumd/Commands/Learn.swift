@@ -1,7 +1,5 @@
 import ArgumentParser
 import AudioMamba
-import Capture
-import Frontend
 import Glibc
 import Settings
 import Sinks
@@ -91,10 +89,11 @@ struct Learn: ParsableCommand {
     /// The label, other than silence, that the model itself would report of the recordings, if any.
     private func usualName(_ clips: [Clip], _ model: Model) throws(Failure) -> String? {
         let labels = model.configuration.labels
+        let encoder = ClipEncoder(model: model)
         var means = [Float](repeating: 0, count: labels.count)
         for clip in clips {
             do throws(ModelError) {
-                for (label, score) in try ClipEncoder(model: model).scores(logMel: clip.logMel.span).enumerated() {
+                for (label, score) in try encoder.scores(logMel: clip.logMel.span).enumerated() {
                     means[label] += score / Float(clips.count)
                 }
             } catch { throw Failure(error) }

@@ -29,11 +29,6 @@ struct ModelOptions: ParsableArguments {
         return model
     }
 
-    /// Says which learned sounds are not heard, and why.
-    static func warn(of model: Model) {
-        for refusal in model.refusedSounds { ServiceLog.logger.warning("\(refusal)") }
-    }
-
     /// The same, with what the command line says as arguments, and silent.
     static func load(
         _ directory: String?, sounds: String? = nil, settings: Settings = Settings(), storage: WeightStorage = .float32
@@ -42,6 +37,11 @@ struct ModelOptions: ParsableArguments {
         do throws(ModelError) {
             return try Model(directory: path, storage: storage, sounds: Self.sounds(sounds, settings: settings))
         } catch { throw Failure(error) }
+    }
+
+    /// Says which learned sounds are not heard, and why.
+    static func warn(of model: Model) {
+        for refusal in model.refusedSounds { ServiceLog.logger.warning("\(refusal)") }
     }
 
     /// The model's folder.
