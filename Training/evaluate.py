@@ -3,8 +3,8 @@
 
 python3 Training/evaluate.py MODEL --corpus CORPUS --cache CACHE [--binary aumd] [--json FILE] [--teacher-only] [--per-label]
 
-Scores come from PyTorch in all three modes (provisional, confirmed, offline), or with --binary from
-`aumd tag --mode offline` and `--mode stream` on the files themselves. A label counts with at least 3
+Scores come from PyTorch in all three modes (provisional, confirmed, offline), or with --binary from the program, which hears the files
+themselves: `aumd listen --source`, and offline `aumd tag`. A label counts with at least 3
 positives among the clips. YAMNet's scores are as published; beside them stand those of a linear probe on its embedding, which learned
 the labels from the training split, as the model did. --teacher-only measures these anew, and leaves what FILE holds of the model.
 """
@@ -19,8 +19,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scipy.special import logit
 
-from aumd_training import losses, metrics, probe
+from aumd_training import losses, metrics, probe, program
 from aumd_training.corpus import GENERATED, AudioCache, Clip, Label, TeacherCache, read_labels, read_manifest, require_stamp, stamp, targets
 from aumd_training.inference import MODES, clip_scores, column_logits, load_model
 from aumd_training.teacher import Teacher
@@ -44,33 +45,37 @@ def columns_from_torch(folder: Path, cache: Path, members: list[int], mode: str)
     return [found[clip] for clip in members]
 
 
+def columns_from_binary(binary: str, folder: Path, files: list[Path], labels: list[Label]) -> dict[str, list[np.ndarray]]:
+    """Column logits (T, C) of each clip as `aumd listen` gives them, provisional ones at the end of each column."""
+    found: dict[str, list[np.ndarray]] = {"provisional": [], "confirmed": []}
+    for file in files:
+        heard = program.listen(binary, folder, file, [label.name for label in labels])
+        steps = round(program.COLUMN / heard.step)
+        for mode, scores in (("provisional", heard.provisional[steps - 1 :: steps]), ("confirmed", heard.confirmed)):
+            found[mode].append(logit(np.clip(scores.astype(np.float64), 1e-30, 1 - 1e-7)).astype(np.float32))
+    return found
+
+
 def pooled(columns: list[np.ndarray], pooling: str, mode: str) -> np.ndarray:
     """Clip scores (clips, C)."""
     return np.stack([POOLINGS[pooling](torch.from_numpy(logits), mode != "provisional").numpy() for logits in columns])
 
 
 def scores_from_binary(
-    binary: str, folder: Path, files: list[Path], labels: list[Label], mode: str, weights: str = "float32"
+    binary: str, folder: Path, files: list[Path], labels: list[Label], weights: str = "float32"
 ) -> np.ndarray:
-    """Clip scores (clips, C) as `aumd tag` prints them; in stream mode a label's highest event score."""
+    """Clip scores (clips, C) as `aumd tag --mode offline` prints them."""
     index = {label.name: i for i, label in enumerate(labels)}
     out = np.zeros((len(files), len(labels)), np.float32)
-    top = ["--top", "all"] if mode == "offline" else []
-    options = ["--model", str(folder), "--weights", weights, "--mode", mode, *top, "--format", "ndjson"]
+    options = ["--model", str(folder), "--weights", weights, "--mode", "offline", "--top", "all", "--format", "ndjson"]
     place = {str(path): i for i, path in enumerate(files)}
-    batches = [files[i : i + 200] for i in range(0, len(files), 200)] if mode == "offline" else [[f] for f in files]
-    for batch in batches:
+    for batch in (files[i : i + 200] for i in range(0, len(files), 200)):
         result = subprocess.run([binary, "tag", *options, *map(str, batch)], capture_output=True, text=True, check=True)
         for line in result.stdout.splitlines():
             record = json.loads(line)
-            if record["type"] == "clip":
-                row = out[place[record["file"]]]
-                for tag in record["tags"]:
-                    row[index[tag["label"]]] = tag["score"]
-            elif record["type"] == "event" and record["phase"] != "retract":
-                row = out[place[str(batch[0])]]
-                best = max(record.get("peak") or 0, record.get("score") or 0)
-                row[index[record["label"]]] = max(row[index[record["label"]]], best)
+            row = out[place[record["file"]]]
+            for tag in record["tags"]:
+                row[index[tag["label"]]] = tag["score"]
     return out
 
 
@@ -144,7 +149,9 @@ def scores_of_model(arguments: argparse.Namespace, members: list[int], clips: li
     """Clip scores (clips, C) of MODEL by mode, of the program or of PyTorch."""
     if arguments.binary:
         files = [arguments.corpus / clips[i].path for i in members]
-        return {mode: scores_from_binary(arguments.binary, arguments.model, files, labels, mode) for mode in ("offline", "stream")}
+        columns = columns_from_binary(arguments.binary, arguments.model, files, labels)
+        streamed = {mode: pooled(found, "mean-odds", mode) for mode, found in columns.items()}
+        return streamed | {"offline": scores_from_binary(arguments.binary, arguments.model, files, labels)}
     return {
         mode: pooled(columns_from_torch(arguments.model, arguments.cache, members, mode), arguments.pooling, mode)
         for mode in MODES

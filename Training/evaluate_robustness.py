@@ -45,7 +45,7 @@ def score(
         files = [Path(folder) / f"{i}.wav" for i in range(len(clips))]
         for path, samples in zip(files, clips):
             soundfile.write(path, np.clip(change(samples), -1, 1 - 2**-15), 16000, "PCM_16")
-        return scores_from_binary(binary, model, files, labels, "offline", weights)
+        return scores_from_binary(binary, model, files, labels, weights)
 
 
 def widened(model: Path, checkpoint: Path, folder: Path) -> Path:

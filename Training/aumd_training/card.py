@@ -123,8 +123,6 @@ def _clips(figures: Mapping) -> list[str]:
     there = {name for parts in figures.values() for name in parts}
     lines = ["### Clips\n", "Macro average precision over labels with at least 3 clips. Clip scores are the mean odds of columns"]
     lines[-1] += ", provisional ones after the third." if "provisional" in there else "."
-    if "stream" in there:
-        lines.append("In the row \"stream\" a label's score is the highest of its events.")
     if "YAMNet, not rounded" in there:
         lines.append("YAMNet, on the same clips and labels, as published, not trained on these clips: its scores, averaged over each clip.")
     if "YAMNet" in there:

@@ -23,17 +23,16 @@ LABELS = [Label("/m/0", "Dog"), Label("/m/1", "Door")]
 
 PROGRAM = """#!{python}
 import json, sys
-mode = sys.argv[sys.argv.index("--mode") + 1]
-files = sys.argv[sys.argv.index("ndjson") + 1:]
-for i, file in enumerate(files):
-    if mode == "offline":
+if sys.argv[1] == "tag":
+    for i, file in enumerate(sys.argv[sys.argv.index("ndjson") + 1:]):
         tags = [{{"label": "Door", "mid": "/m/1", "score": 0.75}}, {{"label": "Dog", "mid": "/m/0", "score": 0.25 + i}}]
         print(json.dumps({{"schema": "aumd/1", "type": "clip", "file": file, "duration": 1.0, "tags": tags}}))
-    else:
-        event = {{"schema": "aumd/1", "type": "event", "id": "1", "label": "Dog", "mid": "/m/0"}}
-        print(json.dumps(event | {{"phase": "open", "score": 0.5}}))
-        print(json.dumps(event | {{"phase": "close", "score": 0.4, "peak": 0.625}}))
-        print(json.dumps(event | {{"label": "Door", "phase": "retract"}}))
+else:
+    # Twice a column while they are provisional.
+    columns = [("provisional", 0.08 * i, (i + 1) / 16) for i in range(10)] + [("confirmed", 0.16 * i, 0.5) for i in range(5)]
+    for seq, (status, time, score) in enumerate(columns):
+        tags = [{{"label": "Dog", "score": score}}, {{"label": "Door", "score": float(status == "confirmed")}}]
+        print(json.dumps({{"type": "scores", "seq": seq, "status": status, "time": time, "tags": tags}}))
 """
 
 
@@ -47,13 +46,15 @@ def program(tmp_path: Path) -> str:
 
 def test_offline_scores_are_read_by_file_and_label(program: str) -> None:
     files = [Path("a.opus"), Path("b.opus")]
-    scores = evaluate.scores_from_binary(program, Path("model"), files, LABELS, "offline")
+    scores = evaluate.scores_from_binary(program, Path("model"), files, LABELS)
     assert scores.tolist() == [[0.25, 0.75], [1.25, 0.75]]
 
 
-def test_stream_score_is_the_highest_of_a_label_s_events(program: str) -> None:
-    scores = evaluate.scores_from_binary(program, Path("model"), [Path("a.opus")], LABELS, "stream")
-    assert scores.tolist() == [[0.625, 0.0]]
+def test_a_stream_s_columns_are_those_that_the_program_tells_provisional_ones_at_the_end_of_each(program: str) -> None:
+    columns = evaluate.columns_from_binary(program, Path("model"), [Path("a.opus")], LABELS)
+    provisional, confirmed = (1 / (1 + np.exp(-columns[mode][0])) for mode in ("provisional", "confirmed"))
+    assert np.allclose(provisional, [[i / 16, 0] for i in (2, 4, 6, 8, 10)]) and np.allclose(confirmed, [[0.5, 1]] * 5)
+    assert all(np.isfinite(found[0]).all() for found in columns.values())
 
 
 def test_the_mean_odds_of_columns_as_a_logit() -> None:
@@ -140,7 +141,7 @@ def test_a_probe_that_learned_the_training_split_stands_beside_yamnet_as_publish
     monkeypatch.setattr(sys, "argv", [*command, "--binary", program])
     evaluate.main()
     rows = json.loads(file.read_text())["test"]
-    assert list(rows) == ["offline", "stream", "YAMNet, not rounded", metrics.PROBED]
+    assert list(rows) == ["provisional", "confirmed", "offline", "YAMNet, not rounded", metrics.PROBED]
     assert rows["YAMNet, not rounded"]["auc"] == 0.5
     assert rows[metrics.PROBED]["ap_recordings"] > 0.95 and set(rows[metrics.PROBED]["labels"]) == {"Dog", "Door"}
     # YAMNet alone again, on what is known of a model.
