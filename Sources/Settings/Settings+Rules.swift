@@ -31,10 +31,7 @@ extension Settings {
 
         var rules: [LabelRule] = []
         for label in labels {
-            let said = events.labels[label.name] ?? Rule()
-            var merged = said.merging(over: events.standard)
-            // A sensitivity is of the model's thresholds: the label has them, whatever holds for all.
-            if said.sensitivity != nil { (merged.on, merged.off, merged.provisionalOn) = (said.on, said.off, said.provisionalOn) }
+            let said = events.labels[label.name] ?? Rule(), merged = merged(label.name)
             var rule = LabelRule()
             let sensitivity = merged.sensitivity ?? 0
             let (on, off) = (label.on ?? rule.on, label.off ?? rule.off)
@@ -67,6 +64,15 @@ extension Settings {
         func unknown(_ label: String, _ origin: Origin?) -> SettingsError {
             unknownLabel(label, origin, among: names)
         }
+    }
+
+    /// What was said about a label, over what was said about all.
+    func merged(_ label: String) -> Rule {
+        let said = events.labels[label] ?? Rule()
+        var merged = said.merging(over: events.standard)
+        // A sensitivity is of the model's thresholds: the label has them, whatever holds for all.
+        if said.sensitivity != nil { (merged.on, merged.off, merged.provisionalOn) = (said.on, said.off, said.provisionalOn) }
+        return merged
     }
 
     /// The labels that have a sensor of `aumd mqtt`.
@@ -113,9 +119,9 @@ private func unknownLabel(_ label: String, _ origin: Origin?, among names: [Stri
 }
 
 /// A threshold whose log odds are lower by `sensitivity`; 0 gives its own bits. Stays inside 0 to 1.
-private func lowered(_ threshold: Float, by sensitivity: Double) -> Float {
+func lowered(_ threshold: Float, by sensitivity: Double) -> Float {
     guard sensitivity != 0, threshold < 1 else { return threshold }
     return min(max(Float(1 / (1 + exp(sensitivity - logOdds(threshold)))), 1e-6), 1 - 1e-6)
 }
 
-private func logOdds(_ threshold: Float) -> Double { log(Double(threshold) / (1 - Double(threshold))) }
+func logOdds(_ threshold: Float) -> Double { log(Double(threshold) / (1 - Double(threshold))) }

@@ -108,9 +108,7 @@ struct Follow: ParsableCommand {
     private func checkedLabels(_ settings: Settings) throws(Failure) -> [String] {
         guard !label.isEmpty else { return [] }
         let names = try ModelOptions.load(model, settings: settings).configuration.labels.map(\.name)
-        do throws(InvalidSettings) { return try Settings.labels(label, option: "--label", among: names) } catch {
-            throw Failure(.usage, error.description)
-        }
+        return try Settings.checked(label, option: "--label", among: names)
     }
 }
 

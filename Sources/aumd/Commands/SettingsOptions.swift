@@ -65,6 +65,15 @@ extension Settings {
             do throws(SettingsError) { try set(key, to: text, origin: option) } catch { throw Failure(.usage, error.description) }
         }
     }
+
+    /// Labels that an option names.
+    ///
+    /// - Throws: ``Failure`` with every name that the model does not have.
+    static func checked(_ labels: [String], option: String, among names: [String]) throws(Failure) -> [String] {
+        do throws(InvalidSettings) { return try Settings.labels(labels, option: option, among: names) } catch {
+            throw Failure(.usage, error.description)
+        }
+    }
 }
 
 extension SettingsOptions {
