@@ -46,6 +46,7 @@ extension Key<Settings> {
         Key("output.socket_mode", \.output.socketMode, variable: "AUMD_SOCKET_MODE") { $0.mode() },
         Key("output.journal", \.output.journal, variable: "AUMD_JOURNAL") { $0.bool() },
         Key("output.scores", \.output.scores, variable: "AUMD_SCORES") { $0.integer(0...100_000) },
+        Key("output.metrics", \.output.metrics, variable: "AUMD_METRICS") { $0.string(limit: 4000) },
         Key("output.status_interval", \.output.statusInterval, variable: "AUMD_STATUS_INTERVAL") {
             $0.number(0.1...86_400, unit: " s")
         },

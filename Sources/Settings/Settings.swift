@@ -119,6 +119,8 @@ public struct Settings: Sendable, Equatable {
         public var journal: Bool?
         /// How many of every column's top scores are written.
         public var scores: Int?
+        /// File of metrics for Prometheus.
+        public var metrics: String?
         /// Seconds between status records.
         public var statusInterval: Double?
     }

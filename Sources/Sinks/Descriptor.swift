@@ -33,7 +33,8 @@ package func writeAll(_ bytes: [UInt8], to descriptor: Int32) -> WriteOutcome {
     return .done
 }
 
-/// Writes a file whole or not at all, in place of the one of that name: under another name first (rename(2)). 0 or the errno.
+/// Writes a file whole or not at all, in place of the one of that name: under another name first (rename(2)), with these permissions whatever
+/// the umask. 0 or the errno.
 package func replaceFile(_ path: String, with bytes: [UInt8], mode: mode_t) -> Int32 {
     let slash = path.lastIndex(of: "/").map(path.index(after:)) ?? path.startIndex
     let part = "\(path[..<slash]).\(path[slash...]).part"
@@ -41,6 +42,8 @@ package func replaceFile(_ path: String, with bytes: [UInt8], mode: mode_t) -> I
     guard descriptor >= 0 else { return errno }
     var code: Int32 = 0
     if case .failed(let errno, _) = writeAll(bytes, to: descriptor) { code = errno }
+    // Some file systems have no permissions.
+    _ = fchmod(descriptor, mode)
     if close(descriptor) != 0, code == 0 { code = errno }
     if code == 0, rename(part, path) != 0 { code = errno }
     if code != 0 { unlink(part) }

@@ -55,6 +55,9 @@ final class Outputs: Sendable {
             if let path = settings.output.file {
                 threads.append(try SinkThread(NDJSONFile(path: path, onNotice: onNotice), queue: patientQueue()))
             }
+            if let path = settings.output.metrics {
+                threads.append(try SinkThread(MetricsFile(path: path, onNotice: onNotice), queue: RecordQueue(kinds: .events, patience: patience)))
+            }
             if settings.writesJournal {
                 let journal = JournalSink(hasPriorities: ServiceLog.isJournal, onNotice: onNotice)
                 threads.append(try SinkThread(journal, queue: RecordQueue(kinds: .events, patience: patience)))

@@ -46,7 +46,7 @@ struct MergingTests {
             "AUMD_MODEL": "m", "AUMD_SOURCE_NAME": "n", "AUMD_DEVICE": "d", "AUMD_CHANNEL": "3", "AUMD_RATE": "44100",
             "AUMD_PERIOD_MS": "20", "AUMD_BUFFER_MS": "400", "AUMD_WINDOW": "false", "AUMD_CHUNK": "2",
             "AUMD_LOOKAHEAD": "9", "AUMD_STDOUT": "no", "AUMD_FILE": "f", "AUMD_SOCKET": "s", "AUMD_SOCKET_MODE": "600",
-            "AUMD_JOURNAL": "true", "AUMD_SCORES": "1", "AUMD_STATUS_INTERVAL": "0.5", "AUMD_MQTT_BROKER": "mqtt://b",
+            "AUMD_JOURNAL": "true", "AUMD_METRICS": "x", "AUMD_SCORES": "1", "AUMD_STATUS_INTERVAL": "0.5", "AUMD_MQTT_BROKER": "mqtt://b",
             "AUMD_MQTT_USER": "u", "AUMD_MQTT_PASSWORD_FILE": "p", "AUMD_MQTT_CA_FILE": "c", "AUMD_MQTT_TOPIC": "t",
             "AUMD_RECORDINGS_FOLDER": "r", "AUMD_RECORDINGS_BEFORE": "1", "AUMD_RECORDINGS_AFTER": "0", "AUMD_RECORDINGS_LONGEST": "2",
             "AUMD_RECORDINGS_KEEP_MB": "3", "AUMD_MQTT_DISCOVERY": "no", "AUMD_MQTT_PROVISIONAL": "yes",
@@ -54,7 +54,7 @@ struct MergingTests {
         let file = try Settings(yaml: """
             {model: m, source: {name: n, device: d, channel: 3, rate: 44100, period_ms: 20, buffer_ms: 400},
              stream: {window: false, chunk: 2, lookahead: 9},
-             output: {stdout: no, file: f, socket: s, socket_mode: 600, journal: true, scores: 1, status_interval: 0.5},
+             output: {stdout: no, file: f, socket: s, socket_mode: 600, journal: true, metrics: x, scores: 1, status_interval: 0.5},
              recordings: {folder: r, before: 1, after: 0, longest: 2, keep_mb: 3},
              mqtt: {broker: "mqtt://b", user: u, password_file: p, ca_file: c, topic: t, discovery: no, provisional: yes}}
             """)

@@ -252,6 +252,22 @@ struct ListenTests {
         for client in 1...3 { #expect(try events("client\(client)") == told) }
     }
 
+    @Test("The metrics count the events that were told")
+    func metrics() throws {
+        let path = folder.path + "/aumd.prom"
+        let result = try Program.run(
+            "listen", "--config", config, "--source", file, "--name", "cellar", "--format", "ndjson", environment: ["AUMD_METRICS": path])
+        #expect(result.status == 0 && result.errors == "")
+        var closed: [String: Int] = [:]
+        for line in try Line.all(result.output) where line["phase"] == "close" { closed[line["label"] ?? "", default: 0] += 1 }
+        let metrics = try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n")
+        #expect(!closed.isEmpty && metrics.count { $0.hasPrefix("aumd_events_total{") } == closed.count)
+        for (label, count) in closed { #expect(metrics.contains("aumd_events_total{source=\"cellar\",label=\"\(label)\"} \(count)")) }
+        #expect(metrics.contains("aumd_state{source=\"cellar\",state=\"stopping\"} 1"))
+        let refused = try Program.run("listen", "--source", file, environment: ["AUMD_METRICS": "/nowhere/x"])
+        #expect(refused.status == 73 && refused.errors.contains("/nowhere/x cannot be opened for writing"), "\(refused.errors)")
+    }
+
     @Test("Where the standard output is to be silent it is, and the socket has the permissions that were asked for")
     func quietly() throws {
         let result = try Program.shell(
