@@ -17,7 +17,9 @@ extension Settings {
             case mute
         }
 
+        /// Its display name.
         public let label: String
+        /// What to set for it.
         public let value: Value
         /// Events of the label in the log that these settings would report.
         public let events: Int

@@ -21,6 +21,7 @@ UNIT = "aumd.service"
 SOCKET = "/run/aumd/events.sock"
 CONFIG = Path("/etc/aumd/aumd.yaml")
 RECORDS = Path("/var/lib/aumd/events.ndjson")
+METRICS = Path("/run/aumd/aumd.prom")
 RECORDINGS = Path("/var/lib/aumd/recordings")
 DEMO = Path("/usr/local/share/aumd/demo.json")
 ALOOP = Path("/sys/bus/platform/drivers/snd_aloop")
@@ -166,7 +167,7 @@ def installs():
 
 
 def no_microphone():
-    configure(ONE_LAYER, f"output: {{file: {RECORDS}, status_interval: 1}}\n")
+    configure(ONE_LAYER, f"output: {{file: {RECORDS}, metrics: {METRICS}, status_interval: 1}}\n")
     check("there is no sound device", not Path("/proc/asound").exists())
     run("systemctl", "enable", UNIT)
     run("systemctl", "start", "--no-block", UNIT)
@@ -180,6 +181,9 @@ def no_microphone():
     run("modprobe", "snd-aloop")
     check("a microphone plugged in makes it ready (READY=1)", is_active(), show("StatusText"))
     check("by itself, without a restart", show("NRestarts") == "0")
+    readers = [user for user in ("member", "stranger") if subprocess.run([*as_user(user), "test", "-r", METRICS]).returncode == 0]
+    check("the group can read the metrics, others cannot", readers == ["member"], readers)
+    check("they say that it hears", wait(lambda: 'state="capturing"} 1' in METRICS.read_text()))
 
 
 def process():
