@@ -2,7 +2,7 @@ import Foundation
 import Sinks
 import Tagging
 
-/// A line of an event stream (schema aumd/1), as far as `aumd follow` looks at it.
+/// A line of an event stream (schema aumd/1), as far as those who read it again look at it.
 package struct FollowedRecord {
     /// Its type.
     package let kind: Record.Kind

@@ -39,6 +39,22 @@ struct SuggestTests {
         #expect(try Program.run("suggest", "--per-day", "1e9", log).output.hasSuffix(": nothing to change.\n"))
     }
 
+    @Test("Records of any time and number are no reason to crash")
+    func anyNumbers() throws {
+        let event = #""type":"event","phase":"close","label":"Bark","parents":["Bark","?"],"peak""#
+        let lines = [
+            #""type":"status","seq":0,"time":-1e300"#, #""type":"status","seq":1,"time":1e300"#, #""type":"status","seq":-5,"time":1e308"#,
+            #""type":"gap","from":1e308,"to":-1e308"#, #"\#(event):1e300"#, #"\#(event):-1"#, #"\#(event):0.97"#, #"\#(event):{}"#,
+        ].map { #"{"schema":"aumd/1",\#($0)}"# }
+        try folder.write((lines + ["", "{", "\u{0}"]).joined(separator: "\n"), to: "log.ndjson")
+        for perDay in ["0", "1", "1e308"] {
+            let run = try Program.run("suggest", "--per-day", perDay, folder.path + "/log.ndjson")
+            #expect(run.status == 0 && run.errors == "", "\(run.errors)")
+            try folder.write(run.output, to: "said.yaml")
+            #expect(try Program.run("check", folder.path + "/said.yaml").status == 0)
+        }
+    }
+
     @Test("What it cannot read or use, it says in one sentence", arguments: [
         (["/nowhere/log"], 66, "/nowhere/log cannot be read: No such file or directory."),
         (["/dev/null"], 65, "No time passes in these records; give it the lines that 'aumd listen --format ndjson' wrote."),

@@ -40,13 +40,15 @@ struct Suggest: ParsableCommand {
         let filter = RecordFilter(labels: Set(try Settings.checked(label, option: "--label", among: labels.map(\.name))))
         var log = EventLog()
         for file in files.isEmpty ? ["-"] : files { try read(file, into: &log, filter) }
-        guard log.seconds > 0 else {
+        guard log.seconds > 0, log.seconds.isFinite else {
             throw Failure(.dataError, "No time passes in these records; give it the lines that 'aumd listen --format ndjson' wrote.")
         }
+        // A log from outside may speak of any time.
+        let allowed = Int(min(perDay * log.seconds / 86_400, 1e9))
         let suggestions: [Settings.Suggestion]
         do throws(InvalidSettings) {
             suggestions = try settings.suggestions(
-                for: log.events.map { ($0.label, $0.parents, $0.peak) }, allowed: Int(perDay * log.seconds / 86_400), labels: labels)
+                for: log.events.map { ($0.label, $0.parents, $0.peak) }, allowed: allowed, labels: labels)
         } catch { throw Failure(error) }
         try say(Self.text(suggestions, seconds: log.seconds, perDay: perDay))
     }
