@@ -19,11 +19,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from scipy.special import logit
 
 from aumd_training import losses, metrics, probe, program
 from aumd_training.corpus import GENERATED, AudioCache, Clip, Label, TeacherCache, read_labels, read_manifest, require_stamp, stamp, targets
 from aumd_training.inference import MODES, clip_scores, column_logits, load_model
+from aumd_training.segments import log_odds
 from aumd_training.teacher import Teacher
 
 #: YAMNet's scores of every clip, which our corpus has.
@@ -52,7 +52,7 @@ def columns_from_binary(binary: str, folder: Path, files: list[Path], labels: li
         heard = program.listen(binary, folder, file, [label.name for label in labels])
         steps = round(program.COLUMN / heard.step)
         for mode, scores in (("provisional", heard.provisional[steps - 1 :: steps]), ("confirmed", heard.confirmed)):
-            found[mode].append(logit(np.clip(scores.astype(np.float64), 1e-30, 1 - 1e-7)).astype(np.float32))
+            found[mode].append(log_odds(scores).astype(np.float32))
     return found
 
 
