@@ -1,7 +1,7 @@
 import Glibc
 import Tagging
 
-/// Counts and the state as metrics, in a file that is written anew after each record: Prometheus' text format 0.0.4, as the textfile
+/// Counts and the state as metrics, in a file that is written anew when they change: Prometheus' text format 0.0.4, as the textfile
 /// collector of its node exporter reads it. Counters begin at 0 with the program.
 public struct MetricsFile: RecordSink {
     private let path: String
@@ -15,6 +15,8 @@ public struct MetricsFile: RecordSink {
     /// Writings that failed since one went well.
     private var failures: UInt64 = 0
     public var isFailing: Bool { failures > 0 }
+    /// Of owner and group: it tells what is heard.
+    private static let permissions: mode_t = 0o640
 
     /// Writes the file for the first time.
     ///
@@ -22,7 +24,7 @@ public struct MetricsFile: RecordSink {
     public init(path: String, onNotice: @escaping @Sendable (SinkNotice) -> Void) throws(SinkError) {
         self.path = path
         self.onNotice = onNotice
-        let code = replaceFile(path, with: [], mode: 0o640)
+        let code = replaceFile(path, with: [], mode: Self.permissions)
         guard code == 0 else { throw .open(path: path, errno: code) }
     }
 
@@ -31,8 +33,11 @@ public struct MetricsFile: RecordSink {
         switch record.record {
         case .event(let event):
             source = event.source
-            if event.phase == .close { events[event.label, default: 0] += 1 }
-            if event.phase == .retract, let reason = event.reason { retractions[reason.rawValue, default: 0] += 1 }
+            switch event.phase {
+            case .close: events[event.label, default: 0] += 1
+            case .retract: if let reason = event.reason { retractions[reason.rawValue, default: 0] += 1 }
+            case .open, .update: return true
+            }
         case .gap(let gap):
             source = gap.source
             gaps[gap.cause, default: (0, 0)].count += 1
@@ -50,7 +55,7 @@ public struct MetricsFile: RecordSink {
     public mutating func flush() {
         guard isStale else { return }
         isStale = false
-        let code = replaceFile(path, with: Array(text.utf8), mode: 0o640)
+        let code = replaceFile(path, with: Array(text.utf8), mode: Self.permissions)
         if code == 0 {
             if isFailing { onNotice(.recovered(name: path, lost: failures)) }
             failures = 0
