@@ -85,7 +85,7 @@ public struct MetricsFile: RecordSink {
                 ("xruns", "Overruns of the device.", status.xruns),
                 ("lost_samples", "Samples that were overwritten before they could be analysed.", status.lostSamples),
                 ("broken_samples", "Samples that were no numbers, or beyond all sound.", status.brokenSamples),
-                ("late_windows", "Window passes that had not ended when the next column came.", status.lateWindows),
+                ("late_windows", "Window passes that had not ended two columns after they began.", status.lateWindows),
                 ("unconfirmed_columns", "Columns that were never confirmed.", status.unconfirmedColumns),
             ] {
                 metric("\(name)_total", "counter", help, [([], "\(value)")])

@@ -4,9 +4,9 @@ import Tagging
 /// Steps of the spectrogram in, actions out: recurrent step, window passes and tagger, in an order that depends on the sound
 /// alone. A step is a column, or half of one where the model has two patch grids.
 ///
-/// A pass begins when its last column is there and is collected before the next column is looked at; a pass that is late
-/// then is counted and collected before a later column. So a file, which waits, and a microphone, which does not, give
-/// the same actions unless a pass was late. One thread.
+/// A pass begins when its last column is there and is collected before the second column after that is looked at, whether it
+/// ended sooner or not; one that is late then is counted and collected before a later column. So a file, which waits, and a
+/// microphone, which does not, give the same actions unless a pass was late. One thread.
 final class Analysis {
     struct Options {
         /// Run the backward direction, in window passes.
@@ -20,7 +20,7 @@ final class Analysis {
     /// Takes the scores (C) of a column, provisional or confirmed, and the column's first sample.
     typealias OnScores = (Event.Status, Int64, UnsafeBufferPointer<Float>) -> Void
 
-    /// Passes that had not ended when the next column came.
+    /// Passes that had not ended when they were to be collected.
     private(set) var lateWindows: UInt64 = 0
     /// Columns that were given up before a pass had confirmed them.
     private(set) var unconfirmedColumns: UInt64 = 0
@@ -39,6 +39,8 @@ final class Analysis {
     private let pass: WindowPass?
     private let chunk: Int
     private let lookahead: Int
+    /// Columns that come while a pass runs: two of 0.16 s, half of which a slow or busy machine needs; one where a pass begins each column.
+    private let passColumns: Int
     private var tagger: Tagger
     private var onsets: OnsetRefiner
     private var scores: [Float]
@@ -49,6 +51,8 @@ final class Analysis {
     private var columnsSeen: Int { steps / columnSteps }
     private var columnsScheduled = 0
     private var columnsConfirmed = 0
+    /// Columns of this run that have come when the pass in flight is to be collected.
+    private var passDue = 0
     /// Position of the first sample of column 0 of this run.
     private var origin: Int64 = 0
     /// The pass in flight was counted as late.
@@ -68,6 +72,7 @@ final class Analysis {
         columnSteps = c.patchGrids
         encoder = c.recurrentObstacle == nil ? try StreamingEncoder(model: model) : nil
         chunk = min(options.chunk ?? c.chunk, c.clipColumns ?? .max)
+        passColumns = min(2, chunk)
         let wanted = options.lookahead ?? c.lookahead
         pass = c.needsWindow(options.window) ? try WindowPass(model: model, window: chunk + wanted) : nil
         lookahead = pass?.lookahead(wanted) ?? 0
@@ -104,7 +109,7 @@ final class Analysis {
     ) {
         steps += 1
         let endsColumn = steps % columnSteps == 0
-        if endsColumn { collect(wait: waits, into: &actions, onScores) }
+        if endsColumn, columnsSeen >= passDue { collect(wait: waits, into: &actions, onScores) }
         if let encoder {
             var logits = scores.mutableSpan
             encoder.step(logMel.span, logits: &logits)
@@ -159,6 +164,7 @@ final class Analysis {
         steps = 0
         columnsScheduled = 0
         columnsConfirmed = 0
+        passDue = 0
     }
 
     private func begin(confirming count: Int) {
@@ -167,6 +173,7 @@ final class Analysis {
         isLate = false
         pass.begin(history, first..<min(columnsSeen, columnsScheduled + count + lookahead), confirming: count)
         columnsScheduled += count
+        passDue = columnsSeen + passColumns
     }
 
     private func collect(wait: Bool, into actions: inout [Action], _ onScores: OnScores) {

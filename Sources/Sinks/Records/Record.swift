@@ -115,7 +115,7 @@ public struct StatusRecord: Sendable, Equatable {
     public var lostSamples: UInt64
     /// Samples that were no numbers, or beyond all sound, and were heard as 0, since the start.
     public var brokenSamples: UInt64
-    /// Window passes that had not ended when the next column came, since the start.
+    /// Window passes that had not ended two columns after they began, since the start.
     public var lateWindows: UInt64
     /// Columns that were never confirmed, because a window pass came too late for them, since the start.
     public var unconfirmedColumns: UInt64
