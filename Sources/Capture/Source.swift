@@ -37,6 +37,8 @@ public struct Gap: Sendable, Equatable {
         /// The driver reported no loss, but for a second the device's sample count stayed behind the clock; or a live pipe's did for
         /// ten. The gap is placed where this was found out: about 1 s after the loss, up to 20 s for a pipe.
         case slip
+        /// The device was closed on purpose, by ``ALSASource/pause(_:)``.
+        case paused
     }
 
     /// So many samples are missing.
@@ -58,6 +60,8 @@ public enum SourceState: Sendable, Equatable {
     /// Every sample has been exactly zero for this many seconds: muted, not connected, or broken.
     /// Samples keep coming; `capturing` is reported when one differs from zero.
     case silent(seconds: Double)
+    /// The device has been closed, as was asked, for this reason; it is opened again when that is asked. The gap is reported then.
+    case paused(String)
 
     /// Why it is not as it should be; nil while it captures.
     public var reason: String? {
@@ -66,6 +70,7 @@ public enum SourceState: Sendable, Equatable {
         case .waiting(let error), .lost(let error): error.description
         case .silent(let seconds):
             "\(Int(seconds)) s of zeros; look for a mute switch or the wrong input"
+        case .paused(let reason): reason
         }
     }
 }

@@ -1,3 +1,4 @@
+import Control
 import EventClient
 import Glibc
 import Threads
@@ -19,6 +20,10 @@ package final class Bridge {
         case daemonAway(socket: String, reason: String)
         /// So many records were lost to this reader since the last notice.
         case lost(UInt64)
+        /// The daemon could not be asked to pause or to go on.
+        case notAsked(control: String, reason: String)
+        /// A client of the broker has asked for what there is not.
+        case unknownCommand(topic: String)
 
         /// The notice as a sentence.
         package var description: String {
@@ -29,6 +34,9 @@ package final class Bridge {
             case .listening(let socket): "Events come from \(socket)."
             case .daemonAway(let socket, let reason): EventStream.awayNotice(socket, reason)
             case .lost(let count): "\(count) records were lost: the broker, or this machine, was too slow."
+            case .notAsked(let control, let reason):
+                "\(control): the daemon cannot be asked to pause or to go on (\(reason)); does it run, and does its source.control_mode let the group?"
+            case .unknownCommand(let topic): "What came at \(topic) is neither ON nor OFF, and is ignored."
             }
         }
     }
@@ -37,6 +45,7 @@ package final class Bridge {
     private let broker: String
     private let socket: String
     private let discovery: Message?
+    private let control: String?
     private var translator: RecordTranslator
     private let notify: (Notice) -> Void
     /// Notices that hold: each is given once when it begins.
@@ -53,10 +62,11 @@ package final class Bridge {
     /// - Parameters:
     ///   - socket: Path of the daemon's.
     ///   - discovery: Published, retained, on each connection.
+    ///   - control: Path of the daemon's control socket, where the broker's clients may have it pause and go on; else nil.
     ///   - notify: Called on the thread that runs the bridge.
     /// - Throws: ``BrokerError``.
     package init(
-        socket: String, broker options: BrokerOptions, translator: RecordTranslator, discovery: Message?,
+        socket: String, broker options: BrokerOptions, translator: RecordTranslator, discovery: Message?, control: String? = nil,
         notify: @escaping (Notice) -> Void
     ) throws(BrokerError) {
         connection = try BrokerConnection(options, will: Availability.message(translator.topic, isOnline: false))
@@ -64,6 +74,7 @@ package final class Bridge {
         self.socket = socket
         self.translator = translator
         self.discovery = discovery
+        self.control = control
         self.notify = notify
     }
 
@@ -95,6 +106,7 @@ package final class Bridge {
             connection.ask(for: discovery.topic)
             connection.publish(discovery)
         }
+        if control != nil { connection.subscribe(toCommands: ListeningSwitch.topic(translator.topic)) }
         isOnline = nil
         while true {
             var ending = follow(until: stop)
@@ -154,7 +166,7 @@ package final class Bridge {
         return nil
     }
 
-    /// Reads and writes what can be, and takes away what was announced before and is no more.
+    /// Reads and writes what can be, takes away what was announced before and is no more, and does as it is told.
     ///
     /// - Returns: why the connection is lost, or nil.
     private func serve() -> String? {
@@ -164,7 +176,16 @@ package final class Bridge {
             for message in removal { connection.publish(message) }
             if !removal.isEmpty { connection.publish(discovery) }
         }
+        if let control, let command = connection.takeCommand() { obey(command, by: control) }
         return reason
+    }
+
+    private func obey(_ command: [UInt8], by control: String) {
+        guard let request = ListeningSwitch.request(command) else {
+            return notify(.unknownCommand(topic: ListeningSwitch.topic(translator.topic)))
+        }
+        let code = ControlSocket.send(request, to: control)
+        if code != 0 { notify(.notAsked(control: control, reason: errorText(code))) }
     }
 
     /// Waits for the broker, for `stop`, and for another descriptor where it is one; a second at most.

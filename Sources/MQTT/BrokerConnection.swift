@@ -43,6 +43,9 @@ final class BrokerConnection {
     private var pending = 0
     /// What the broker keeps of the topic that was asked for, once it has sent that.
     private var kept: [UInt8]?
+    /// Topic at which commands come, and the last one that was not taken yet.
+    private var commandTopic: String?
+    private var command: [UInt8]?
     /// What libmosquitto last logged as an error: of TLS it says more than the code.
     private var lastError: String?
 
@@ -62,9 +65,10 @@ final class BrokerConnection {
         mosquitto_connect_callback_set(client) { _, object, code in BrokerConnection.from(object)?.answered(code) }
         mosquitto_publish_callback_set(client) { _, object, _ in BrokerConnection.from(object)?.pending -= 1 }
         mosquitto_message_callback_set(client) { _, object, message in
-            // Nothing is subscribed to but for what is kept: others are this client's own.
-            guard let message = message?.pointee, message.retain else { return }
-            BrokerConnection.from(object)?.kept = Array(UnsafeRawBufferPointer(start: message.payload, count: Int(message.payloadlen)))
+            guard let message = message?.pointee, let topic = message.topic else { return }
+            BrokerConnection.from(object)?.take(
+                String(cString: topic), Array(UnsafeRawBufferPointer(start: message.payload, count: Int(message.payloadlen))),
+                isKept: message.retain)
         }
         mosquitto_log_callback_set(client) { _, object, level, text in
             guard level == MOSQ_LOG_ERR, let text else { return }
@@ -131,6 +135,28 @@ final class BrokerConnection {
     func takeKept() -> [UInt8]? {
         defer { kept = nil }
         return kept
+    }
+
+    /// Asks for what is published at a topic from now on, for as long as this connection holds; ``takeCommand()`` has it later.
+    func subscribe(toCommands topic: String) {
+        (commandTopic, command) = (topic, nil)
+        mosquitto_subscribe(client, nil, topic, 1)
+    }
+
+    /// The last command that has come, once.
+    func takeCommand() -> [UInt8]? {
+        defer { command = nil }
+        return command
+    }
+
+    private func take(_ topic: String, _ payload: [UInt8], isKept: Bool) {
+        if topic == commandTopic {
+            // One that the broker keeps was meant for another day.
+            if !isKept { command = payload }
+        } else if isKept {
+            // What is not kept is this client's own.
+            kept = payload
+        }
     }
 
     /// Sends what is left, and takes leave of the broker, which forgets the will.

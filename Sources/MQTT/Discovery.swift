@@ -4,12 +4,13 @@ import Tagging
 /// What Home Assistant reads to make a device of a daemon: one retained message for all its entities (MQTT integration, "Device
 /// discovery payload").
 package enum Discovery {
-    /// The message: an event entity of all that is heard, the level, whether the microphone is in order, and each sensor.
+    /// The message: an event entity of all that is heard, the level, whether the microphone is in order, a switch for it, and each sensor.
     ///
     /// - Parameters:
     ///   - name: The source's, which people see.
     ///   - version: The program's.
-    package static func message(name: String, version: String, translator: RecordTranslator) -> Message {
+    ///   - canPause: Whether there is a switch.
+    package static func message(name: String, version: String, translator: RecordTranslator, canPause: Bool = false) -> Message {
         let topic = translator.topic
         let identifier = "aumd_" + String(name.map { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-") ? $0 : "_" })
         var components = [
@@ -20,9 +21,14 @@ package enum Discovery {
                 unitOfMeasurement: "dBFS", stateClass: "measurement", entityCategory: "diagnostic"),
             "microphone": Component(
                 platform: "binary_sensor", name: "Microphone", stateTopic: "\(topic)/status",
-                valueTemplate: "{{ 'OFF' if value_json.state == 'capturing' else 'ON' }}", deviceClass: "problem",
+                valueTemplate: "{{ 'OFF' if value_json.state in ['capturing', 'paused'] else 'ON' }}", deviceClass: "problem",
                 entityCategory: "diagnostic"),
         ]
+        if canPause {
+            components["listening"] = Component(
+                platform: "switch", name: "Listening", stateTopic: "\(topic)/status",
+                valueTemplate: "{{ 'OFF' if value_json.state == 'paused' else 'ON' }}", commandTopic: ListeningSwitch.topic(topic))
+        }
         for label in translator.sensors {
             let sensor = RecordTranslator.sensor(label)
             components[sensor.replacing("/", with: "_")] = Component(
@@ -104,6 +110,7 @@ package enum Discovery {
         var stateTopic: String
         var eventTypes: [String]?
         var valueTemplate: String?
+        var commandTopic: String?
         var unitOfMeasurement: String?
         var stateClass: String?
         var deviceClass: String?

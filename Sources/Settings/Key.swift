@@ -36,12 +36,15 @@ extension Key<Settings> {
         Key("source.buffer_ms", \.source.bufferMilliseconds, variable: "AUMD_BUFFER_MS") {
             $0.number(2...10_000, unit: " ms")
         },
+        Key("source.quiet_hours", \.source.quietHours, variable: "AUMD_QUIET_HOURS") { $0.quietHours() },
+        // sun_path of unix(7) holds 108 bytes with the final NUL.
+        Key("source.control", \.source.control, variable: "AUMD_CONTROL") { $0.string(limit: 107) },
+        Key("source.control_mode", \.source.controlMode, variable: "AUMD_CONTROL_MODE") { $0.mode() },
         Key("stream.window", \.stream.window, variable: "AUMD_WINDOW") { $0.bool() },
         Key("stream.chunk", \.stream.chunk, variable: "AUMD_CHUNK") { $0.integer(1...1_024) },
         Key("stream.lookahead", \.stream.lookahead, variable: "AUMD_LOOKAHEAD") { $0.integer(0...1_024) },
         Key("output.stdout", \.output.stdout, variable: "AUMD_STDOUT") { $0.bool() },
         Key("output.file", \.output.file, variable: "AUMD_FILE") { $0.string(limit: 4095) },
-        // sun_path of unix(7) holds 108 bytes with the final NUL.
         Key("output.socket", \.output.socket, variable: "AUMD_SOCKET") { $0.string(limit: 107) },
         Key("output.socket_mode", \.output.socketMode, variable: "AUMD_SOCKET_MODE") { $0.mode() },
         Key("output.journal", \.output.journal, variable: "AUMD_JOURNAL") { $0.bool() },
@@ -64,6 +67,7 @@ extension Key<Settings> {
         Key("mqtt.topic", \.mqtt.topic, variable: "AUMD_MQTT_TOPIC") { $0.topic() },
         Key("mqtt.discovery", \.mqtt.discovery, variable: "AUMD_MQTT_DISCOVERY") { $0.bool() },
         Key("mqtt.provisional", \.mqtt.provisional, variable: "AUMD_MQTT_PROVISIONAL") { $0.bool() },
+        Key("mqtt.can_pause", \.mqtt.canPause, variable: "AUMD_MQTT_CAN_PAUSE") { $0.bool() },
     ]
 }
 

@@ -12,6 +12,8 @@ extension Settings {
     public var periodMilliseconds: Double { source.periodMilliseconds ?? 10 }
     /// Default: 200 ms, what a busy machine may hold up the capture thread without a loss.
     public var bufferMilliseconds: Double { source.bufferMilliseconds ?? 200 }
+    /// Default: 0600, owner and root.
+    public var controlMode: Int { source.controlMode ?? 0o600 }
     /// Default: true, both directions.
     public var usesWindow: Bool { stream.window ?? true }
     /// Default: true.
@@ -42,6 +44,8 @@ extension Settings {
     public var announcesEntities: Bool { mqtt.discovery ?? true }
     /// Default: false, a confirmed event only.
     public var provisionalSwitchesSensors: Bool { mqtt.provisional ?? false }
+    /// Default: false.
+    public var brokerCanPause: Bool { mqtt.canPause ?? false }
 
     /// gethostname(2), or "aumd" on a host without a name.
     private static var hostName: String {

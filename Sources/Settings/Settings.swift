@@ -26,6 +26,12 @@ public struct Settings: Sendable, Equatable {
         public var periodMilliseconds: Double?
         /// ALSA's buffer in milliseconds.
         public var bufferMilliseconds: Double?
+        /// When the device is closed.
+        public var quietHours: QuietHours?
+        /// Unix socket that takes requests to pause and to go on.
+        public var control: String?
+        /// Permission bits of that socket.
+        public var controlMode: Int?
     }
 
     /// Which channels of a device make the mono signal.
@@ -159,6 +165,8 @@ public struct Settings: Sendable, Equatable {
         public var provisional: Bool?
         /// Labels that have a sensor.
         public var sensors: [Member]?
+        /// Whether the broker's clients may have the daemon pause and go on.
+        public var canPause: Bool?
     }
 
     /// Where an MQTT broker is.

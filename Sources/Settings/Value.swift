@@ -90,6 +90,12 @@ struct Value {
         return .success(Settings.Broker(host: host, port: url.port ?? standard, isEncrypted: url.scheme == "mqtts"))
     }
 
+    /// Times of the week.
+    func quietHours() -> Reading<QuietHours> {
+        QuietHours(text).map { .success($0) }
+            ?? .failure(.type(expected: "times such as 22:00-07:00, or Mon-Fri 22:00-07:00, Sat-Sun 23:30-09:00"))
+    }
+
     /// What the topics of messages may begin with (MQTT 3.1.1, section 4.7).
     func topic() -> Reading<String> {
         string(limit: 1023).flatMap { text in

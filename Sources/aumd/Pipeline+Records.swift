@@ -61,7 +61,7 @@ extension Pipeline {
         let statistics = source.statistics
         let record = StatusRecord(
             source: options.name, time: .clock(milliseconds: StreamInstant.now().nanoseconds / 1_000_000),
-            state: status.state, levelDBFS: isReady && status.lostAt == nil ? levelDBFS : nil, xruns: UInt64(statistics.xruns),
+            state: status.state, levelDBFS: status.lostAt == nil ? levelDBFS : nil, xruns: UInt64(statistics.xruns),
             lostSamples: UInt64(statistics.lostSamples), brokenSamples: UInt64(statistics.brokenSamples),
             lateWindows: analysis.lateWindows, unconfirmedColumns: analysis.unconfirmedColumns,
             worstWakeUpMilliseconds: options.device == nil ? nil : statistics.worstWakeUpMilliseconds,

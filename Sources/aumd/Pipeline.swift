@@ -34,7 +34,7 @@ final class Pipeline {
         var alive: () -> Void = {}
         /// The source has turned out to be live: no reader of the records may hold it up.
         var live: () -> Void = {}
-        /// The first column has been analysed.
+        /// The first column has been analysed; or the source is paused, and does what it is to.
         var ready: () -> Void = {}
         /// A status record was made; the labels are those of open events.
         var status: (StatusRecord, [String]) -> Void = { _, _ in }
@@ -56,7 +56,8 @@ final class Pipeline {
     var recorder: Recorder?
     var ids: EventIDs
     private var level = LevelMeter()
-    var levelDBFS: Float = LevelMeter.lowestDBFS
+    /// nil before any sound.
+    var levelDBFS: Float?
     private var noise = ComfortNoise()
     var actions: [Action] = []
     /// Labels of open events, by number.
@@ -69,7 +70,7 @@ final class Pipeline {
     private var isRunBegun = false
     /// Position, at the model's rate, where the run that is being ended has no more sound.
     var runEnd: Int64?
-    var isReady = false
+    private var isReady = false
     var status = SourceStatus()
     var nextStatus: ContinuousClock.Instant?
 
@@ -126,6 +127,7 @@ final class Pipeline {
             case .gap(let gap): try bridge(gap, buffer)
             case .state(let new):
                 status.change(to: new)
+                if status.state == .paused { reportReady() }
                 sendStatus()
             case .timeout:
                 endRunOfLostDevice()
@@ -169,11 +171,14 @@ final class Pipeline {
         nextStep += Int64(model.configuration.stepSamples)
         sendActions()
         sendRecordings()
-        if !isReady, analysis.hasHeard {
-            isReady = true
-            supervision.ready()
-        }
+        if analysis.hasHeard { reportReady() }
         sendStatusWhenDue()
+    }
+
+    private func reportReady() {
+        guard !isReady else { return }
+        isReady = true
+        supervision.ready()
     }
 
     /// A gap: what is missing is filled with noise, or begins a new run; the timeline stays right either way.

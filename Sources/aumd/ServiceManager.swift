@@ -31,7 +31,11 @@ final class ServiceManager: Sendable {
             if status.state == .stopping { Notifier.stopping() }
             let level = status.levelDBFS.map { "\(Int($0.rounded())) dBFS" } ?? "no sound yet"
             let heard = labels.isEmpty ? "nothing of note" : labels.joined(separator: ", ")
-            Notifier.status(status.state == .capturing ? "\(level), \(heard)" : status.message ?? status.state.rawValue)
+            switch status.state {
+            case .capturing: Notifier.status("\(level), \(heard)")
+            case .paused: Notifier.status("paused (\(status.message ?? ""))")
+            case .starting, .silent, .stalled, .deviceLost, .stopping: Notifier.status(status.message ?? status.state.rawValue)
+            }
         }
         return supervision
     }

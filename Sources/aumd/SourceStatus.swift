@@ -6,7 +6,7 @@ struct SourceStatus {
     private(set) var state = StatusRecord.State.starting
     /// What is wrong in this state, in words.
     private(set) var message: String?
-    /// Since when the device has been away.
+    /// Since when the device has been away, or closed.
     private(set) var lostAt: ContinuousClock.Instant?
 
     mutating func change(to new: SourceState) {
@@ -16,9 +16,13 @@ struct SourceStatus {
         case .lost(.device(_, .stalled)), .lost(.pipe(_, .stalled)): state = .stalled
         case .lost: state = .deviceLost
         case .silent: state = .silent
+        case .paused: state = .paused
         }
         message = new.reason
-        if case .lost = new { lostAt = lostAt ?? .now } else { lostAt = nil }
+        switch new {
+        case .lost, .paused: lostAt = lostAt ?? .now
+        case .capturing, .waiting, .silent: lostAt = nil
+        }
     }
 
     /// The source has ended, or the program is to.

@@ -57,6 +57,10 @@ enum ScriptedDevices {
         "below": #"formats "S16_LE" rates "8000,12000""#,
         "any": #"formats "FLOAT_LE" channels 0"#,
         "stopped": #"formats "FLOAT_LE""#,
+        "paused": #"formats "FLOAT_LE""#,
+        "paused_first": #"formats "FLOAT_LE""#,
+        "paused_gone": #"formats "FLOAT_LE" state "DIR/paused_gone""#,
+        "hasty": #"formats "FLOAT_LE""#,
         "listed": #"formats "FLOAT_LE" rates "16000,44100,48000" channels 2 hint { description "A microphone" show on }"#,
     ]
 

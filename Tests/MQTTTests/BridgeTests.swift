@@ -1,3 +1,4 @@
+import Control
 import Foundation
 import MQTT
 import Synchronization
@@ -41,14 +42,15 @@ import Threads
     }
 
     private func bridge(
-        to broker: Broker, sensors: [String] = ["Dog"], _ change: (inout BrokerOptions) -> Void = { _ in }
+        to broker: Broker, sensors: [String] = ["Dog"], control: String? = nil, _ change: (inout BrokerOptions) -> Void = { _ in }
     ) throws -> Running {
         var options = BrokerOptions(host: "127.0.0.1", port: broker.port, isEncrypted: false, clientIdentifier: "aumd/kitchen")
         change(&options)
         let translator = RecordTranslator(topic: "aumd/kitchen", sensors: sensors, isProvisionalEnough: false)
         let discovery = Discovery.message(name: "kitchen", version: "1", translator: translator)
         return Running(try Bridge(
-            socket: folder.file("s"), broker: options, translator: translator, discovery: discovery, notify: notices.add))
+            socket: folder.file("s"), broker: options, translator: translator, discovery: discovery, control: control,
+            notify: notices.add))
     }
 
     @Test("Records arrive once, whole and in order, however the socket cuts them, and states are kept for who comes later")
@@ -128,6 +130,51 @@ import Threads
         let later = try Broker.Subscriber(broker)
         #expect(later.hears { $0.contains("1 aumd/kitchen/sound/dog OFF") && $0.contains("1 \(configurations()[4].dropFirst(2))") })
         #expect(!later.messages.contains { $0.contains("bark") })
+    }
+
+    @Test("Where the broker's clients may, they have the daemon pause and go on; what the broker keeps of that, and all else, does nothing")
+    func commands() throws {
+        let broker = try Broker()
+        let path = folder.file("c"), topic = "aumd/kitchen/listening/set"
+        try broker.publish("OFF", at: topic, isRetained: true)
+        let server = LineServer(folder.file("s"))
+        let running = try bridge(to: broker, control: path)
+        #expect(server.accept())
+        server.send(Lines.status() + "\n")
+        #expect(notices.contain("Events come from"))
+        try broker.publish("ON", at: topic)
+        #expect(notices.contain("\(path): the daemon cannot be asked to pause or to go on (No such file or directory)"))
+        let control = try ControlSocket(path: path, mode: 0o600)
+        for (text, request) in [("OFF", PauseRequest.pause(seconds: nil)), ("ON", .resume), ("off", .pause(seconds: nil))] {
+            try broker.publish(text, at: topic)
+            #expect(eventually(10) { control.next() == .success(request) }, "\(text)")
+        }
+        try broker.publish("3", at: topic)
+        #expect(notices.contain("What came at \(topic) is neither ON nor OFF"))
+        broker.stop()
+        #expect(notices.contain("is not reached ("))
+        try broker.start()
+        #expect(server.accept())
+        server.send(Lines.status() + "\n")
+        let later = try Broker.Subscriber(broker)
+        #expect(later.hears { $0.contains { $0.hasSuffix(" aumd/kitchen/availability online") } })
+        try broker.publish("ON", at: topic)
+        #expect(eventually(10) { control.next() == .success(.resume) })
+        #expect(running.end() && control.next() == nil)
+    }
+
+    @Test("Where they may not, nothing is asked of the daemon")
+    func noCommands() throws {
+        let broker = try Broker()
+        let server = LineServer(folder.file("s")), subscriber = try Broker.Subscriber(broker)
+        let running = try bridge(to: broker)
+        #expect(server.accept())
+        server.send(Lines.status() + "\n")
+        #expect(subscriber.hears("0 aumd/kitchen/availability online"))
+        try broker.publish("OFF", at: "aumd/kitchen/listening/set")
+        server.send(Lines.status("silent") + "\n")
+        #expect(subscriber.hears("0 aumd/kitchen/status \(Lines.status("silent"))") && running.end())
+        #expect(!notices.texts.contains { $0.contains("asked") || $0.contains("listening/set") })
     }
 
     @Test("A socket of something else, which sends no lines, is left, and fills no memory")

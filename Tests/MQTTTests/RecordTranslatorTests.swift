@@ -99,6 +99,11 @@ import Testing
         #expect(Set(components.values.map { $0["state_topic"] as? String }) == Set(published.map(Optional.some)))
         #expect(components["events"]?["event_types"] as? [String] == ["open", "update", "close", "retract"])
         #expect(components["sound_chirp_tweet"]?["name"] as? String == "Chirp, tweet")
+        let more = Discovery.message(name: "kitchen/2", version: "1.2", translator: translator, canPause: true)
+        let switched = try #require(try JSONSerialization.jsonObject(with: Data(more.payload)) as? [String: Any])
+        let listening = try #require((switched["components"] as? [String: [String: Any]])?["listening"])
+        #expect(listening["platform"] as? String == "switch" && listening["command_topic"] as? String == "aumd/kitchen/listening/set")
+        #expect(listening["state_topic"] as? String == "aumd/kitchen/status")
     }
 
     @Test("Where nothing was announced before, or the same, or what was is no such message, nothing is taken away", arguments: [

@@ -298,6 +298,22 @@ def unplugging():
     check("by itself", is_active() and show("MainPID") == pid, show("StatusText"))
 
 
+def pauses():
+    pid, listener = show("MainPID"), Listener()
+    holds = lambda: [fd for fd in Path(f"/proc/{pid}/fd").iterdir() if os.readlink(fd).startswith("/dev/snd/pcm")]
+    check("it holds the microphone", holds())
+    run("aumd", "pause")
+    check("paused by root, it tells so", listener.await_record(type="status", state="paused"))
+    check("and holds it no more", not holds())
+    check("systemctl status has it", wait(lambda: show("StatusText") == "paused (until it is resumed)"), show("StatusText"))
+    refused = subprocess.run([*as_user("member"), "aumd", "resume"], capture_output=True, text=True, timeout=PATIENCE)
+    check("a member of the group may not have it go on", refused.returncode == 77, refused.stderr.strip())
+    run("aumd", "resume")
+    gaps = listener.await_record(type="gap", cause="paused")
+    check("resumed, it goes on, and tells the gap", gaps and holds(), gaps)
+    check("without a restart", is_active() and show("MainPID") == pid, show("StatusText"))
+
+
 def suspend():
     """An emulated machine whose clock counts instructions never wakes."""
     configure(ONE_LAYER, "output: {status_interval: 1}\n")
@@ -374,11 +390,12 @@ def broker():
     password.write_text("secret\n")
     shutil.chown(password, group="aumd")
     password.chmod(0o640)
-    configure(ONE_LAYER, "source: {name: kitchen}\noutput: {status_interval: 1}\n"
-              f"mqtt: {{broker: 'mqtt://127.0.0.1', user: ears, password_file: {password}, sensors: [Speech]}}\n")
+    configure(ONE_LAYER, "source: {name: kitchen, control_mode: '0660'}\noutput: {status_interval: 1}\n"
+              f"mqtt: {{broker: 'mqtt://127.0.0.1', user: ears, password_file: {password}, sensors: [Speech], can_pause: true}}\n")
+    login = "-h", "127.0.0.1", "-u", "ears", "-P", "secret"
 
     def kept(topic):
-        return run("timeout", "5", "mosquitto_sub", "-h", "127.0.0.1", "-u", "ears", "-P", "secret", "-t", topic, "-C", "1", expected=None)
+        return run("timeout", "5", "mosquitto_sub", *login, "-t", topic, "-C", "1", expected=None)
 
     run("systemctl", "start", unit)
     check("aumd-mqtt.service starts without a daemon", is_active(unit))
@@ -389,6 +406,9 @@ def broker():
     check("with its status", status.get("source") == "kitchen", status)
     check("and a sensor", kept("aumd/kitchen/sound/speech") in ("ON", "OFF"))
     discovery = json.loads(kept("homeassistant/device/+/config") or "{}")
+    for word, state in ("OFF", "paused"), ("ON", "capturing"):
+        run("mosquitto_pub", *login, "-t", "aumd/kitchen/listening/set", "-m", word)
+        check(f"{word} from the broker: {state}", wait(lambda: json.loads(kept("aumd/kitchen/status") or "{}").get("state") == state))
     check("Home Assistant is told", "sound_speech" in discovery.get("components", {}), list(discovery))
     users = [Path(f"/proc/{show('MainPID', one)}").stat().st_uid for one in (UNIT, unit)]
     check("the two are of two users, none of them root", len({*users, 0}) == 3, users)
@@ -453,7 +473,7 @@ def uninstalls():
 
 since = int(time.time())
 started = time.monotonic()
-for part in (installs, no_microphone, process, journal_entries, socket_permissions, demo, reload, unplugging, kills,
+for part in (installs, no_microphone, process, journal_entries, socket_permissions, demo, reload, unplugging, pauses, kills,
              stops, broker, template, busy, *([] if EMULATED else [suspend]), wrong_configuration, uninstalls):
     print(f"{part.__name__.replace('_', ' ')} ({time.monotonic() - started:.0f} s)", flush=True)
     try:

@@ -9,7 +9,8 @@ struct ReadingTests {
     func everyKey() throws {
         let settings = try Settings(yaml: """
             model: /srv/model
-            source: {name: kitchen, device: "hw:CARD=Mic,DEV=0", channel: 1, rate: 48000, period_ms: 2.5, buffer_ms: 80}
+            source: {name: kitchen, device: "hw:CARD=Mic,DEV=0", channel: 1, rate: 48000, period_ms: 2.5, buffer_ms: 80,
+                     quiet_hours: "Mon-Fri 22:00-07:00, Sat 23:00-09:00", control: c.sock, control_mode: "0660"}
             stream: {window: false, chunk: 4, lookahead: 0}
             events:
               default: {on: 0.6, off: 0.2, minimum_duration: 0.32, minimum_gap: 0.2, cooldown: 0, mute: true}
@@ -17,7 +18,8 @@ struct ReadingTests {
               groups: {Alarm: [Siren, Alarm clock]}
             output: {stdout: no, file: a.ndjson, socket: e.sock, socket_mode: "0666", journal: yes, scores: 5, status_interval: 1}
             recordings: {folder: sounds, labels: [Dog, Cat], before: 1, after: 0.5, longest: 9, keep_mb: 20}
-            mqtt: {broker: "mqtts://b.lan", user: u, password_file: p, ca_file: c, topic: a/b, discovery: no, provisional: yes, sensors: [Dog]}
+            mqtt: {broker: "mqtts://b.lan", user: u, password_file: p, ca_file: c, topic: a/b, discovery: no, provisional: yes, sensors: [Dog],
+                   can_pause: true}
             """)
         #expect(settings.model == "/srv/model")
         #expect(settings.source.name == "kitchen")
@@ -26,6 +28,9 @@ struct ReadingTests {
         #expect(settings.source.rate == 48_000)
         #expect(settings.source.periodMilliseconds == 2.5)
         #expect(settings.source.bufferMilliseconds == 80)
+        #expect(settings.source.quietHours == QuietHours("Mon-Fri 22:00-07:00, Sat 23:00-09:00"))
+        #expect(settings.source.control == "c.sock")
+        #expect(settings.source.controlMode == 0o660)
         #expect(settings.stream.window == false)
         #expect(settings.stream.chunk == 4)
         #expect(settings.stream.lookahead == 0)
@@ -58,6 +63,7 @@ struct ReadingTests {
         #expect(settings.mqtt.topic == "a/b")
         #expect(settings.mqtt.discovery == false)
         #expect(settings.mqtt.provisional == true)
+        #expect(settings.mqtt.canPause == true)
         #expect(settings.mqtt.sensors?.map(\.label) == ["Dog"])
     }
 

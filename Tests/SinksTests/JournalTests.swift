@@ -74,11 +74,13 @@ import Testing
             let causes: [GapRecord.Cause: String] = [
                 .xrun: "the device's buffer ran over", .suspend: "the machine slept", .stall: "the source delivered nothing",
                 .deviceLost: "the device was away", .overflow: "the analysis did not keep up",
-                .slip: "they were lost on their way without a word",
+                .slip: "they were lost on their way without a word", .paused: "listening was paused",
             ]
+            let isAsked = gap.cause == .paused
             fields += [
                 "MESSAGE=\(gap.source): 0.300 s of sound are missing, \(causes[gap.cause] ?? "")",
-                "MESSAGE_ID=866b5bfeeb4c4a458be8c69cefb03ca3", "PRIORITY=4", "AUMD_SOURCE=\(gap.source)",
+                isAsked ? "MESSAGE_ID=35b97ffedec54824b1e6555ff22fddf2" : "MESSAGE_ID=866b5bfeeb4c4a458be8c69cefb03ca3",
+                isAsked ? "PRIORITY=6" : "PRIORITY=4", "AUMD_SOURCE=\(gap.source)",
                 "AUMD_ONSET=2026-11-23T04:18:23.000Z", "AUMD_OFFSET=2026-11-23T04:18:23.300Z", "AUMD_DURATION_MS=300",
                 "AUMD_SAMPLES=4800", "AUMD_CAUSE=\(gap.cause.rawValue)",
             ]
@@ -90,6 +92,7 @@ import Testing
                 .silent: ("f3b26f4d769c46a0abfee2de8672fcb0", 4, "the device delivers only zeros"),
                 .stalled: ("256d162244634604b374041c734b2dc3", 4, "the source delivers nothing"),
                 .deviceLost: ("f1cff822e3c3406680d524f82823bc72", 3, "the device is away and is tried again"),
+                .paused: ("d1807586fa49415095c4e00dbb73dac2", 5, "listening is paused"),
                 .stopping: ("a30a0f64840d45bca9bd86abe0c541c2", 6, "stopping"),
             ]
             guard let kind = kinds[status.state] else { return nil }
@@ -143,7 +146,8 @@ import Testing
         let descriptor = open(folder.file("log"), O_WRONLY | O_CREAT, 0o600)
         var sink = JournalSink(socketPath: folder.file("nothing"), fallback: descriptor)
         let states: [StatusRecord.State] = [
-            .starting, .capturing, .capturing, .silent, .silent, .capturing, .deviceLost, .capturing, .stalled, .capturing, .stopping,
+            .starting, .capturing, .capturing, .silent, .silent, .capturing, .deviceLost, .capturing, .stalled, .capturing, .paused, .paused,
+            .capturing, .stopping,
         ]
         for state in states { _ = sink.write(NumberedRecord(sequence: 0, record: status(state)), dropped: 0) }
         _ = sink.write(NumberedRecord(sequence: 0, record: scores()), dropped: 0)
@@ -158,6 +162,8 @@ import Testing
                 <5>kitchen: listening to the source
                 <4>kitchen: the source delivers nothing
                 <5>kitchen: listening to the source
+                <5>kitchen: listening is paused
+                <6>kitchen: listening to the source
                 <6>kitchen: stopping
 
                 """)

@@ -41,6 +41,16 @@ public final class Broker {
         process.waitUntilExit()
     }
 
+    /// By mosquitto_pub(1).
+    public func publish(_ payload: String, at topic: String, isRetained: Bool = false, _ options: [String] = []) throws {
+        let publisher = Process()
+        publisher.executableURL = URL(filePath: "/usr/bin/env")
+        publisher.arguments = ["mosquitto_pub", "-p", "\(port)", "-t", topic, "-m", payload] + (isRetained ? ["-r"] : []) + options
+        publisher.standardError = FileHandle.nullDevice
+        try publisher.run()
+        publisher.waitUntilExit()
+    }
+
     /// mosquitto did not begin to listen.
     public struct Unavailable: Error {}
 
@@ -61,12 +71,7 @@ public final class Broker {
             let end = ContinuousClock.now + .seconds(10)
             while !lines.contains(where: { $0.hasSuffix(Self.marker) }) {
                 guard ContinuousClock.now < end else { throw Unavailable() }
-                let publisher = Process()
-                publisher.executableURL = URL(filePath: "/usr/bin/env")
-                publisher.arguments = ["mosquitto_pub", "-p", "\(broker.port)", "-t", "marker", "-m", "subscribed"] + options
-                publisher.standardError = FileHandle.nullDevice
-                try publisher.run()
-                publisher.waitUntilExit()
+                try broker.publish("subscribed", at: "marker", options)
             }
         }
 

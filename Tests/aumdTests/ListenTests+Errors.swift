@@ -113,7 +113,7 @@ extension ListenTests {
         ["listen", "--demo", "--source", "FILE"], ["listen", "--demo", "--raw-rate", "8000"], ["listen", "--source", "FILE", "--device", "mic"],
         ["listen", "--source", "FILE", "--rate", "48000"], ["bench", "--shape", "tiny", "--model", "FILE"], ["tag", "--top", "3", "--mode", "stream", "FILE"],
         ["tag", "--mode", "scores", "--format", "audacity", "FILE"], ["listen", "--no-window", "--chunk", "8"],
-        ["listen", "--no-window", "--lookahead", "8"],
+        ["listen", "--no-window", "--lookahead", "8"], ["listen", "--source", "FILE", "--control", "s"],
     ])
     func contradictions(arguments: [String]) throws {
         let result = try Command("timeout", ["20", Program.path] + arguments.map { $0 == "FILE" ? file : $0 })

@@ -38,20 +38,20 @@ struct UnitFileTests {
         let (plain, template) = (try lines("aumd.service"), try lines("aumd@.service"))
         #expect(plain.subtracting(template) == [
             "Description=Sound tagging from the microphone",
-            "Environment=AUMD_SOCKET=%t/aumd/events.sock AUMD_STDOUT=false", "RuntimeDirectory=aumd",
+            "Environment=AUMD_SOCKET=%t/aumd/events.sock AUMD_CONTROL=%t/aumd/control.sock AUMD_STDOUT=false", "RuntimeDirectory=aumd",
         ])
         #expect(template.subtracting(plain) == [
             "Description=Sound tagging from %I", #"Environment="AUMD_DEVICE=%I" "AUMD_SOURCE_NAME=%I""#,
-            "Environment=AUMD_SOCKET=%t/aumd@%i/events.sock AUMD_STDOUT=false", "RuntimeDirectory=aumd@%i",
+            "Environment=AUMD_SOCKET=%t/aumd@%i/events.sock AUMD_CONTROL=%t/aumd@%i/control.sock AUMD_STDOUT=false", "RuntimeDirectory=aumd@%i",
         ])
         let (bridge, bridges) = (try lines("aumd-mqtt.service"), try lines("aumd-mqtt@.service"))
         #expect(bridge.subtracting(bridges) == [
             "Description=Sound events to an MQTT broker", "After=network-online.target aumd.service",
-            "Environment=AUMD_SOCKET=%t/aumd/events.sock",
+            "Environment=AUMD_SOCKET=%t/aumd/events.sock AUMD_CONTROL=%t/aumd/control.sock",
         ])
         #expect(bridges.subtracting(bridge) == [
             "Description=Sound events from %I to an MQTT broker", "After=network-online.target aumd@%i.service",
-            #"Environment="AUMD_SOURCE_NAME=%I""#, "Environment=AUMD_SOCKET=%t/aumd@%i/events.sock",
+            #"Environment="AUMD_SOURCE_NAME=%I""#, "Environment=AUMD_SOCKET=%t/aumd@%i/events.sock AUMD_CONTROL=%t/aumd@%i/control.sock",
         ])
     }
 

@@ -19,6 +19,9 @@ public final class ALSASource: Source, @unchecked Sendable {
         var shared: CaptureShared?
         var thread: CaptureThread?
         var isStopped = false
+        var isPaused = false
+        /// Why it is, or was last.
+        var pauseReason = ""
     }
 
     // Of the reading thread only.
@@ -55,40 +58,42 @@ public final class ALSASource: Source, @unchecked Sendable {
     /// Opens the device; one that is not there yet, or whose sound server does not answer, is waited for: the first reading says so.
     /// Once captured from, a device is waited for whatever is wrong.
     ///
+    /// One that is paused is not opened before it is resumed.
+    ///
     /// - Throws: ``CaptureError/device(_:_:)`` for every other problem: a name that nothing defines, a device that is busy, may not be
     ///   opened or offers nothing that can be used; ``CaptureError/system(call:errno:)`` where there can be no thread.
     public func start() throws(CaptureError) {
-        let opening = try FirstOpening(request)
-        running.withLock { running in
-            running.opening = opening
-            if running.isStopped { opening.cancel() }
-        }
         var device: ALSADevice?
         var absence: CaptureError?
-        let outcome = opening.wait()
-        running.withLock { $0.opening = nil }
-        switch consume outcome {
-        case .opened(let opened): device = consume opened
-        case .failed(let error):
-            guard error.isOfAbsence else { throw error }
-            device = nil
-            absence = error
-        case .cancelled: return
+        let isPaused = running.withLock { $0.isPaused }
+        if !isPaused {
+            let opening = try FirstOpening(request)
+            running.withLock { running in
+                running.opening = opening
+                if running.isStopped { opening.cancel() }
+            }
+            let outcome = opening.wait()
+            running.withLock { $0.opening = nil }
+            switch consume outcome {
+            case .opened(let opened): device = consume opened
+            case .failed(let error):
+                guard error.isOfAbsence else { throw error }
+                absence = error
+                upcoming.append(.state(.waiting(error)))
+            case .cancelled: return
+            }
         }
-        // The ring is made before an absent device's rate is known; 48 kHz is the usual one.
-        let rate = device?.rate ?? request.rate ?? 48_000
-        let shared = CaptureShared(ringCapacity: max(1, rate * ringTime / 1000))
-        if let absence {
-            upcoming.append(.state(.waiting(absence)))
-        } else {
-            shared.rate.store(rate, ordering: .relaxed)
-        }
+        // The ring is made before the rate of a device that is not open yet is known; 48 kHz is the usual one.
+        let shared = CaptureShared(ringCapacity: max(1, (device?.rate ?? request.rate ?? 48_000) * ringTime / 1000))
+        if let rate = device?.rate { shared.rate.store(rate, ordering: .relaxed) }
+        shared.setPaused(isPaused)
         var loop = CaptureLoop(shared: shared, request: request, stallNanoseconds: Int64(stallTime) * 1_000_000)
         loop.reportedReason = absence
         let thread = try CaptureThread(shared: shared, loop: loop, device: device)
         self.shared = shared
         let isTooLate = running.withLock { running in
             running.shared = shared
+            shared.setPaused(running.isPaused)
             if !running.isStopped { running.thread = thread }
             return running.isStopped
         }
@@ -104,6 +109,27 @@ public final class ALSASource: Source, @unchecked Sendable {
             return running.thread.take()
         }
         thread?.stop()
+    }
+
+    /// Closes the device until ``resume()``: nothing is captured, and whoever else wants it may have it. For the stream that is a gap.
+    /// From any thread, also before `start()`.
+    ///
+    /// - Parameter reason: for people, as in "until 07:00".
+    public func pause(_ reason: String) {
+        setPaused(true, reason)
+    }
+
+    /// Opens the device again, at once, and waits for it where it is away.
+    public func resume() {
+        setPaused(false, nil)
+    }
+
+    private func setPaused(_ isPaused: Bool, _ reason: String?) {
+        running.withLock { running in
+            running.isPaused = isPaused
+            running.pauseReason = reason ?? running.pauseReason
+            running.shared?.setPaused(isPaused)
+        }
     }
 
     private var isStopped: Bool { running.withLock { $0.isStopped } }
@@ -193,6 +219,9 @@ public final class ALSASource: Source, @unchecked Sendable {
             return [.state(.lost(error(marker.problem, shared)))]
         case .waiting:
             return [.state(.waiting(error(.opening, shared)))]
+        case .paused:
+            isLost = true
+            return [.state(.paused(running.withLock { $0.pauseReason }))]
         }
     }
 

@@ -44,12 +44,25 @@ struct CaptureLoop: ~Copyable {
         var failures = 0
         var mayReopenAtOnce = true
         while true {
+            if shared.isPaused {
+                // Closed, where it was open.
+                next = nil
+                guard waitWhilePaused() else { return }
+                (failures, mayReopenAtOnce) = (0, true)
+                next = reopen()
+                if next == nil { reportReason() }
+            }
             if let device = next.take() {
                 request.rate = device.rate
                 shared.rate.store(device.rate, ordering: .relaxed)
                 let rate = Int64(device.rate), before = shared.ring.writePosition
                 // Consumed: the device is closed when this returns, or hardware would be busy with the old handle.
-                guard let fault = capture(device) else { return }
+                let fault: Fault
+                switch capture(device) {
+                case .stopped: return
+                case .paused: continue
+                case .lost(let why): fault = why
+                }
                 interrupt(fault.cause)
                 let taken = shared.ring.writePosition - before
                 if taken >= rate { (failures, mayReopenAtOnce) = (0, true) }
@@ -101,6 +114,26 @@ struct CaptureLoop: ~Copyable {
         shared.stopping.wait(milliseconds: milliseconds)
     }
 
+    /// Waits while the device is to be closed, and says that it is.
+    ///
+    /// - Returns: false where the end was asked for.
+    private mutating func waitWhilePaused() -> Bool {
+        interruption = .paused
+        (hasReportedLost, hasReportedOpening, reportedReason) = (false, false, nil)
+        var isReported = false
+        while shared.isPaused {
+            if !isReported {
+                isReported = shared.markers.push(Marker(kind: .paused, position: shared.ring.writePosition))
+                shared.arrived.signal()
+            }
+            var entries = [shared.stopping, shared.pauseChanged].map { pollfd(fd: $0.descriptor, events: Int16(POLLIN), revents: 0) }
+            _ = poll(&entries, nfds_t(entries.count), isReported ? -1 : 100)
+            if entries[0].revents != 0 { return false }
+            if entries[1].revents != 0 { shared.pauseChanged.clear() }
+        }
+        return true
+    }
+
     private mutating func interrupt(_ cause: Gap.Cause) {
         if interruption == nil || !hasCaptured { interruption = cause }
     }
@@ -134,13 +167,20 @@ struct CaptureLoop: ~Copyable {
         var problem: DeviceFault
     }
 
-    /// Captures until the device is lost (returns why) or the end is asked for (nil).
-    private mutating func capture(_ device: consuming ALSADevice) -> Fault? {
+    /// Why a device is no longer captured from.
+    private enum Ending {
+        case stopped
+        case paused
+        case lost(Fault)
+    }
+
+    /// Captures until the device is lost, or is to be closed.
+    private mutating func capture(_ device: consuming ALSADevice) -> Ending {
         let bytes = UnsafeMutableRawBufferPointer.allocate(
             byteCount: device.periodSize * device.converter.stride, alignment: 16)
         let mono = UnsafeMutableBufferPointer<Float>.allocate(capacity: device.periodSize)
         let deviceCount = max(0, Int(snd_pcm_poll_descriptors_count(device.pcm)))
-        let descriptors = UnsafeMutableBufferPointer<pollfd>.allocate(capacity: deviceCount + 1)
+        let descriptors = UnsafeMutableBufferPointer<pollfd>.allocate(capacity: deviceCount + 2)
         defer {
             unlockMemory(UnsafeRawBufferPointer(bytes))
             unlockMemory(UnsafeRawBufferPointer(mono))
@@ -154,9 +194,10 @@ struct CaptureLoop: ~Copyable {
         lockMemory(UnsafeRawBufferPointer(mono), report: shared.locking)
         descriptors.initialize(repeating: pollfd())
         descriptors[deviceCount] = pollfd(fd: shared.stopping.descriptor, events: Int16(POLLIN), revents: 0)
+        descriptors[deviceCount + 1] = pollfd(fd: shared.pauseChanged.descriptor, events: Int16(POLLIN), revents: 0)
         _ = snd_pcm_poll_descriptors(device.pcm, descriptors.baseAddress, UInt32(deviceCount))
 
-        if let problem = device.restart() { return Fault(cause: .deviceLost, problem: problem) }
+        if let problem = device.restart() { return .lost(Fault(cause: .deviceLost, problem: problem)) }
         let longest = max(
             stallNanoseconds, CaptureLoop.periods * Int64(device.periodSize) * 1_000_000_000 / Int64(device.rate))
         var allowed = max(longest, CaptureLoop.firstSamples)
@@ -167,8 +208,12 @@ struct CaptureLoop: ~Copyable {
         while true {
             let quiet = nanosecondsNow(CLOCK_MONOTONIC) - lastSamples
             let wait = Int32(clamping: max(0, allowed - quiet) / 1_000_000 + 1)
-            _ = poll(descriptors.baseAddress, nfds_t(deviceCount + 1), wait)
-            if descriptors[deviceCount].revents != 0 { return nil }
+            _ = poll(descriptors.baseAddress, nfds_t(deviceCount + 2), wait)
+            if descriptors[deviceCount].revents != 0 { return .stopped }
+            if descriptors[deviceCount + 1].revents != 0 {
+                shared.pauseChanged.clear()
+                if shared.isPaused { return .paused }
+            }
             // Plug-ins translate what their descriptors say, and some clear them nowhere else.
             var events: UInt16 = 0
             let code = snd_pcm_poll_descriptors_revents(
@@ -181,12 +226,12 @@ struct CaptureLoop: ~Copyable {
                 allowed = longest
                 restarts = 0
                 let early = limiter.early(by: shared.ring.writePosition, at: lastSamples)
-                if early > 0, waitForStop(milliseconds: early) { return nil }
+                if early > 0, waitForStop(milliseconds: early) { return .stopped }
                 continue
             case .none:
                 if nanosecondsNow(CLOCK_MONOTONIC) - lastSamples < allowed {
                     // A plug-in that wakes up for nothing must not take the whole processor.
-                    if waitForStop(milliseconds: 1) { return nil }
+                    if waitForStop(milliseconds: 1) { return .stopped }
                     continue
                 }
                 interrupt(.stall)
@@ -194,12 +239,12 @@ struct CaptureLoop: ~Copyable {
             case .interrupted(let cause):
                 interrupt(cause)
             case .failed(let problem):
-                return Fault(cause: .deviceLost, problem: problem)
+                return .lost(Fault(cause: .deviceLost, problem: problem))
             }
 
             restarts += 1
-            if restarts > CaptureLoop.maximumRestarts { return Fault(cause: .stall, problem: .stalled) }
-            if let problem = device.restart() { return Fault(cause: .deviceLost, problem: problem) }
+            if restarts > CaptureLoop.maximumRestarts { return .lost(Fault(cause: .stall, problem: .stalled)) }
+            if let problem = device.restart() { return .lost(Fault(cause: .deviceLost, problem: problem)) }
             lastSamples = nanosecondsNow(CLOCK_MONOTONIC)
         }
     }

@@ -11,6 +11,10 @@ final class CaptureShared: @unchecked Sendable {
     let stopping = Wakeup()
     /// The capture thread has ended.
     let ended = Wakeup()
+    /// Anyone → capture thread: `isPaused` has changed.
+    let pauseChanged = Wakeup()
+    /// The device is to be closed.
+    private let paused = Atomic(false)
 
     // Counters: written by the capture thread, each on its own; relaxed everywhere, no other memory hangs on them.
     let xruns = Atomic<Int>(0)
@@ -28,5 +32,13 @@ final class CaptureShared: @unchecked Sendable {
 
     init(ringCapacity: Int) {
         ring = RingBuffer(capacity: ringCapacity)
+    }
+
+    // Relaxed: a value on its own; whoever is woken by `pauseChanged` after the store reads it by way of the kernel.
+    var isPaused: Bool { paused.load(ordering: .relaxed) }
+
+    func setPaused(_ value: Bool) {
+        paused.store(value, ordering: .relaxed)
+        pauseChanged.signal()
     }
 }

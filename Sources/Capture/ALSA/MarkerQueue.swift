@@ -12,6 +12,8 @@ struct Marker: BitwiseCopyable, Sendable {
         case lost
         /// Not there yet; `problem` says why.
         case waiting
+        /// The samples stop at `position`: the device has been closed, as was asked.
+        case paused
     }
 
     var kind: Kind

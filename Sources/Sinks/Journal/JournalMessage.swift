@@ -13,6 +13,8 @@ public enum JournalMessage: String, Sendable, CaseIterable {
     case deviceBack = "1f2663f6cf3d4f1398b3b566574b0977"
     case deviceSilent = "f3b26f4d769c46a0abfee2de8672fcb0"
     case deviceStalled = "256d162244634604b374041c734b2dc3"
+    case paused = "d1807586fa49415095c4e00dbb73dac2"
+    case pauseEnded = "35b97ffedec54824b1e6555ff22fddf2"
     case stopped = "a30a0f64840d45bca9bd86abe0c541c2"
     case eventRecorded = "7da7447bde7e44a1b45f75cd4800de38"
 
@@ -33,7 +35,7 @@ public enum JournalMessage: String, Sendable, CaseIterable {
             case (.close, _): self = .eventClosed
             case (.retract, _): self = .eventRetracted
             }
-        case .gap: self = .gap
+        case .gap(let gap): self = gap.cause == .paused ? .pauseEnded : .gap
         case .status(let status):
             if status.repeats(previous) { return nil }
             // A start with a message says why the device cannot be opened.
@@ -44,6 +46,7 @@ public enum JournalMessage: String, Sendable, CaseIterable {
             case .silent: self = .deviceSilent
             case .stalled: self = .deviceStalled
             case .deviceLost: self = .deviceLost
+            case .paused: self = .paused
             case .stopping: self = .stopped
             }
         case .scores: return nil
@@ -55,10 +58,10 @@ public enum JournalMessage: String, Sendable, CaseIterable {
     func priority(isAlarm: Bool) -> JournalPriority {
         switch self {
         case .eventOpened, .eventConfirmed: isAlarm ? .warning : .info
-        case .eventClosed, .eventRetracted, .eventRecorded, .started, .capturing, .stopped: .info
+        case .eventClosed, .eventRetracted, .eventRecorded, .started, .capturing, .pauseEnded, .stopped: .info
         case .gap, .deviceSilent, .deviceStalled: .warning
         case .deviceLost: .error
-        case .deviceBack: .notice
+        case .deviceBack, .paused: .notice
         }
     }
 }

@@ -56,6 +56,8 @@ public struct GapRecord: Sendable, Equatable {
         case overflow
         /// Nobody reported a loss, but the device's samples stayed behind the clock.
         case slip
+        /// The device was closed on purpose.
+        case paused
     }
 
     /// Name of the source.
@@ -96,6 +98,8 @@ public struct StatusRecord: Sendable, Equatable {
         case stalled
         /// The device is away or cannot be opened; it is tried again.
         case deviceLost = "device_lost"
+        /// The device is closed on purpose: in quiet hours, or as was asked.
+        case paused
         /// The daemon is ending; nothing follows.
         case stopping
     }
@@ -107,7 +111,7 @@ public struct StatusRecord: Sendable, Equatable {
     /// What the source is doing.
     public var state: State
     /// RMS level of the newest step in dB of full scale, a full-scale sine's being -3.01; nil before any sound and while the
-    /// device is away.
+    /// device is away or closed.
     public var levelDBFS: Float?
     /// Overruns of the device since the start.
     public var xruns: UInt64

@@ -52,6 +52,7 @@ public enum Sentence {
             case .deviceLost: "the device was away"
             case .overflow: "the analysis did not keep up"
             case .slip: "they were lost on their way without a word"
+            case .paused: "listening was paused"
             }
         return "\(gap.source): \(seconds) s of sound are missing, \(cause)"
     }
@@ -65,6 +66,7 @@ public enum Sentence {
             case .silent: "the device\(device) delivers only zeros"
             case .stalled: "the \(device.isEmpty ? "source" : "device")\(device) delivers nothing"
             case .deviceLost: "the device\(device) is away and is tried again"
+            case .paused: "listening\(device.isEmpty ? "" : " to\(device)") is paused"
             case .stopping: "stopping"
             }
         return "\(status.source): \(state)" + (status.message.map { " (\($0))" } ?? "")

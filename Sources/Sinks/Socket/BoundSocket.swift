@@ -1,26 +1,32 @@
 import Glibc
 
-/// A listening Unix stream socket at a path (unix(7)); closed and removed with its value.
-struct SocketListener: ~Copyable {
-    let descriptor: Int32
+/// A Unix socket at a path (unix(7)), non-blocking: one that listens for clients, or one that takes datagrams. Closed and removed with
+/// its value.
+package struct BoundSocket: ~Copyable {
+    /// Readable when a client or a datagram waits.
+    package let descriptor: Int32
     let path: String
     private let device: dev_t
     private let inode: ino_t
 
-    /// - Throws: `SinkError` where somebody listens there, something else is in the way, or the system refuses.
-    init(path: String, mode: mode_t) throws(SinkError) {
+    /// - Parameters:
+    ///   - mode: Permissions of the socket file; who sends to it needs write permission.
+    ///   - takesDatagrams: Where false, it listens.
+    /// - Throws: `SinkError` where another process has it, something else is in the way, or the system refuses.
+    package init(path: String, mode: mode_t, takesDatagrams: Bool = false) throws(SinkError) {
         let address = try Self.address(path)
-        if try Self.isStale(path) { unlink(path) }
-        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
+        let type = takesDatagrams ? SOCK_DGRAM : SOCK_STREAM
+        if try Self.isStale(path, type) { unlink(path) }
+        let descriptor = Self.make(type)
         guard descriptor >= 0 else { throw .socket(path: path, call: "socket", errno: errno) }
-        guard address.with({ bind(descriptor, $0, $1) }) == 0 else {
+        // Nobody reaches the file before it has its own permissions (bind takes over those of the descriptor).
+        guard fchmod(descriptor, 0) == 0, address.with({ bind(descriptor, $0, $1) }) == 0 else {
             let code = errno
             close(descriptor)
             throw .socket(path: path, call: "bind", errno: code)
         }
         var information = stat()
-        // Nobody can connect before listen, so the permissions hold from the first client on.
-        guard chmod(path, mode) == 0, lstat(path, &information) == 0, listen(descriptor, 16) == 0 else {
+        guard chmod(path, mode) == 0, lstat(path, &information) == 0, takesDatagrams || listen(descriptor, 16) == 0 else {
             let code = errno
             close(descriptor)
             unlink(path)
@@ -49,20 +55,25 @@ struct SocketListener: ~Copyable {
     }
 
     /// Whether a socket file is left over from a process that is gone.
-    private static func isStale(_ path: String) throws(SinkError) -> Bool {
+    private static func isStale(_ path: String, _ type: __socket_type) throws(SinkError) -> Bool {
         var information = stat()
         guard lstat(path, &information) == 0 else { return false }
         guard information.st_mode & S_IFMT == S_IFSOCK else { throw .socketPathTaken(path: path) }
         let address = try Self.address(path)
-        let probe = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
+        let probe = make(type)
         guard probe >= 0 else { throw .socket(path: path, call: "socket", errno: errno) }
         defer { close(probe) }
         guard address.with({ connect(probe, $0, $1) }) != 0 else { throw .socketInUse(path: path) }
         switch errno {
         case ECONNREFUSED, ENOENT: return true
-        case EAGAIN: throw .socketInUse(path: path)
+        // Too many wait; or the socket is of the other type.
+        case EAGAIN, EPROTOTYPE: throw .socketInUse(path: path)
         default: throw .socket(path: path, call: "connect", errno: errno)
         }
+    }
+
+    private static func make(_ type: __socket_type) -> Int32 {
+        socket(AF_UNIX, Int32(type.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
     }
 
     private static func address(_ path: String) throws(SinkError) -> UnixAddress {

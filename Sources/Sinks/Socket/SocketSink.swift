@@ -28,7 +28,7 @@ public final class SocketSink: Sendable {
         onNotice: @escaping @Sendable (SinkNotice) -> Void
     ) throws(SinkError) {
         self.queue = queue
-        let listener = try SocketListener(path: path, mode: mode)
+        let listener = try BoundSocket(path: path, mode: mode)
         let server = SocketServer(listener, queue, bufferSize, sendTimeout, onNotice)
         let ended = self.ended
         let code = startThread("socket") {
@@ -66,7 +66,7 @@ private final class SocketServer: @unchecked Sendable {
         var pending: Int { buffer.count - sent }
     }
 
-    private var listener: SocketListener?
+    private var listener: BoundSocket?
     private let path: String
     private let queue: RecordQueue
     private let bufferSize: Int
@@ -81,7 +81,7 @@ private final class SocketServer: @unchecked Sendable {
     private var encoder = RecordEncoder()
 
     init(
-        _ listener: consuming SocketListener, _ queue: RecordQueue, _ bufferSize: Int, _ sendTimeout: Int,
+        _ listener: consuming BoundSocket, _ queue: RecordQueue, _ bufferSize: Int, _ sendTimeout: Int,
         _ onNotice: @escaping @Sendable (SinkNotice) -> Void
     ) {
         path = listener.path

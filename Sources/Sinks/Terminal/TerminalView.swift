@@ -83,6 +83,7 @@ public struct TerminalView: Sendable {
             case .silent: ("only zeros", .maybe)
             case .stalled: ("no samples", .bad)
             case .deviceLost: ("device away", .bad)
+            case .paused: ("paused", .maybe)
             case .stopping: ("stopping", .dim)
             }
         let status = "\(glyph("●", "*")) \(word)"

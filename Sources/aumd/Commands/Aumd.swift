@@ -16,10 +16,14 @@ struct Aumd: AsyncParsableCommand {
               aumd learn "Our doorbell" bell*.wav     a sound of your own
               aumd follow --phase close               events of the service
               aumd mqtt --broker mqtt://broker.lan    its events to Home Assistant
+              aumd pause --for 90m                    closes the service's microphone
               aumd suggest --per-day 1 events.ndjson  thresholds for fewer of them
             """,
         version: Version.text,
-        subcommands: [Listen.self, TagFiles.self, Learn.self, Follow.self, Suggest.self, CarryToBroker.self, Devices.self, ShowModel.self, Check.self, Bench.self])
+        subcommands: [
+            Listen.self, TagFiles.self, Learn.self, Follow.self, Pause.self, Resume.self, Suggest.self, CarryToBroker.self, Devices.self,
+            ShowModel.self, Check.self, Bench.self,
+        ])
 
     /// Sets what every subcommand relies on: a closed pipe is an error of write(2) and not a signal, and no file of ours takes
     /// the place of a standard stream that the caller has closed.

@@ -15,7 +15,8 @@ struct CarryToBroker: AsyncParsableCommand {
         commandName: "mqtt", abstract: "Carries the events of a running 'aumd listen' to an MQTT broker, and to Home Assistant.",
         discussion: """
             Reads the daemon's socket. Publishes, below aumd/ and the source's name: event, gap, status and recording, the records as JSON; \
-            sound/LABEL, ON or OFF, of each label that mqtt.sensors of the configuration names; availability, online or offline. \
+            sound/LABEL, ON or OFF, of each label that mqtt.sensors of the configuration names; availability, online or offline; and takes, \
+            with mqtt.can_pause, ON or OFF at listening/set. \
             Home Assistant finds all this by itself. User, password and certificates are in the configuration too.
 
             Examples:
@@ -48,12 +49,14 @@ struct CarryToBroker: AsyncParsableCommand {
         if let path = settings.mqtt.passwordFile { options.password = try Self.password(of: path) }
         let translator = RecordTranslator(
             topic: settings.topic, sensors: try sensors(settings), isProvisionalEnough: settings.provisionalSwitchesSensors)
-        let discovery = Discovery.message(name: settings.sourceName, version: Version.text, translator: translator)
+        let discovery = Discovery.message(
+            name: settings.sourceName, version: Version.text, translator: translator, canPause: settings.brokerCanPause)
         let bridge: Bridge
         do throws(BrokerError) {
             bridge = try Bridge(
                 socket: settings.output.socket ?? Self.systemSocket, broker: options, translator: translator,
-                discovery: settings.announcesEntities ? discovery : nil, notify: Self.report)
+                discovery: settings.announcesEntities ? discovery : nil,
+                control: settings.brokerCanPause ? settings.source.control ?? ControlOptions.systemSocket : nil, notify: Self.report)
         } catch { throw Failure(error) }
         try await ServiceGroup(
             services: [BridgeService(bridge: bridge)], gracefulShutdownSignals: [.sigterm, .sigint],
@@ -88,7 +91,7 @@ struct CarryToBroker: AsyncParsableCommand {
     private static func report(_ notice: Bridge.Notice) {
         switch notice {
         case .connected, .listening: ServiceLog.logger.notice("\(notice)")
-        case .brokerAway, .daemonAway, .lost: ServiceLog.logger.warning("\(notice)")
+        case .brokerAway, .daemonAway, .lost, .notAsked, .unknownCommand: ServiceLog.logger.warning("\(notice)")
         }
     }
 }

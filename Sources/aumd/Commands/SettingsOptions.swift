@@ -21,6 +21,8 @@ struct SettingsOptions: ParsableArguments {
     var outputFile: String?
     @Option(help: ArgumentHelp("Unix socket from which up to 64 clients may read events.", valueName: "path"), completion: .file())
     var socket: String?
+    @Option(help: ArgumentHelp("Unix socket for 'aumd pause' and 'aumd resume'.", valueName: "path"), completion: .file())
+    var control: String?
     @Option(help: ArgumentHelp("Record the sound of events in this folder, as FLAC.", valueName: "folder"), completion: .directory)
     var recordings: String?
     @Flag(help: "Write events to the systemd journal too.")
@@ -40,7 +42,7 @@ struct SettingsOptions: ParsableArguments {
     func merged() throws(Failure) -> Settings {
         var said = try Settings(options: [
             ("source.device", device, "--device"), ("source.name", name, "--name"),
-            ("source.channel", channel, "--channel"), ("source.rate", rate, "--rate"),
+            ("source.channel", channel, "--channel"), ("source.rate", rate, "--rate"), ("source.control", control, "--control"),
             ("output.file", outputFile, "--output-file"), ("output.socket", socket, "--socket"), ("recordings.folder", recordings, "--recordings"),
             ("output.journal", journal ? "true" : nil, "--journal"), ("output.scores", scores ? "5" : nil, "--scores"),
             ("stream.window", noWindow ? "false" : nil, "--no-window"), ("stream.chunk", chunk, "--chunk"),

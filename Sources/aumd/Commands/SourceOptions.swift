@@ -37,7 +37,7 @@ struct SourceOptions: ParsableArguments {
     ///
     /// - Throws: ``Failure`` with the first.
     func check(beside settings: SettingsOptions) throws(Failure) {
-        let ofDevice = [("--device", settings.device != nil), ("--rate", settings.rate != nil)]
+        let ofDevice = [("--device", settings.device != nil), ("--rate", settings.rate != nil), ("--control", settings.control != nil)]
         let ofRaw = [("--raw-format", rawFormat != nil), ("--raw-rate", rawRate != nil), ("--raw-channels", rawChannels != nil)]
         if demo { try exclude("--demo", [("--source", source != nil), ("--channel", settings.channel != nil)] + ofDevice + ofRaw) }
         if source != nil { try exclude("--source", ofDevice) }

@@ -1,0 +1,48 @@
+import Glibc
+import Sinks
+
+/// The daemon's end of its control socket (unix(7), datagrams): whoever may write to its file has it pause and go on.
+package struct ControlSocket: ~Copyable {
+    private let socket: BoundSocket
+    /// Longer than any request.
+    private static let longest = 64
+
+    /// - Parameter mode: Permissions of the socket's file.
+    /// - Throws: ``SinkError`` where no socket can be made there.
+    package init(path: String, mode: UInt32) throws(SinkError) {
+        socket = try BoundSocket(path: path, mode: mode, takesDatagrams: true)
+    }
+
+    /// Readable when a request waits.
+    package var descriptor: Int32 { socket.descriptor }
+
+    /// The next datagram, if there is one: what it asks, or the text where that is no request.
+    package func next() -> Result<PauseRequest, UnknownRequest>? {
+        var bytes = [UInt8](repeating: 0, count: Self.longest)
+        let count = recv(socket.descriptor, &bytes, bytes.count, 0)
+        guard count >= 0 else { return nil }
+        let text = String(decoding: bytes.prefix(count), as: UTF8.self)
+        return PauseRequest(text).map { .success($0) } ?? .failure(UnknownRequest(text: text))
+    }
+
+    /// A datagram that asks for nothing there is.
+    package struct UnknownRequest: Error, Equatable {
+        /// Its beginning.
+        package var text: String
+
+        /// The text of a datagram.
+        package init(text: String) { self.text = text }
+    }
+
+    /// Sends a request to the daemon at a path.
+    ///
+    /// - Returns: 0, or why it was not delivered (errno(3)): ENOENT and ECONNREFUSED where no daemon takes requests there.
+    package static func send(_ request: PauseRequest, to path: String) -> Int32 {
+        guard let address = UnixAddress(Array(path.utf8)) else { return ENAMETOOLONG }
+        let descriptor = Glibc.socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
+        guard descriptor >= 0 else { return errno }
+        defer { close(descriptor) }
+        let bytes = Array(request.text.utf8)
+        return address.with { sendto(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL), $0, $1) } < 0 ? errno : 0
+    }
+}

@@ -1,0 +1,56 @@
+import Settings
+
+/// Whether the microphone is to be closed, and why: by what was asked last, else by the quiet hours. A state machine without a clock.
+package struct Pauses: Sendable {
+    /// A time, as both clocks have it.
+    package struct Instant: Sendable {
+        /// Seconds that never go back, sleep included (CLOCK_BOOTTIME).
+        package var seconds: Int
+        /// On the wall clock.
+        package var moment: QuietHours.Moment
+
+        /// The same instant on both.
+        package init(seconds: Int, moment: QuietHours.Moment) {
+            self.seconds = seconds
+            self.moment = moment
+        }
+    }
+
+    private enum Asked {
+        /// Until then, which people read as this text; nil: until it is to go on.
+        case paused(end: (seconds: Int, text: String)?)
+        /// Listen, in these quiet hours too.
+        case resumed
+    }
+
+    private let quietHours: QuietHours?
+    private var asked: Asked?
+
+    /// Nothing has been asked yet.
+    package init(quietHours: QuietHours?) { self.quietHours = quietHours }
+
+    /// Takes what was asked.
+    ///
+    /// - Parameter clock: a time some seconds from now on the wall clock, for people.
+    package mutating func take(_ request: PauseRequest, at now: Instant, clock: (Int) -> String) {
+        switch request {
+        case .pause(nil): asked = .paused(end: nil)
+        case .pause(let seconds?): asked = .paused(end: (now.seconds + seconds, clock(seconds)))
+        case .resume: asked = .resumed
+        }
+    }
+
+    /// Why the microphone is to be closed, as in "until 07:00"; nil: listen. What was asked holds until its time is over; to listen, until
+    /// the quiet hours end in which that was asked.
+    package mutating func reason(at now: Instant) -> String? {
+        let quiet = quietHours?.end(at: now.moment).map { "quiet hours until \($0)" }
+        switch asked {
+        case .paused(nil): return "until it is resumed"
+        case .paused(let end?) where now.seconds < end.seconds: return "until \(end.text)"
+        case .resumed where quiet != nil: return nil
+        case .paused, .resumed, nil:
+            asked = nil
+            return quiet
+        }
+    }
+}

@@ -1,0 +1,16 @@
+import Control
+
+/// What the broker's clients may ask of the daemon, where they may ask anything: `ON` or `OFF` at `TOPIC/listening/set`.
+package enum ListeningSwitch {
+    /// Where it is asked.
+    package static func topic(_ base: String) -> String { "\(base)/listening/set" }
+
+    /// nil for what is neither.
+    static func request(_ payload: [UInt8]) -> PauseRequest? {
+        switch String(decoding: payload, as: UTF8.self).uppercased() {
+        case "ON": .resume
+        case "OFF": .pause(seconds: nil)
+        default: nil
+        }
+    }
+}

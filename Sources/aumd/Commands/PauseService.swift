@@ -1,0 +1,102 @@
+import Capture
+import Control
+import Glibc
+import Logging
+import ServiceLifecycle
+import Settings
+import Sinks
+import Synchronization
+import Threads
+
+/// Closes and opens the microphone, by the quiet hours and by what comes to the control socket.
+final class PauseService: Service, Sendable {
+    private let source: ALSASource
+    private let state: Mutex<State>
+    private let stop = Wakeup()
+    private let descriptor: Int32
+
+    private struct State: ~Copyable {
+        var pauses: Pauses
+        let socket: ControlSocket?
+        var reason: String?
+    }
+
+    /// The microphone is as it is to be from now on. nil where the source is no device, or neither is set: nothing will change then.
+    ///
+    /// - Throws: ``Failure`` where the control socket cannot be made.
+    init?(_ source: any Source, _ settings: Settings) throws(Failure) {
+        guard let source = source as? ALSASource, settings.source.quietHours != nil || settings.source.control != nil else { return nil }
+        self.source = source
+        var socket: ControlSocket?
+        if let path = settings.source.control {
+            do throws(SinkError) { socket = try ControlSocket(path: path, mode: UInt32(settings.controlMode)) } catch {
+                throw Failure(.cannotCreate, error.description)
+            }
+        }
+        descriptor = socket?.descriptor ?? -1
+        state = Mutex(State(pauses: Pauses(quietHours: settings.source.quietHours), socket: socket))
+        update()
+    }
+
+    func run() async throws {
+        try await withGracefulShutdownHandler {
+            try await withThread("pause") { [self] in
+                while true {
+                    var entries = [stop.descriptor, descriptor].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+                    // Quiet hours begin with a minute; a clock may be set.
+                    _ = poll(&entries, nfds_t(entries.count), 1000)
+                    if entries[0].revents != 0 { return }
+                    update()
+                }
+            }
+        } onGracefulShutdown: {
+            self.stop.signal()
+        }
+    }
+
+    private func update() {
+        state.withLock { state in
+            while let request = state.socket?.next() {
+                switch request {
+                case .success(let request):
+                    state.pauses.take(request, at: .now(), clock: Self.clock)
+                case .failure(let unknown):
+                    ServiceLog.logger.warning("The control socket takes pause, pause SECONDS and resume; \"\(unknown.text.printable)\" is none.")
+                }
+            }
+            let reason = state.pauses.reason(at: .now())
+            guard reason != state.reason else { return }
+            state.reason = reason
+            if let reason { source.pause(reason) } else { source.resume() }
+        }
+    }
+
+    /// Hours and minutes on the wall clock, so many seconds from now.
+    private static func clock(_ seconds: Int) -> String {
+        let time = localTime(in: seconds)
+        let text = withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { buffer in
+            var time = time
+            // With its date where that is another.
+            strftime(buffer.baseAddress!, buffer.count, seconds < 86_400 ? "%H:%M" : "%F %H:%M", &time)
+            return String(cString: buffer.baseAddress!)
+        }
+        return text
+    }
+}
+
+/// The wall clock (localtime(3)), so many seconds from now.
+private func localTime(in seconds: Int = 0) -> tm {
+    var now = time(nil) + seconds
+    var broken = tm()
+    localtime_r(&now, &broken)
+    return broken
+}
+
+extension Pauses.Instant {
+    fileprivate static func now() -> Self {
+        let time = localTime()
+        return Self(
+            seconds: Int(nanosecondsNow(CLOCK_BOOTTIME) / 1_000_000_000),
+            moment: QuietHours.Moment(weekday: Int(time.tm_wday), minute: Int(time.tm_hour) * 60 + Int(time.tm_min)))
+    }
+}

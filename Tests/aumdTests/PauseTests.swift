@@ -1,0 +1,122 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// The microphone closed on purpose.
+@Suite("A pause")
+struct PauseTests {
+    private let folder = TemporaryFolder()
+    private var socket: String { folder.path + "/control.sock" }
+
+    init() throws {
+        try folder.makeScriptedDevice("report \"\(folder.path)/report\" state \"\(folder.path)/state\"")
+    }
+
+    /// Runs shell lines beside `aumd listen` of the PCM `mic`, whose records go to the file `out`; `await TEXT` waits for a record that
+    /// holds it.
+    private func hear(_ options: String = "", _ lines: String, _ environment: [String: String] = [:]) throws -> (lines: [Line], errors: String) {
+        let result = try Program.shell(
+            """
+            cd \(folder.path)
+            await() { until grep -q "$1" out || ! kill -0 $listening; do sleep 0.02; done; }
+            : > out
+            "$AUMD" listen --device mic --control control.sock --format ndjson --scores \(options) > out &
+            listening=$!
+            \(lines)
+            kill -INT $listening; wait $listening; echo "ended with $?" >&2; cat out
+            """, environment: folder.alsa.merging(environment) { $1 })
+        #expect(result.errors.hasSuffix("ended with 0\n"), "\(result.errors)")
+        return (try Line.all(result.output), result.errors)
+    }
+
+    private func states(_ lines: [Line]) -> [String] {
+        lines.filter { $0["type"] == "status" }.compactMap { $0["state"] }.reduce(into: []) { if $0.last != $1 { $0.append($1) } }
+    }
+
+    @Test("closes the device until it is resumed: the status says so, nothing is scored, and the gap has its length")
+    func pauseAndResume() throws {
+        let (lines, _) = try hear("", """
+            await '"status":"provisional"'
+            "$AUMD" pause --control control.sock; await '"state":"paused"'
+            sleep 1; cp out during; wc -l < out > count
+            "$AUMD" resume --control control.sock; await '"cause":"paused"'; sleep 1
+            """)
+        #expect(states(lines) == ["starting", "capturing", "paused", "capturing", "stopping"])
+        let paused = try #require(lines.first { $0["state"] == "paused" })
+        #expect(paused["message"] == "until it is resumed" && paused.fields["level_dbfs"] is NSNull)
+        let gaps = lines.filter { $0["type"] == "gap" }
+        #expect(gaps.count == 1 && gaps.first?["cause"] == "paused" && gaps.first?.fields["reset"] as? Bool == true)
+        #expect(try (1.0...4.0).contains(#require(gaps.first?.number("samples")) / 16_000))
+        let from = try #require(gaps.first?.time("from")), to = try #require(gaps.first?.time("to"))
+        let times = lines.filter { $0["type"] == "scores" }.compactMap { $0.time("time") }
+        #expect(times.contains { $0 < from } && times.contains { $0 >= to } && !times.contains { $0 >= from && $0 < to })
+        #expect(try String(contentsOfFile: folder.path + "/report", encoding: .utf8).split(separator: "\n").count { $0 == "open" } == 2)
+    }
+
+    @Test("of some time ends by itself, and says when")
+    func timed() throws {
+        let (lines, _) = try hear("", """
+            await '"status":"provisional"'
+            "$AUMD" pause --for 1s --control control.sock; await '"cause":"paused"'
+            """)
+        #expect(states(lines) == ["starting", "capturing", "paused", "capturing", "stopping"])
+        let message = try #require(lines.first { $0["state"] == "paused" }?["message"])
+        #expect(message.wholeMatch(of: /until [0-2][0-9]:[0-5][0-9]/) != nil, "\(message)")
+    }
+
+    @Test("by quiet hours holds from the start: the device is not opened, and a service is ready all the same")
+    func quietHours() throws {
+        let result = try Program.shell(
+            """
+            cd \(folder.path)
+            python3 - <<'END'
+            import os, socket, subprocess
+            server = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            server.bind("\(folder.path)/notify")
+            server.settimeout(10)
+            program = subprocess.Popen(
+                [os.environ["AUMD"], "listen", "--device", "mic", "--control", "control.sock", "--format", "ndjson"],
+                env=dict(os.environ, NOTIFY_SOCKET="\(folder.path)/notify", WATCHDOG_USEC="400000", AUMD_QUIET_HOURS="00:00-24:00"), stdout=subprocess.PIPE)
+            heard = ""
+            while heard.count("WATCHDOG=1") < 5 or "READY=1" not in heard: heard += server.recv(4096).decode() + "\\n"
+            print("STATUS=paused (quiet hours until 00:00)" in heard, os.path.exists("report"))
+            subprocess.run([os.environ["AUMD"], "resume", "--control", "control.sock"], check=True)
+            while "dBFS" not in heard: heard += server.recv(4096).decode()
+            program.terminate()
+            print(program.communicate()[0].count(b'"state":"paused"') > 0, program.returncode, os.path.exists("control.sock"))
+            END
+            """, environment: folder.alsa)
+        #expect(result.output == "True False\nTrue 0 False\n", "\(result.errors)")
+    }
+
+    @Test("is not taken from what is no request, and a daemon that is not there is told")
+    func refused() throws {
+        let (_, errors) = try hear("", """
+            await '"status":"provisional"'
+            python3 -c 'import socket; socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b"mute", "control.sock")'
+            sleep 1.2; grep -c paused out >&2
+            """)
+        #expect(errors.contains("\"mute\" is none") && errors.contains("\n0\n"), "\(errors)")
+        let nowhere = try Program.run("listen", "--device", "mic", "--control", "/nonexistent/x", environment: folder.alsa)
+        #expect(nowhere.status == 73 && nowhere.errors.contains("/nonexistent/x"), "\(nowhere.errors)")
+        let nobody = try Program.run("pause", "--control", socket)
+        #expect(nobody.status == 69 && nobody.errors.contains(socket) && nobody.errors.contains("No such file"), "\(nobody.errors)")
+        for length in ["90", "0s", "-1s", "1.5h", "h", "400d", "99999999999999999999s", "٣s"] {
+            #expect(try Program.run("pause", "--for=\(length)", "--control", socket).status == 64, "\(length)")
+        }
+    }
+
+    @Test("needs the right to write to the socket", .enabled(if: geteuid() == 0))
+    func permission() throws {
+        let (lines, errors) = try hear("", """
+            chmod 755 .; await '"status":"provisional"'; cp "$AUMD" aumd; chmod 755 aumd
+            setpriv --reuid 65534 --clear-groups ./aumd pause --control control.sock; echo "status $?" >&2
+            """)
+        #expect(errors.contains("control_mode") && errors.contains("status 77") && !states(lines).contains("paused"), "\(errors)")
+        let (open, _) = try hear("", """
+            await '"status":"provisional"'
+            setpriv --reuid 65534 --clear-groups ./aumd pause --control control.sock; await '"state":"paused"'
+            """, ["AUMD_CONTROL_MODE": "0666"])
+        #expect(states(open).contains("paused"))
+    }
+}
