@@ -471,10 +471,29 @@ def uninstalls():
           not Path("/usr/local/bin/aumd").exists() and show("LoadState") == "not-found")
 
 
+def package():
+    """The same program, from systemd/package.sh."""
+    file = str(next(Path("/mnt").glob("aumd_*.deb")))
+    CONFIG.unlink()
+    run("dpkg", "--install", file)
+    check("the package installs, and starts nothing", show("LoadState") == "loaded" and show("ActiveState") == "inactive")
+    configure(ONE_LAYER, "output: {status_interval: 1}\n")
+    run("systemctl", "enable", "--now", UNIT)
+    pid = show("MainPID")
+    check("its program runs", is_active() and os.readlink(f"/proc/{pid}/exe") == "/usr/bin/aumd")
+    run("dpkg", "--install", file)
+    check("installed again, what runs is replaced", is_active() and show("MainPID") != pid)
+    check("and the settings are kept", str(ONE_LAYER) in CONFIG.read_text())
+    run("dpkg", "--remove", "aumd")
+    check("removed, it is stopped, disabled and gone",
+          show("LoadState") == "not-found" and not Path(f"/etc/systemd/system/multi-user.target.wants/{UNIT}").is_symlink())
+    check("but for its settings", CONFIG.exists())
+
+
 since = int(time.time())
 started = time.monotonic()
 for part in (installs, no_microphone, process, journal_entries, socket_permissions, demo, reload, unplugging, pauses, kills,
-             stops, broker, template, busy, *([] if EMULATED else [suspend]), wrong_configuration, uninstalls):
+             stops, broker, template, busy, *([] if EMULATED else [suspend]), wrong_configuration, uninstalls, package):
     print(f"{part.__name__.replace('_', ' ')} ({time.monotonic() - started:.0f} s)", flush=True)
     try:
         part()

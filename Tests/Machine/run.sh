@@ -2,7 +2,7 @@
 # Tests the program on a whole machine: boots Debian 12 in qemu, installs aumd there with systemd/install.sh and runs
 # checks.py beside real systemd, journald and kernel ALSA (snd-aloop). As root, on Debian 12 with Swift 6.2:
 #
-#   apt-get install -y debootstrap e2fsprogs qemu-system-x86 && Tests/Machine/run.sh
+#   apt-get install -y debootstrap dpkg-dev e2fsprogs qemu-system-x86 && Tests/Machine/run.sh
 #
 # Needs the packages of README.md's first command too, 4 GB in .build-machine/ (kept, and used again), and about
 # 20 minutes. Prints a line for each check and exits with 0 if all have passed.
@@ -56,6 +56,7 @@ rm -rf "$disk" "$disk.img"
 mkdir -p "$disk/release"
 cp -r systemd Tests/Machine/checks.py "$disk"
 cp -r "$work/release/aumd" "$work/release/aumd_aumd.resources" "$disk/release"
+BUILD=$work/release systemd/package.sh "$disk"
 mke2fs -q -t ext4 -d "$disk" "$disk.img" 256M
 rm -rf "$disk"
 
