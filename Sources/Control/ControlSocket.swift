@@ -1,7 +1,7 @@
 import Glibc
 import Sinks
 
-/// The daemon's end of its control socket (unix(7), datagrams): whoever may write to its file has it pause and go on.
+/// The daemon's end of its control socket (unix(7), datagrams): whoever may write to its file has it do what ``ControlRequest`` has.
 package struct ControlSocket: ~Copyable {
     private let socket: BoundSocket
     /// Longer than any request.
@@ -17,12 +17,12 @@ package struct ControlSocket: ~Copyable {
     package var descriptor: Int32 { socket.descriptor }
 
     /// The next datagram, if there is one: what it asks, or the text where that is no request.
-    package func next() -> Result<PauseRequest, UnknownRequest>? {
+    package func next() -> Result<ControlRequest, UnknownRequest>? {
         var bytes = [UInt8](repeating: 0, count: Self.longest)
         let count = recv(socket.descriptor, &bytes, bytes.count, 0)
         guard count >= 0 else { return nil }
         let text = String(decoding: bytes.prefix(count), as: UTF8.self)
-        return PauseRequest(text).map { .success($0) } ?? .failure(UnknownRequest(text: text))
+        return ControlRequest(text).map { .success($0) } ?? .failure(UnknownRequest(text: text))
     }
 
     /// A datagram that asks for nothing there is.
@@ -37,7 +37,7 @@ package struct ControlSocket: ~Copyable {
     /// Sends a request to the daemon at a path.
     ///
     /// - Returns: 0, or why it was not delivered (errno(3)): ENOENT and ECONNREFUSED where no daemon takes requests there.
-    package static func send(_ request: PauseRequest, to path: String) -> Int32 {
+    package static func send(_ request: ControlRequest, to path: String) -> Int32 {
         guard let address = UnixAddress(Array(path.utf8)) else { return ENAMETOOLONG }
         let descriptor = Glibc.socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
         guard descriptor >= 0 else { return errno }

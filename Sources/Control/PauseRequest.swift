@@ -1,4 +1,4 @@
-/// What the daemon is asked by its control socket: a datagram of text each, `pause`, `pause SECONDS` or `resume`.
+/// Whether the microphone is to be closed, as the daemon is asked: `pause`, `pause SECONDS` or `resume`.
 package enum PauseRequest: Sendable, Equatable {
     /// Close the microphone: for so many seconds, or until it is to go on (nil).
     case pause(seconds: Int?)

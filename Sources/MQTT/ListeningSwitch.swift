@@ -6,10 +6,10 @@ package enum ListeningSwitch {
     package static func topic(_ base: String) -> String { "\(base)/listening/set" }
 
     /// nil for what is neither.
-    static func request(_ payload: [UInt8]) -> PauseRequest? {
+    static func request(_ payload: [UInt8]) -> ControlRequest? {
         switch String(decoding: payload, as: UTF8.self).uppercased() {
-        case "ON": .resume
-        case "OFF": .pause(seconds: nil)
+        case "ON": .pause(.resume)
+        case "OFF": .pause(.pause(seconds: nil))
         default: nil
         }
     }

@@ -25,10 +25,16 @@ public struct RecordingRules: Sendable, Equatable {
     }
 }
 
-/// The sound of one event.
+/// The sound of one event, or some that was asked for.
 public struct Recording: Sendable, Equatable {
-    /// The event, as it was last reported.
-    public var event: EventRecord
+    /// The event's; or its own.
+    public var id: ULID
+    /// Name of the source.
+    public var source: String
+    /// The event's, as it was last reported; nil of sound that was asked for.
+    public var label: String?
+    /// Names of every ancestor of the label, nearest first.
+    public var parents: [String]
     /// Where in the source's timeline.
     public var range: Range<Int64>
     /// Samples a second.
@@ -37,11 +43,23 @@ public struct Recording: Sendable, Equatable {
     public var samples: [Int16]
 
     package init(event: EventRecord, range: Range<Int64>, rate: Int, samples: [Int16]) {
-        self.event = event
+        self.init(id: event.id, source: event.source, label: event.label, parents: event.parents, range: range, rate: rate, samples: samples)
+    }
+
+    init(id: ULID, source: String, label: String?, parents: [String], range: Range<Int64>, rate: Int, samples: [Int16]) {
+        self.id = id
+        self.source = source
+        self.label = label
+        self.parents = parents
         self.range = range
         self.rate = rate
         self.samples = samples
     }
+}
+
+extension Recording {
+    /// What people read in place of a label where there is none.
+    var title: String { label ?? "Kept" }
 }
 
 /// Keeps the newest sound, and cuts out that of the events that there were: a state machine without clock, thread or file.
@@ -121,6 +139,16 @@ public struct Recorder {
         }
         pending.removeAll { $0.isWritten && $0.offset != nil }
         return complete
+    }
+
+    /// The newest sound, whatever is in it, or as much of it as is held; nil where none is.
+    ///
+    /// - Parameter id: Of a recording that begins at a position.
+    public func newest(seconds: Int, source: String, id: (Int64) -> ULID) -> Recording? {
+        let start = max(history.held.lowerBound, history.held.upperBound - Int64(seconds) * Int64(rate))
+        let range = start..<history.held.upperBound
+        guard !range.isEmpty else { return nil }
+        return Recording(id: id(start), source: source, label: nil, parents: [], range: range, rate: rate, samples: history.copy(range))
     }
 
     /// The timeline goes on elsewhere; what is held by then is what there is of every event.

@@ -39,10 +39,10 @@ package struct RecordingFolder {
         self.path = String(cString: absolute)
     }
 
-    /// When the sound begins, the label's words, and the event's id: names in the order of time.
-    package static func name(_ event: EventRecord, from: RecordTime) -> String {
+    /// When the sound begins, the label's words, and the id: names in the order of time.
+    package static func name(_ recording: Recording, from: RecordTime) -> String {
         let time = from.text.replacing(":", with: "-")
-        return "\(time)_\(event.label.joinedWords.prefix(60))_\(event.id).flac"
+        return "\(time)_\(recording.title.joinedWords.prefix(60))_\(recording.id).flac"
     }
 
     /// Whether a file has such a name, with a ULID at its end.

@@ -104,7 +104,7 @@ public final class RecordingWriter: Sendable {
             work.clear()
             while let (recording, from, to) = state.withLock({ $0.waiting.isEmpty ? nil : $0.waiting.removeFirst() }) {
                 room.signal()
-                let name = RecordingFolder.name(recording.event, from: from)
+                let name = RecordingFolder.name(recording, from: from)
                 let notice = write(recording, as: name, from)
                 if let notice {
                     state.withLock { $0.lost += 1 }
@@ -114,8 +114,7 @@ public final class RecordingWriter: Sendable {
                     let lost = state.withLock { state in
                         state.written.append(
                             RecordingRecord(
-                                id: recording.event.id, source: recording.event.source, label: recording.event.label,
-                                parents: recording.event.parents,
+                                id: recording.id, source: recording.source, label: recording.label, parents: recording.parents,
                                 file: "\(folder.path)/\(name)", from: from, to: to))
                         defer { state.lost = 0 }
                         return state.lost
@@ -130,10 +129,10 @@ public final class RecordingWriter: Sendable {
     }
 
     private func write(_ recording: Recording, as name: String, _ from: RecordTime) -> RecordingNotice? {
-        let event = recording.event
+        let subject = recording.label == nil ? "kept as was asked" : "event \(recording.id)"
         guard
             let bytes = FLAC.encode(
-                recording.samples, rate: recording.rate, title: event.label, date: from.text, comment: "\(event.source), event \(event.id)")
+                recording.samples, rate: recording.rate, title: recording.title, date: from.text, comment: "\(recording.source), \(subject)")
         else { return .rate(recording.rate) }
         let code = folder.write(bytes, as: name)
         return code == 0 ? nil : .failing(folder: folder.path, errno: code)

@@ -28,7 +28,7 @@ public struct Settings: Sendable, Equatable {
         public var bufferMilliseconds: Double?
         /// When the device is closed.
         public var quietHours: QuietHours?
-        /// Unix socket that takes requests to pause and to go on.
+        /// Unix socket that takes requests: to pause, to go on, to keep what was heard.
         public var control: String?
         /// Permission bits of that socket.
         public var controlMode: Int?

@@ -14,11 +14,25 @@ extension Pipeline {
     /// - Parameter isLast: the run ends: no more sound follows in it.
     func sendRecordings(isLast: Bool = false) {
         guard let writer else { return }
-        for recording in recorder?.takeComplete(isLast: isLast) ?? [] {
-            let (from, to) = (modelPosition(recording.range.lowerBound), modelPosition(recording.range.upperBound))
-            writer.write(recording, from: time(from), to: time(to), waits: analysis.waits)
-        }
+        for recording in recorder?.takeComplete(isLast: isLast) ?? [] { write(recording, to: writer) }
         for record in writer.takeWritten() { send(.recording(record)) }
+    }
+
+    /// Hands the newest sound to the writer, where that was asked.
+    func keepWhatIsAsked() {
+        guard let seconds = options.keeping.take(), let writer, let recorder else { return }
+        let recording = recorder.newest(seconds: seconds, source: options.name) { start in
+            kept += 1
+            // Events count from below.
+            return ULID(milliseconds: time(modelPosition(start)).milliseconds, source: options.name, number: .max - kept)
+        }
+        guard let recording else { return }
+        write(recording, to: writer)
+    }
+
+    private func write(_ recording: Recording, to writer: RecordingWriter) {
+        let (from, to) = (modelPosition(recording.range.lowerBound), modelPosition(recording.range.upperBound))
+        writer.write(recording, from: time(from), to: time(to), waits: analysis.waits)
     }
 
     /// Waits for the last recordings.

@@ -26,6 +26,8 @@ final class Pipeline {
         var streamTime = false
         /// What is recorded, where there is a writer.
         var recordings: RecordingRules?
+        /// The newest sound that is to be recorded, whatever is in it.
+        let keeping = KeepRequest()
     }
 
     /// What a supervisor hears, on the analysis thread.
@@ -54,6 +56,8 @@ final class Pipeline {
     private var frontend: Frontend?
     /// Made when the source's rate is known.
     var recorder: Recorder?
+    /// Stretches of sound that were kept as was asked.
+    var kept: UInt64 = 0
     var ids: EventIDs
     private var level = LevelMeter()
     /// nil before any sound.
@@ -120,6 +124,7 @@ final class Pipeline {
                 reading = try source.read(into: buffer, timeoutMilliseconds: 500)
             } catch { throw Failure(error) }
             supervision.alive()
+            keepWhatIsAsked()
             switch reading {
             case .samples(let count):
                 try process(UnsafeBufferPointer(rebasing: buffer[..<count]))

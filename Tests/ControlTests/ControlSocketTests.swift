@@ -13,12 +13,12 @@ struct ControlSocketTests {
     func order() throws {
         let socket = try ControlSocket(path: path, mode: 0o600)
         #expect(socket.next() == nil)
-        #expect(ControlSocket.send(.pause(seconds: 90), to: path) == 0)
+        #expect(ControlSocket.send(.keep(seconds: 90), to: path) == 0)
         for text in ["mute", "", String(repeating: "x", count: 1000)] { try send(text) }
-        #expect(ControlSocket.send(.resume, to: path) == 0)
-        #expect(socket.next() == .success(.pause(seconds: 90)))
+        #expect(ControlSocket.send(.pause(.resume), to: path) == 0)
+        #expect(socket.next() == .success(.keep(seconds: 90)))
         for text in ["mute", "", String(repeating: "x", count: 64)] { #expect(socket.next() == .failure(.init(text: text))) }
-        #expect(socket.next() == .success(.resume))
+        #expect(socket.next() == .success(.pause(.resume)))
         #expect(socket.next() == nil)
     }
 
@@ -45,10 +45,10 @@ struct ControlSocketTests {
         #expect(address.with { bind(stale, $0, $1) } == 0)
         #expect(throws: SinkError.socketInUse(path: path)) { _ = try ControlSocket(path: path, mode: 0o600) }
         close(stale)
-        #expect(ControlSocket.send(.resume, to: path) == ECONNREFUSED)
+        #expect(ControlSocket.send(.pause(.resume), to: path) == ECONNREFUSED)
         let socket = try ControlSocket(path: path, mode: 0o600)
-        #expect(ControlSocket.send(.resume, to: path) == 0)
-        #expect(socket.next() == .success(.resume))
+        #expect(ControlSocket.send(.pause(.resume), to: path) == 0)
+        #expect(socket.next() == .success(.pause(.resume)))
     }
 
     @Test("Where records are read, no requests are taken, and the other way round")
@@ -59,14 +59,14 @@ struct ControlSocketTests {
         }
         #expect(socket.next() == nil)
         let sink = try SocketSink(path: path + "2", queue: RecordQueue(kinds: .all, capacity: 16)) { _ in }
-        #expect(ControlSocket.send(.resume, to: path + "2") == EPROTOTYPE)
+        #expect(ControlSocket.send(.pause(.resume), to: path + "2") == EPROTOTYPE)
         #expect(throws: SinkError.socketInUse(path: path + "2")) { _ = try ControlSocket(path: path + "2", mode: 0o600) }
         #expect(sink.stop(milliseconds: 5000))
     }
 
     @Test("Where there is none, or the path is too long, the sender learns it")
     func nobody() {
-        #expect(ControlSocket.send(.resume, to: path) == ENOENT)
-        #expect(ControlSocket.send(.resume, to: "/" + String(repeating: "a", count: 200)) == ENAMETOOLONG)
+        #expect(ControlSocket.send(.pause(.resume), to: path) == ENOENT)
+        #expect(ControlSocket.send(.pause(.resume), to: "/" + String(repeating: "a", count: 200)) == ENAMETOOLONG)
     }
 }

@@ -69,12 +69,16 @@ struct PausesTests {
 
     @Test("A request is read as it is written, and nothing else is one")
     func requests() {
-        for request in [PauseRequest.resume, .pause(seconds: nil), .pause(seconds: 1), .pause(seconds: PauseRequest.longest)] {
-            #expect(PauseRequest(request.text) == request)
-            #expect(PauseRequest(request.text + "\n") == request)
+        let pauses = [PauseRequest.resume, .pause(seconds: nil), .pause(seconds: 1), .pause(seconds: PauseRequest.longest)]
+        for request in pauses.map(ControlRequest.pause) + [.keep(seconds: 1), .keep(seconds: 300)] {
+            #expect(ControlRequest(request.text) == request)
+            #expect(ControlRequest(request.text + "\n") == request)
         }
-        for text in ["", "\n", "paus", "Pause", "pause 0", "pause -1", "pause 1.5", "pause 1 2", "pause 31622401", "resume 1", "resume resume"] {
-            #expect(PauseRequest(text) == nil, "\(text)")
+        for text in [
+            "", "\n", "paus", "Pause", "pause 0", "pause -1", "pause 1.5", "pause 1 2", "pause 31622401", "resume 1", "resume resume",
+            "keep", "keep 0", "keep 301", "keep 10s", "keep 1 2", "Keep 10",
+        ] {
+            #expect(ControlRequest(text) == nil, "\(text)")
         }
     }
 }

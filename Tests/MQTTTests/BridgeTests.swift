@@ -147,7 +147,7 @@ import Threads
         let control = try ControlSocket(path: path, mode: 0o600)
         for (text, request) in [("OFF", PauseRequest.pause(seconds: nil)), ("ON", .resume), ("off", .pause(seconds: nil))] {
             try broker.publish(text, at: topic)
-            #expect(eventually(10) { control.next() == .success(request) }, "\(text)")
+            #expect(eventually(10) { control.next() == .success(.pause(request)) }, "\(text)")
         }
         try broker.publish("3", at: topic)
         #expect(notices.contain("What came at \(topic) is neither ON nor OFF"))
@@ -159,7 +159,7 @@ import Threads
         let later = try Broker.Subscriber(broker)
         #expect(later.hears { $0.contains { $0.hasSuffix(" aumd/kitchen/availability online") } })
         try broker.publish("ON", at: topic)
-        #expect(eventually(10) { control.next() == .success(.resume) })
+        #expect(eventually(10) { control.next() == .success(.pause(.resume)) })
         #expect(running.end() && control.next() == nil)
     }
 

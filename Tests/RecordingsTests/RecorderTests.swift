@@ -96,7 +96,7 @@ func event(
                     recorder.take(try event(n, .close), onset: scene.onset, offset: scene.offset)
                 }
             }
-            for recording in recorder.takeComplete() { recordings[recording.event.id, default: []].append((recording, position)) }
+            for recording in recorder.takeComplete() { recordings[recording.id, default: []].append((recording, position)) }
         }
         for (number, scene) in scenes.enumerated() {
             let found = recordings[try event(UInt64(number)).id] ?? []
@@ -131,7 +131,7 @@ func event(
         for (number, label) in parents.keys.enumerated() {
             recorder.take(try event(UInt64(number), .close, label, parents: parents[label]!), onset: 100, offset: 200)
         }
-        #expect(recorder.takeComplete().map(\.event.label).sorted() == recorded)
+        #expect(recorder.takeComplete().compactMap(\.label).sorted() == recorded)
     }
 
     @Test("The name that counts is the last: an animal that turns out to be a bark is recorded as one")
@@ -144,7 +144,7 @@ func event(
         pass(14, &recorder)
         #expect(recorder.takeComplete() == [])
         recorder.take(try event(1, .update), onset: 90, offset: nil)
-        #expect(recorder.takeComplete().map(\.event.label) == ["Bark"])
+        #expect(recorder.takeComplete().map(\.label) == ["Bark"])
         recorder.take(try event(1, .close), onset: 90, offset: 450)
         pass(1, &recorder)
         #expect(recorder.takeComplete() == [])
@@ -161,6 +161,28 @@ func event(
         recorder.restart(at: 5000)
         pass(20, &recorder)
         #expect(recorder.takeComplete(isLast: true) == [])
+    }
+
+    @Test("What was heard last can be had whatever is in it, as far as it is held; events are recorded all the same")
+    func newest() throws {
+        var recorder = Recorder(Self.rules, rate: Self.rate, from: 1000)
+        func newest(_ seconds: Int) -> Recording? {
+            recorder.newest(seconds: seconds, source: "kitchen") { ULID(milliseconds: $0, source: "kitchen", number: 3) }
+        }
+        #expect(newest(1) == nil)
+        pass(3, &recorder)
+        let two = try #require(newest(2))
+        #expect(two.range == 1100..<1300 && two.samples.count == 200 && two.rate == Self.rate && two.label == nil && two.source == "kitchen")
+        #expect(two.id == ULID(milliseconds: 1100, source: "kitchen", number: 3))
+        #expect(try #require(newest(300)).range == 1000..<1300)
+        pass(30, &recorder)
+        // Held are 0.5 + 2 + 0.3 + 15 seconds.
+        let all = try #require(newest(300)), some = try #require(newest(3))
+        #expect(all.range == 2520..<4300 && some.range == 4000..<4300 && all.samples.suffix(300) == some.samples[...])
+        recorder.take(try event(1, .close), onset: 4100, offset: 4200)
+        #expect(recorder.takeComplete(isLast: true).map(\.label) == ["Bark"])
+        recorder.restart(at: 9000)
+        #expect(newest(1) == nil)
     }
 
     @Test("Of an event that is decided too late, what is still held is recorded")

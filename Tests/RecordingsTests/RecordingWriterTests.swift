@@ -159,7 +159,8 @@ private final class Notices: Sendable {
         ("Bark", "bark"), ("Chirp, tweet", "chirp_tweet"), ("../a/b", "a_b"), ("Röhre", "röhre"), ("", ""), (String(repeating: "a", count: 300), String(repeating: "a", count: 60)),
     ])
     func labels(label: String, words: String) throws {
-        let name = RecordingFolder.name(try event(1, .close, label), from: .clock(milliseconds: 0))
+        let recording = Recording(event: try event(1, .close, label), range: 0..<1, rate: 8000, samples: [0])
+        let name = RecordingFolder.name(recording, from: .clock(milliseconds: 0))
         #expect(name == "1970-01-01T00-00-00.000Z_\(words)_\(try event(1).id).flac")
         #expect(RecordingFolder.isRecording(name))
     }

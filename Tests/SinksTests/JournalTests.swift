@@ -106,6 +106,13 @@ import Testing
                 "MESSAGE=\(status.source): \(words)", "MESSAGE_ID=\(kind.0)", "PRIORITY=\(kind.1)",
                 "AUMD_SOURCE=\(status.source)", "AUMD_STATE=\(status.state.rawValue)",
             ]
+        case .recording(let recording) where recording.label == nil:
+            fields += [
+                "MESSAGE=\(recording.source): what was heard last, as was asked, is recorded in /srv/sounds/kept.flac",
+                "MESSAGE_ID=34c4755704b849e39a955ed1ab16fbe8", "PRIORITY=6", "AUMD_EVENT_ID=\(recording.id)",
+                "AUMD_SOURCE=\(recording.source)", "AUMD_FILE=/srv/sounds/kept.flac",
+                "AUMD_ONSET=2026-11-23T04:18:23.000Z", "AUMD_OFFSET=2026-11-23T04:18:25.000Z", "AUMD_DURATION_MS=2000",
+            ]
         case .recording(let recording):
             fields += [
                 "MESSAGE=\(recording.source): Bark is recorded in /srv/sounds/ü \"b\".flac",

@@ -87,6 +87,10 @@ enum Samples {
             .recording(
                 RecordingRecord(
                     id: event.id, source: "kitchen", label: "Bark", parents: ["Dog", "Animal"], file: "/srv/sounds/ü \"b\".flac", from: time(16_000), to: time(48_000))))
+        records.append(
+            .recording(
+                RecordingRecord(
+                    id: event.id, source: "kitchen", label: nil, parents: [], file: "/srv/sounds/kept.flac", from: time(16_000), to: time(48_000))))
         return records
     }
 

@@ -32,7 +32,7 @@ struct ManualTests {
         let tool = try JSONDecoder().decode(Tool.self, from: Data(dump.output.utf8))
         let manual = try String(contentsOfFile: Self.path, encoding: .utf8)
         let commands = try #require(tool.command.subcommands).filter { $0.commandName != "help" }
-        #expect(commands.count == 12)
+        #expect(commands.count == 13)
         for command in commands {
             #expect(manual.contains("\n.SS \(command.commandName)\n"))
             for name in (command.arguments ?? []).flatMap({ $0.names ?? [] }) where name.kind == "long" {

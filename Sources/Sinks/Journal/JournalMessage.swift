@@ -17,6 +17,7 @@ public enum JournalMessage: String, Sendable, CaseIterable {
     case pauseEnded = "35b97ffedec54824b1e6555ff22fddf2"
     case stopped = "a30a0f64840d45bca9bd86abe0c541c2"
     case eventRecorded = "7da7447bde7e44a1b45f75cd4800de38"
+    case soundKept = "34c4755704b849e39a955ed1ab16fbe8"
 
     /// As 32 hexadecimal digits, the form of the MESSAGE_ID field.
     public var id: String { rawValue }
@@ -50,7 +51,7 @@ public enum JournalMessage: String, Sendable, CaseIterable {
             case .stopping: self = .stopped
             }
         case .scores: return nil
-        case .recording: self = .eventRecorded
+        case .recording(let recording): self = recording.label == nil ? .soundKept : .eventRecorded
         }
     }
 
@@ -58,7 +59,7 @@ public enum JournalMessage: String, Sendable, CaseIterable {
     func priority(isAlarm: Bool) -> JournalPriority {
         switch self {
         case .eventOpened, .eventConfirmed: isAlarm ? .warning : .info
-        case .eventClosed, .eventRetracted, .eventRecorded, .started, .capturing, .pauseEnded, .stopped: .info
+        case .eventClosed, .eventRetracted, .eventRecorded, .soundKept, .started, .capturing, .pauseEnded, .stopped: .info
         case .gap, .deviceSilent, .deviceStalled: .warning
         case .deviceLost: .error
         case .deviceBack, .paused: .notice

@@ -116,7 +116,7 @@ public struct JournalSink: RecordSink {
         case .recording(let recording):
             fields.add("AUMD_EVENT_ID", recording.id.description)
             fields.add("AUMD_SOURCE", recording.source)
-            fields.add("AUMD_LABEL", recording.label)
+            if let label = recording.label { fields.add("AUMD_LABEL", label) }
             for parent in recording.parents { fields.add("AUMD_PARENT", parent) }
             fields.add("AUMD_FILE", recording.file)
             fields.add("AUMD_ONSET", recording.from.text)

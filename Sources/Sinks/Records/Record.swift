@@ -201,12 +201,12 @@ public struct ScoresRecord: Sendable, Equatable {
 
 /// The sound of an event, in a file that is whole.
 public struct RecordingRecord: Sendable, Equatable {
-    /// The event's.
+    /// The event's; its own, of sound that was asked for.
     public var id: ULID
     /// Name of the source.
     public var source: String
-    /// The event's label when it was recorded.
-    public var label: String
+    /// The event's label when it was recorded; nil of sound that was asked for.
+    public var label: String?
     /// Names of every ancestor of the label, nearest first.
     public var parents: [String]
     /// FLAC, mono, at the source's rate.
@@ -217,7 +217,7 @@ public struct RecordingRecord: Sendable, Equatable {
     public var to: RecordTime
 
     /// A recording of one event.
-    public init(id: ULID, source: String, label: String, parents: [String], file: String, from: RecordTime, to: RecordTime) {
+    public init(id: ULID, source: String, label: String?, parents: [String], file: String, from: RecordTime, to: RecordTime) {
         self.id = id
         self.source = source
         self.label = label

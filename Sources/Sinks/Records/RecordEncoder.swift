@@ -102,7 +102,7 @@ public struct RecordEncoder {
         json.field("id", recording.id.description)
         json.field("seq", sequence)
         json.field("source", recording.source)
-        json.field("label", recording.label)
+        json.field("label", orNull: recording.label)
         write(parents: recording.parents)
         json.field("file", recording.file)
         json.field("from", recording.from)

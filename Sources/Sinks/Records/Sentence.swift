@@ -11,7 +11,8 @@ public enum Sentence {
         case .gap(let gap): self.gap(gap)
         case .status(let status): self.status(status)
         case .scores: nil
-        case .recording(let recording): "\(recording.source): \(recording.label) is recorded in \(recording.file)"
+        case .recording(let recording):
+            "\(recording.source): \(recording.label ?? "what was heard last, as was asked,") is recorded in \(recording.file)"
         }
     }
 

@@ -21,7 +21,7 @@ struct Aumd: AsyncParsableCommand {
             """,
         version: Version.text,
         subcommands: [
-            Listen.self, TagFiles.self, Learn.self, Follow.self, Pause.self, Resume.self, Suggest.self, CarryToBroker.self, Devices.self,
+            Listen.self, TagFiles.self, Learn.self, Follow.self, Pause.self, Resume.self, Keep.self, Suggest.self, CarryToBroker.self, Devices.self,
             ShowModel.self, Check.self, Bench.self,
         ])
 

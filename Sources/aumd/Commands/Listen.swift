@@ -66,7 +66,7 @@ struct Listen: AsyncParsableCommand {
             source: source.source, model: model, tagging: tagging, options: options, supervision: supervision,
             writer: try RecordingWriter.of(settings, notify: outputs.notify), send: outputs.send)
 
-        let pauses = try PauseService(source.source, settings)
+        let control = try ControlService(source.source, settings, keeping: options.keeping)
         let service = ListenService(pipeline: pipeline, outputs: outputs, stop: { source.stop() })
         let group = ServiceGroup(
             configuration: .init(
@@ -74,7 +74,7 @@ struct Listen: AsyncParsableCommand {
                     .init(service: service, successTerminationBehavior: .gracefullyShutdownGroup,
                           failureTerminationBehavior: .gracefullyShutdownGroup),
                     .init(service: HangUpService(outputs: outputs, manager: manager, stop: { source.stop() })),
-                ] + (pauses.map { [.init(service: $0)] } ?? []),
+                ] + (control.map { [.init(service: $0)] } ?? []),
                 gracefulShutdownSignals: [.sigterm, .sigint], logger: ServiceLog.quietLogger))
         try await group.run()
         let lost = outputs.finish()

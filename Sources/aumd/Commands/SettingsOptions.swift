@@ -21,7 +21,7 @@ struct SettingsOptions: ParsableArguments {
     var outputFile: String?
     @Option(help: ArgumentHelp("Unix socket from which up to 64 clients may read events.", valueName: "path"), completion: .file())
     var socket: String?
-    @Option(help: ArgumentHelp("Unix socket for 'aumd pause' and 'aumd resume'.", valueName: "path"), completion: .file())
+    @Option(help: ArgumentHelp("Unix socket for 'aumd pause', 'aumd resume' and 'aumd keep'.", valueName: "path"), completion: .file())
     var control: String?
     @Option(help: ArgumentHelp("Record the sound of events in this folder, as FLAC.", valueName: "folder"), completion: .directory)
     var recordings: String?

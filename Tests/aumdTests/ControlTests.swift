@@ -2,9 +2,9 @@ import Foundation
 import TestSupport
 import Testing
 
-/// The microphone closed on purpose.
+/// What a running daemon is asked.
 @Suite("A pause")
-struct PauseTests {
+struct ControlTests {
     private let folder = TemporaryFolder()
     private var socket: String { folder.path + "/control.sock" }
 
@@ -89,6 +89,39 @@ struct PauseTests {
         #expect(result.output == "True False\nTrue 0 False\n", "\(result.errors)")
     }
 
+    @Test("Asked to keep what it heard last, the daemon writes that to its recordings, and tells of it")
+    func keep() throws {
+        let (lines, errors) = try hear("--recordings sounds", """
+            await '"status":"provisional"'; sleep 2.2
+            for length in 2s 300s; do
+                "$AUMD" keep --last $length --control control.sock
+                count=$(($(grep -c '"type":"recording"' out) + 1))
+                until [ $(grep -c '"type":"recording"' out) = $count ] || ! kill -0 $listening; do sleep 0.02; done
+            done
+            """)
+        let kept = lines.filter { $0["type"] == "recording" }
+        #expect(kept.count == 2 && Set(kept.compactMap { $0["id"] }).count == 2, "\(errors)")
+        #expect(kept.allSatisfy { $0.fields["label"] is NSNull && ($0.fields["parents"] as? [String])?.isEmpty == true })
+        let lengths = try kept.map { try #require($0.time("to")) - #require($0.time("from")) }
+        #expect(lengths.count == 2 && lengths[0] == 2000 && (2200...6000).contains(lengths[1]), "\(lengths)")
+        for recording in kept {
+            let file = try #require(recording["file"])
+            #expect(file.contains("/sounds/") && file.contains("_kept_"))
+            #expect(try Program.run("tag", file).status == 0)
+        }
+        let scored = lines.filter { $0["type"] == "scores" }.compactMap { $0.time("time") }
+        #expect(try #require(kept.first?.time("from")) > scored[0] - 200)
+    }
+
+    @Test("Where no recordings are made, none is kept, and the log says why")
+    func nothingKept() throws {
+        let (lines, errors) = try hear("", """
+            await '"status":"provisional"'; "$AUMD" keep --control control.sock; sleep 1.2
+            """)
+        #expect(errors.contains("recordings.folder") && !lines.contains { $0["type"] == "recording" }, "\(errors)")
+        for length in ["0s", "301s", "6m", "10"] { #expect(try Program.run("keep", "--last", length, "--control", socket).status == 64, "\(length)") }
+    }
+
     @Test("is not taken from what is no request, and a daemon that is not there is told")
     func refused() throws {
         let (_, errors) = try hear("", """
@@ -96,7 +129,7 @@ struct PauseTests {
             python3 -c 'import socket; socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b"mute", "control.sock")'
             sleep 1.2; grep -c paused out >&2
             """)
-        #expect(errors.contains("\"mute\" is none") && errors.contains("\n0\n"), "\(errors)")
+        #expect(errors.contains("\"mute\" is no request") && errors.contains("\n0\n"), "\(errors)")
         let nowhere = try Program.run("listen", "--device", "mic", "--control", "/nonexistent/x", environment: folder.alsa)
         #expect(nowhere.status == 73 && nowhere.errors.contains("/nonexistent/x"), "\(nowhere.errors)")
         let nobody = try Program.run("pause", "--control", socket)

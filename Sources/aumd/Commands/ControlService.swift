@@ -8,9 +8,11 @@ import Sinks
 import Synchronization
 import Threads
 
-/// Closes and opens the microphone, by the quiet hours and by what comes to the control socket.
-final class PauseService: Service, Sendable {
+/// Does what comes to the control socket, and closes and opens the microphone by the quiet hours.
+final class ControlService: Service, Sendable {
     private let source: ALSASource
+    /// nil where no recordings are made.
+    private let keeping: KeepRequest?
     private let state: Mutex<State>
     private let stop = Wakeup()
     private let descriptor: Int32
@@ -23,10 +25,12 @@ final class PauseService: Service, Sendable {
 
     /// The microphone is as it is to be from now on. nil where the source is no device, or neither is set: nothing will change then.
     ///
+    /// - Parameter keeping: takes what is to be kept.
     /// - Throws: ``Failure`` where the control socket cannot be made.
-    init?(_ source: any Source, _ settings: Settings) throws(Failure) {
+    init?(_ source: any Source, _ settings: Settings, keeping: KeepRequest) throws(Failure) {
         guard let source = source as? ALSASource, settings.source.quietHours != nil || settings.source.control != nil else { return nil }
         self.source = source
+        self.keeping = settings.recordings.folder == nil ? nil : keeping
         var socket: ControlSocket?
         if let path = settings.source.control {
             do throws(SinkError) { socket = try ControlSocket(path: path, mode: UInt32(settings.controlMode)) } catch {
@@ -40,7 +44,7 @@ final class PauseService: Service, Sendable {
 
     func run() async throws {
         try await withGracefulShutdownHandler {
-            try await withThread("pause") { [self] in
+            try await withThread("control") { [self] in
                 while true {
                     var entries = [stop.descriptor, descriptor].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
                     // Quiet hours begin with a minute; a clock may be set.
@@ -58,10 +62,14 @@ final class PauseService: Service, Sendable {
         state.withLock { state in
             while let request = state.socket?.next() {
                 switch request {
-                case .success(let request):
+                case .success(.pause(let request)):
                     state.pauses.take(request, at: .now(), clock: Self.clock)
+                case .success(.keep(let seconds)):
+                    if let keeping { keeping.ask(seconds: seconds) } else {
+                        ServiceLog.logger.warning("No sound is kept, as was asked, for there is no folder for it; name one by recordings.folder.")
+                    }
                 case .failure(let unknown):
-                    ServiceLog.logger.warning("The control socket takes pause, pause SECONDS and resume; \"\(unknown.text.printable)\" is none.")
+                    ServiceLog.logger.warning("\"\(unknown.text.printable)\" is no request to the control socket; see aumd(1).")
                 }
             }
             let reason = state.pauses.reason(at: .now())

@@ -20,7 +20,7 @@ struct Pause: ParsableCommand {
     @Option(name: .customLong("for"), help: ArgumentHelp("Go on after so long: 90s, 30m, 8h or 2d.", valueName: "time"))
     var length: Length?
 
-    func run() throws { try control.send(.pause(seconds: length?.seconds)) }
+    func run() throws { try control.send(.pause(.pause(seconds: length?.seconds))) }
 }
 
 /// `aumd resume`: opens it again.
@@ -30,7 +30,31 @@ struct Resume: ParsableCommand {
 
     @OptionGroup var control: ControlOptions
 
-    func run() throws { try control.send(.resume) }
+    func run() throws { try control.send(.pause(.resume)) }
+}
+
+/// `aumd keep`: the newest sound, as a file.
+struct Keep: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Has a running 'aumd listen' write the sound of the last seconds to its folder of recordings.",
+        discussion: """
+            To listen to what was not recognised, or to teach it: 'aumd learn'. The daemon holds so much sound as its longest recording \
+            takes, and none without a folder for recordings. The file is told of as every recording is, without a label.
+
+            Examples:
+              aumd keep                                       the last ten seconds; as root, unless source.control_mode says otherwise
+              aumd keep --last 30s
+            """)
+
+    @OptionGroup var control: ControlOptions
+    @Option(help: ArgumentHelp("How much: 1s to 300s; 10s otherwise.", valueName: "time"))
+    var last = Length(seconds: 10)
+
+    func validate() throws {
+        guard ControlRequest.keepable.contains(last.seconds) else { throw ValidationError("--last must be 1s to 300s.") }
+    }
+
+    func run() throws { try control.send(.keep(seconds: last.seconds)) }
 }
 
 /// Which daemon is asked.
@@ -45,7 +69,7 @@ struct ControlOptions: ParsableArguments {
     static let systemSocket = "/run/aumd/control.sock"
 
     /// - Throws: ``Failure`` where no daemon takes it.
-    func send(_ request: PauseRequest) throws(Failure) {
+    func send(_ request: ControlRequest) throws(Failure) {
         let said = try Settings(options: [("source.control", control, "--control")])
         let path = said.merging(over: try SettingsOptions.withoutOptions(config)).source.control ?? Self.systemSocket
         let code = ControlSocket.send(request, to: path)
@@ -62,7 +86,11 @@ struct ControlOptions: ParsableArguments {
 struct Length: ExpressibleByArgument {
     var seconds: Int
 
+    init(seconds: Int) { self.seconds = seconds }
+
     private static let units: [Character: Int] = ["s": 1, "m": 60, "h": 3600, "d": 86_400]
+
+    var defaultValueDescription: String { "\(seconds)s" }
 
     init?(argument: String) {
         guard let last = argument.last, let unit = Self.units[last], argument.dropLast().allSatisfy({ $0.isASCII && $0.isNumber }),
