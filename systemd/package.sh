@@ -62,8 +62,8 @@ systemd-sysusers aumd.conf
 journalctl --update-catalog
 [ -d /run/systemd/system ] || exit 0
 systemctl daemon-reload
-# What runs becomes what was installed; nothing is started that listens.
-systemctl try-restart 'aumd.service' 'aumd@*.service' 'aumd-mqtt.service' 'aumd-mqtt@*.service'
+# What runs becomes what was installed, without waiting for a microphone; nothing is started that listens.
+systemctl --no-block try-restart 'aumd.service' 'aumd@*.service' 'aumd-mqtt.service' 'aumd-mqtt@*.service'
 END
 script prerm << 'END'
 [ "$1" = remove ] || exit 0
