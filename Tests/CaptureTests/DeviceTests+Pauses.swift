@@ -15,10 +15,12 @@ extension DeviceTests {
         let source = ALSASource(request(name), stallTime: 400)
         let recording: Recording = await onThread {
             #expect(startError(source) == nil)
-            var whole = Recording(of: source, samples: 8000, seconds: 8)
+            var whole = Recording(of: source, samples: 24_000, seconds: 8)
             for pause in 1...2 {
-                source.pause("pause \(pause)")
-                whole.parts += read(source, until: .paused("pause \(pause)")).parts
+                for reason in ["asked \(pause)", "asked again"] {
+                    source.pause(reason)
+                    whole.parts += read(source, until: .paused(reason)).parts
+                }
                 let other = ALSASource(request(name))
                 #expect(startError(other) == nil, "nobody else holds it")
                 other.stop()
@@ -30,7 +32,10 @@ extension DeviceTests {
             return whole
         }
         #expect(recording.gaps.map(\.cause) == [.paused, .paused] && recording.gaps.allSatisfy { $0.samples >= 8000 }, "\(recording.gaps)")
-        #expect(recording.states == [.capturing, .paused("pause 1"), .capturing, .paused("pause 2"), .capturing])
+        #expect(
+            recording.states == [
+                .capturing, .paused("asked 1"), .paused("asked again"), .capturing, .paused("asked 2"), .paused("asked again"), .capturing,
+            ])
         expectExact(recording)
     }
 
@@ -60,7 +65,7 @@ extension DeviceTests {
         let lost = SourceState.lost(.device("test_paused_gone", .absent))
         let recording: Recording = await onThread {
             #expect(startError(source) == nil)
-            var whole = Recording(of: source, samples: 8000, seconds: 8)
+            var whole = Recording(of: source, samples: 24_000, seconds: 8)
             source.pause("a while")
             whole.parts += read(source, until: .paused("a while")).parts
             write("absent", to: state)
@@ -85,7 +90,7 @@ extension DeviceTests {
         let source = ALSASource(request(ScriptedDevices.name("hasty")), stallTime: 400)
         let (recording, last): (Recording, Recording) = await onThread {
             #expect(startError(source) == nil)
-            var whole = Recording(of: source, samples: 4000, seconds: 8)
+            var whole = Recording(of: source, samples: 24_000, seconds: 8)
             for milliseconds in 0..<40 {
                 source.pause("haste")
                 sleep(milliseconds: milliseconds % 7)

@@ -93,7 +93,7 @@ public final class ALSASource: Source, @unchecked Sendable {
         self.shared = shared
         let isTooLate = running.withLock { running in
             running.shared = shared
-            shared.setPaused(running.isPaused)
+            if running.isPaused != isPaused { shared.setPaused(running.isPaused) }
             if !running.isStopped { running.thread = thread }
             return running.isStopped
         }
@@ -112,7 +112,7 @@ public final class ALSASource: Source, @unchecked Sendable {
     }
 
     /// Closes the device until ``resume()``: nothing is captured, and whoever else wants it may have it. For the stream that is a gap.
-    /// From any thread, also before `start()`.
+    /// From any thread, also before `start()`; once more for another reason.
     ///
     /// - Parameter reason: for people, as in "until 07:00".
     public func pause(_ reason: String) {

@@ -114,13 +114,14 @@ struct CaptureLoop: ~Copyable {
         shared.stopping.wait(milliseconds: milliseconds)
     }
 
-    /// Waits while the device is to be closed, and says that it is.
+    /// Waits while the device is to be closed, and says that it is, again for every new reason.
     ///
     /// - Returns: false where the end was asked for.
     private mutating func waitWhilePaused() -> Bool {
         interruption = .paused
         (hasReportedLost, hasReportedOpening, reportedReason) = (false, false, nil)
         var isReported = false
+        shared.pauseChanged.clear()
         while shared.isPaused {
             if !isReported {
                 isReported = shared.markers.push(Marker(kind: .paused, position: shared.ring.writePosition))
@@ -129,7 +130,10 @@ struct CaptureLoop: ~Copyable {
             var entries = [shared.stopping, shared.pauseChanged].map { pollfd(fd: $0.descriptor, events: Int16(POLLIN), revents: 0) }
             _ = poll(&entries, nfds_t(entries.count), isReported ? -1 : 100)
             if entries[0].revents != 0 { return false }
-            if entries[1].revents != 0 { shared.pauseChanged.clear() }
+            if entries[1].revents != 0 {
+                shared.pauseChanged.clear()
+                isReported = false
+            }
         }
         return true
     }

@@ -23,7 +23,8 @@ final class ControlService: Service, Sendable {
         var reason: String?
     }
 
-    /// The microphone is as it is to be from now on. nil where the source is no device, or neither is set: nothing will change then.
+    /// The microphone is as it is to be from now on. nil where the source is no device, or there are neither quiet hours nor
+    /// a control socket: nothing will change then.
     ///
     /// - Parameter keeping: takes what is to be kept.
     /// - Throws: ``Failure`` where the control socket cannot be made.
@@ -79,16 +80,13 @@ final class ControlService: Service, Sendable {
         }
     }
 
-    /// Hours and minutes on the wall clock, so many seconds from now.
+    /// Hours and minutes on the wall clock, so many seconds from now; with the date where that is a day or more ahead.
     private static func clock(_ seconds: Int) -> String {
-        let time = localTime(in: seconds)
-        let text = withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { buffer in
-            var time = time
-            // With its date where that is another.
+        var time = localTime(in: seconds)
+        return withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { buffer in
             strftime(buffer.baseAddress!, buffer.count, seconds < 86_400 ? "%H:%M" : "%F %H:%M", &time)
             return String(cString: buffer.baseAddress!)
         }
-        return text
     }
 }
 
