@@ -26,8 +26,26 @@ package struct Pauses: Sendable {
     private let quietHours: QuietHours?
     private var asked: Asked?
 
-    /// Nothing has been asked yet.
-    package init(quietHours: QuietHours?) { self.quietHours = quietHours }
+    /// - Parameters:
+    ///   - saved: What ``saved`` was in an earlier process since the machine has started, if anything; other texts say nothing.
+    ///   - clock: A time on the wall clock, for people, so many seconds from now.
+    package init(quietHours: QuietHours?, saved: String? = nil, at now: Int = 0, clock: (Int) -> String = { _ in "" }) {
+        self.quietHours = quietHours
+        guard let saved else { return }
+        if saved == Self.untilResumed { asked = .paused(end: nil) }
+        if let end = Int(saved), (now...now + PauseRequest.longest).contains(end) { asked = .paused(end: (end, clock(end - now))) }
+    }
+
+    /// The pause that was asked for and holds, for the next process: it must not listen because it was restarted. nil: none.
+    package var saved: String? {
+        switch asked {
+        case .paused(nil): Self.untilResumed
+        case .paused(let end?): "\(end.seconds)"
+        case .resumed, nil: nil
+        }
+    }
+
+    private static let untilResumed = "until it is resumed"
 
     /// Takes what was asked.
     ///
@@ -45,7 +63,7 @@ package struct Pauses: Sendable {
     package mutating func reason(at now: Instant) -> String? {
         let quiet = quietHours?.end(at: now.moment).map { "quiet hours until \($0)" }
         switch asked {
-        case .paused(nil): return "until it is resumed"
+        case .paused(nil): return Self.untilResumed
         case .paused(let end?) where now.seconds < end.seconds: return "until \(end.text)"
         case .resumed where quiet != nil: return nil
         case .paused, .resumed, nil:

@@ -67,6 +67,25 @@ struct PausesTests {
         #expect(found.map(\.minute) == [1320, 1380, 2760, 2820])
     }
 
+    @Test("A pause outlasts the process for as long as it would have lasted; what was resumed does not")
+    func saved() {
+        for (request, lasts) in [(PauseRequest.pause(seconds: nil), 2000), (.pause(seconds: 3600), 60), (.resume, 0)] {
+            var first = Pauses(quietHours: nil)
+            first.take(request, at: at(0), clock: clock)
+            for minute in [0, 30, 59, 60, 61, 1999] {
+                var next = Pauses(quietHours: nil, saved: first.saved, at: at(minute).seconds, clock: clock)
+                #expect((next.reason(at: at(minute)) != nil) == (minute < lasts), "\(request), \(minute)")
+            }
+        }
+        var timed = Pauses(quietHours: nil, saved: "3600", at: 600, clock: clock)
+        #expect(timed.reason(at: at(10)) == "until in 3000" && timed.saved == "3600")
+        #expect(timed.reason(at: at(60)) == nil && timed.saved == nil)
+        for text in ["", "x", "-1", "\(Int.min)", "\(Int.max)", "99999999999999999999", "until"] {
+            var none = Pauses(quietHours: nil, saved: text, at: 600, clock: clock)
+            #expect(none.reason(at: at(10)) == nil, "\(text)")
+        }
+    }
+
     @Test("A request is read as it is written, and nothing else is one")
     func requests() {
         let pauses = [PauseRequest.resume, .pause(seconds: nil), .pause(seconds: 1), .pause(seconds: PauseRequest.longest)]

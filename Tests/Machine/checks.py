@@ -308,9 +308,14 @@ def pauses():
     check("systemctl status has it", wait(lambda: show("StatusText") == "paused (until it is resumed)"), show("StatusText"))
     refused = subprocess.run([*as_user("member"), "aumd", "resume"], capture_output=True, text=True, timeout=PATIENCE)
     check("a member of the group may not have it go on", refused.returncode == 77, refused.stderr.strip())
+    run("systemctl", "restart", UNIT)
+    pid, listener = show("MainPID"), Listener()
+    check("restarted, it is still paused", is_active() and listener.await_record(type="status", state="paused") and not holds())
     run("aumd", "resume")
+    check("resumed, it listens", listener.await_record(type="status", state="capturing") and holds())
+    run("aumd", "pause", "--for", "3s")
     gaps = listener.await_record(type="gap", cause="paused")
-    check("resumed, it goes on, and tells the gap", gaps and holds(), gaps)
+    check("a pause of some time ends by itself, and is a gap", gaps and holds(), gaps)
     check("without a restart", is_active() and show("MainPID") == pid, show("StatusText"))
 
 

@@ -64,6 +64,20 @@ struct ControlTests {
         #expect(message.wholeMatch(of: /until [0-2][0-9]:[0-5][0-9]/) != nil, "\(message)")
     }
 
+    @Test("outlasts a restart, until it is resumed")
+    func restart() throws {
+        let (first, _) = try hear("", """
+            await '"status":"provisional"'; "$AUMD" pause --control control.sock; await '"state":"paused"'
+            """)
+        #expect(states(first) == ["starting", "capturing", "paused", "stopping"])
+        let (second, _) = try hear("", """
+            await '"state":"paused"'; "$AUMD" resume --control control.sock; await '"status":"provisional"'
+            """)
+        #expect(states(second) == ["starting", "paused", "capturing", "stopping"])
+        #expect(states(try hear("", "await '\"status\":\"provisional\"'").lines) == ["starting", "capturing", "stopping"])
+        #expect(try Command("find", [folder.path, "-name", "*.paused"]).output == "")
+    }
+
     @Test("by quiet hours holds from the start: the device is not opened, and a service is ready all the same")
     func quietHours() throws {
         let result = try Program.shell(

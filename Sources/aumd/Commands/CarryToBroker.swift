@@ -46,7 +46,12 @@ struct CarryToBroker: AsyncParsableCommand {
             host: broker.host, port: broker.port, isEncrypted: broker.isEncrypted, clientIdentifier: settings.topic)
         options.certificateFile = settings.mqtt.certificateFile
         options.user = settings.mqtt.user
-        if let path = settings.mqtt.passwordFile { options.password = try Self.password(of: path) }
+        if let path = settings.mqtt.passwordFile {
+            guard let password = firstLine(of: path) else {
+                throw Failure(.noInput, "\(path): the password cannot be read (\(errorText(errno))); check the file and its permissions.")
+            }
+            options.password = password
+        }
         let translator = RecordTranslator(
             topic: settings.topic, sensors: try sensors(settings), isProvisionalEnough: settings.provisionalSwitchesSensors)
         let discovery = Discovery.message(
@@ -73,19 +78,6 @@ struct CarryToBroker: AsyncParsableCommand {
         guard settings.mqtt.sensors?.isEmpty == false else { return [] }
         let labels = try ModelOptions.load(model, settings: settings).configuration.labels
         do throws(InvalidSettings) { return try settings.sensors(among: labels.map(\.name)) } catch { throw Failure(error) }
-    }
-
-    /// The first line of a file.
-    private static func password(of path: String) throws(Failure) -> String {
-        guard let file = fopen(path, "re") else {
-            throw Failure(.noInput, "\(path): the password cannot be read (\(errorText(errno))); check the file and its permissions.")
-        }
-        defer { fclose(file) }
-        var line: UnsafeMutablePointer<CChar>?
-        var capacity = 0
-        defer { free(line) }
-        guard getline(&line, &capacity, file) > 0, let line else { return "" }
-        return String(String(cString: line).prefix { !$0.isNewline })
     }
 
     private static func report(_ notice: Bridge.Notice) {

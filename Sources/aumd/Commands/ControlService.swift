@@ -16,11 +16,14 @@ final class ControlService: Service, Sendable {
     private let state: Mutex<State>
     private let stop = Wakeup()
     private let descriptor: Int32
+    /// File beside the control socket that has the pause which was asked for, so that a restart does not end it.
+    private let savedPath: String?
 
     private struct State: ~Copyable {
         var pauses: Pauses
         let socket: ControlSocket?
         var reason: String?
+        var saved: String?
     }
 
     /// The microphone is as it is to be from now on. nil where the source is no device, or there are neither quiet hours nor
@@ -39,7 +42,10 @@ final class ControlService: Service, Sendable {
             }
         }
         descriptor = socket?.descriptor ?? -1
-        state = Mutex(State(pauses: Pauses(quietHours: settings.source.quietHours), socket: socket))
+        savedPath = settings.source.control.map { "\($0).paused" }
+        let saved = savedPath.flatMap(firstLine)
+        let pauses = Pauses(quietHours: settings.source.quietHours, saved: saved, at: Pauses.Instant.now().seconds, clock: Self.clock)
+        state = Mutex(State(pauses: pauses, socket: socket, saved: saved))
         update()
     }
 
@@ -74,10 +80,26 @@ final class ControlService: Service, Sendable {
                 }
             }
             let reason = state.pauses.reason(at: .now())
+            if state.pauses.saved != state.saved {
+                state.saved = state.pauses.saved
+                save(state.saved)
+            }
             guard reason != state.reason else { return }
             state.reason = reason
             if let reason { source.pause(reason) } else { source.resume() }
         }
+    }
+
+    private func save(_ pause: String?) {
+        guard let savedPath else { return }
+        var code: Int32 = 0
+        if let pause {
+            code = replaceFile(savedPath, with: Array("\(pause)\n".utf8), mode: 0o600)
+        } else if unlink(savedPath) != 0, errno != ENOENT {
+            code = errno
+        }
+        guard code != 0 else { return }
+        ServiceLog.logger.warning("\(savedPath) cannot be written (\(errorText(code))); what is paused now will not be so after a restart.")
     }
 
     /// Hours and minutes on the wall clock, so many seconds from now; with the date where that is a day or more ahead.
