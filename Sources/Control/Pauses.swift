@@ -4,7 +4,7 @@ import Settings
 package struct Pauses: Sendable {
     /// A time, as both clocks have it.
     package struct Instant: Sendable {
-        /// Seconds that never go back, sleep included (CLOCK_BOOTTIME).
+        /// UTC, in seconds since 1970.
         package var seconds: Int
         /// On the wall clock.
         package var moment: QuietHours.Moment
@@ -27,7 +27,8 @@ package struct Pauses: Sendable {
     private var asked: Asked?
 
     /// - Parameters:
-    ///   - saved: What ``saved`` was in an earlier process since the machine has started, if anything; other texts say nothing.
+    ///   - saved: What ``saved`` was in an earlier process, if anything; other texts say nothing.
+    ///   - now: UTC, in seconds since 1970.
     ///   - clock: A time on the wall clock, for people, so many seconds from now.
     package init(quietHours: QuietHours?, saved: String? = nil, at now: Int = 0, clock: (Int) -> String = { _ in "" }) {
         self.quietHours = quietHours

@@ -40,6 +40,7 @@ extension Key<Settings> {
         // sun_path of unix(7) holds 108 bytes with the final NUL.
         Key("source.control", \.source.control, variable: "AUMD_CONTROL") { $0.string(limit: 107) },
         Key("source.control_mode", \.source.controlMode, variable: "AUMD_CONTROL_MODE") { $0.mode() },
+        Key("source.pause_file", \.source.pauseFile, variable: "AUMD_PAUSE_FILE") { $0.string(limit: 4000) },
         Key("stream.window", \.stream.window, variable: "AUMD_WINDOW") { $0.bool() },
         Key("stream.chunk", \.stream.chunk, variable: "AUMD_CHUNK") { $0.integer(1...1_024) },
         Key("stream.lookahead", \.stream.lookahead, variable: "AUMD_LOOKAHEAD") { $0.integer(0...1_024) },

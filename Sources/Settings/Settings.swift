@@ -32,6 +32,8 @@ public struct Settings: Sendable, Equatable {
         public var control: String?
         /// Permission bits of that socket.
         public var controlMode: Int?
+        /// File that has the pause which was asked for.
+        public var pauseFile: String?
     }
 
     /// Which channels of a device make the mono signal.

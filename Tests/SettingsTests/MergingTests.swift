@@ -50,11 +50,11 @@ struct MergingTests {
             "AUMD_MQTT_USER": "u", "AUMD_MQTT_PASSWORD_FILE": "p", "AUMD_MQTT_CA_FILE": "c", "AUMD_MQTT_TOPIC": "t",
             "AUMD_RECORDINGS_FOLDER": "r", "AUMD_RECORDINGS_BEFORE": "1", "AUMD_RECORDINGS_AFTER": "0", "AUMD_RECORDINGS_LONGEST": "2",
             "AUMD_RECORDINGS_KEEP_MB": "3", "AUMD_MQTT_DISCOVERY": "no", "AUMD_MQTT_PROVISIONAL": "yes",
-            "AUMD_MQTT_CAN_PAUSE": "yes", "AUMD_QUIET_HOURS": "Mon 22:00-07:00", "AUMD_CONTROL": "k", "AUMD_CONTROL_MODE": "660",
+            "AUMD_MQTT_CAN_PAUSE": "yes", "AUMD_QUIET_HOURS": "Mon 22:00-07:00", "AUMD_CONTROL": "k", "AUMD_CONTROL_MODE": "660", "AUMD_PAUSE_FILE": "q",
         ])
         let file = try Settings(yaml: """
             {model: m, source: {name: n, device: d, channel: 3, rate: 44100, period_ms: 20, buffer_ms: 400,
-                      quiet_hours: Mon 22:00-07:00, control: k, control_mode: 660},
+                      quiet_hours: Mon 22:00-07:00, control: k, control_mode: 660, pause_file: q},
              stream: {window: false, chunk: 2, lookahead: 9},
              output: {stdout: no, file: f, socket: s, socket_mode: 600, journal: true, metrics: x, scores: 1, status_interval: 0.5},
              recordings: {folder: r, before: 1, after: 0, longest: 2, keep_mb: 3},

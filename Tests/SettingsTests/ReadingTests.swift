@@ -10,7 +10,7 @@ struct ReadingTests {
         let settings = try Settings(yaml: """
             model: /srv/model
             source: {name: kitchen, device: "hw:CARD=Mic,DEV=0", channel: 1, rate: 48000, period_ms: 2.5, buffer_ms: 80,
-                     quiet_hours: "Mon-Fri 22:00-07:00, Sat 23:00-09:00", control: c.sock, control_mode: "0660"}
+                     quiet_hours: "Mon-Fri 22:00-07:00, Sat 23:00-09:00", control: c.sock, control_mode: "0660", pause_file: p}
             stream: {window: false, chunk: 4, lookahead: 0}
             events:
               default: {on: 0.6, off: 0.2, minimum_duration: 0.32, minimum_gap: 0.2, cooldown: 0, mute: true}
@@ -31,6 +31,7 @@ struct ReadingTests {
         #expect(settings.source.quietHours == QuietHours("Mon-Fri 22:00-07:00, Sat 23:00-09:00"))
         #expect(settings.source.control == "c.sock")
         #expect(settings.source.controlMode == 0o660)
+        #expect(settings.source.pauseFile == "p")
         #expect(settings.stream.window == false)
         #expect(settings.stream.chunk == 4)
         #expect(settings.stream.lookahead == 0)

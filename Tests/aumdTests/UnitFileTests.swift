@@ -38,11 +38,13 @@ struct UnitFileTests {
         let (plain, template) = (try lines("aumd.service"), try lines("aumd@.service"))
         #expect(plain.subtracting(template) == [
             "Description=Sound tagging from the microphone",
-            "Environment=AUMD_SOCKET=%t/aumd/events.sock AUMD_CONTROL=%t/aumd/control.sock AUMD_STDOUT=false", "RuntimeDirectory=aumd",
+            "Environment=AUMD_SOCKET=%t/aumd/events.sock AUMD_CONTROL=%t/aumd/control.sock AUMD_STDOUT=false",
+            "Environment=AUMD_PAUSE_FILE=%S/aumd/aumd.paused", "RuntimeDirectory=aumd",
         ])
         #expect(template.subtracting(plain) == [
             "Description=Sound tagging from %I", #"Environment="AUMD_DEVICE=%I" "AUMD_SOURCE_NAME=%I""#,
-            "Environment=AUMD_SOCKET=%t/aumd@%i/events.sock AUMD_CONTROL=%t/aumd@%i/control.sock AUMD_STDOUT=false", "RuntimeDirectory=aumd@%i",
+            "Environment=AUMD_SOCKET=%t/aumd@%i/events.sock AUMD_CONTROL=%t/aumd@%i/control.sock AUMD_STDOUT=false",
+            "Environment=AUMD_PAUSE_FILE=%S/aumd/aumd@%i.paused", "RuntimeDirectory=aumd@%i",
         ])
         let (bridge, bridges) = (try lines("aumd-mqtt.service"), try lines("aumd-mqtt@.service"))
         #expect(bridge.subtracting(bridges) == [

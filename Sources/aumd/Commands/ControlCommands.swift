@@ -9,7 +9,7 @@ struct Pause: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Closes the microphone of a running 'aumd listen', which others may then open, until 'aumd resume'.",
         discussion: """
-            The daemon goes on without sound, also after a restart; its status says so. Stopped and started, it listens again.
+            The daemon goes on without sound; its status says so. The service keeps that over a restart, of the machine too.
 
             Examples:
               aumd pause                 of the service; as root, unless source.control_mode says otherwise

@@ -16,7 +16,7 @@ final class ControlService: Service, Sendable {
     private let state: Mutex<State>
     private let stop = Wakeup()
     private let descriptor: Int32
-    /// File beside the control socket that has the pause which was asked for, so that a restart does not end it.
+    /// File that has the pause which was asked for, so that a restart does not end it.
     private let savedPath: String?
 
     private struct State: ~Copyable {
@@ -42,7 +42,7 @@ final class ControlService: Service, Sendable {
             }
         }
         descriptor = socket?.descriptor ?? -1
-        savedPath = settings.source.control.map { "\($0).paused" }
+        savedPath = settings.source.pauseFile
         let saved = savedPath.flatMap(firstLine)
         let pauses = Pauses(quietHours: settings.source.quietHours, saved: saved, at: Pauses.Instant.now().seconds, clock: Self.clock)
         state = Mutex(State(pauses: pauses, socket: socket, saved: saved))
@@ -124,7 +124,7 @@ extension Pauses.Instant {
     fileprivate static func now() -> Self {
         let time = localTime()
         return Self(
-            seconds: Int(nanosecondsNow(CLOCK_BOOTTIME) / 1_000_000_000),
+            seconds: Glibc.time(nil),
             moment: QuietHours.Moment(weekday: Int(time.tm_wday), minute: Int(time.tm_hour) * 60 + Int(time.tm_min)))
     }
 }
