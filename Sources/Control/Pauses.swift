@@ -2,14 +2,14 @@ import Settings
 
 /// Whether the microphone is to be closed, and why: by what was asked last, else by the quiet hours. A state machine without a clock.
 package struct Pauses: Sendable {
-    /// A time, as both clocks have it.
+    /// A time, in UTC and on the wall clock of the place.
     package struct Instant: Sendable {
         /// UTC, in seconds since 1970.
         package var seconds: Int
         /// On the wall clock.
         package var moment: QuietHours.Moment
 
-        /// The same instant on both.
+        /// The same time on both.
         package init(seconds: Int, moment: QuietHours.Moment) {
             self.seconds = seconds
             self.moment = moment
