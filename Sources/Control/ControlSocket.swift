@@ -38,11 +38,6 @@ package struct ControlSocket: ~Copyable {
     ///
     /// - Returns: 0, or why it was not delivered (errno(3)): ENOENT and ECONNREFUSED where no daemon takes requests there.
     package static func send(_ request: ControlRequest, to path: String) -> Int32 {
-        guard let address = UnixAddress(Array(path.utf8)) else { return ENAMETOOLONG }
-        let descriptor = Glibc.socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
-        guard descriptor >= 0 else { return errno }
-        defer { close(descriptor) }
-        let bytes = Array(request.text.utf8)
-        return address.with { sendto(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL), $0, $1) } < 0 ? errno : 0
+        UnixAddress(Array(path.utf8))?.send(Array(request.text.utf8)) ?? ENAMETOOLONG
     }
 }

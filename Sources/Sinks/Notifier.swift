@@ -47,12 +47,7 @@ public enum Notifier {
         // An abstract name is written with @ for its NUL.
         guard name.first == UInt8(ascii: "/") || name.first == UInt8(ascii: "@") else { return false }
         if name.first == UInt8(ascii: "@") { name[0] = 0 }
-        guard let address = UnixAddress(name) else { return false }
-        let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        guard descriptor >= 0 else { return false }
-        defer { close(descriptor) }
-        let bytes = Array(state.utf8)
-        return address.with { sendto(descriptor, bytes, bytes.count, Int32(MSG_DONTWAIT | MSG_NOSIGNAL), $0, $1) } == bytes.count
+        return UnixAddress(name)?.send(Array(state.utf8)) == 0
     }
 
     /// A newline would begin another assignment.

@@ -9,7 +9,7 @@ final class KeepRequest: Sendable {
 
     /// nil where nothing was asked since the last call.
     func take() -> Int? {
-        guard seconds.load(ordering: .relaxed) > 0 else { return nil }
-        return seconds.exchange(0, ordering: .relaxed)
+        let asked = seconds.exchange(0, ordering: .relaxed)
+        return asked > 0 ? asked : nil
     }
 }

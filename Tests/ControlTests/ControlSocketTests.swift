@@ -24,9 +24,7 @@ struct ControlSocketTests {
 
     /// Any text, as any program may send it.
     private func send(_ text: String) throws {
-        let address = try #require(UnixAddress(Array(path.utf8))), descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue), 0)
-        defer { close(descriptor) }
-        #expect(address.with { sendto(descriptor, text, text.utf8.count, 0, $0, $1) } == text.utf8.count)
+        #expect(try #require(UnixAddress(Array(path.utf8))).send(Array(text.utf8)) == 0)
     }
 
     @Test("has the permissions it is given, whatever the umask is", arguments: [0o600, 0o660, 0o666] as [mode_t])

@@ -13,7 +13,7 @@ struct ControlTests {
 
     /// Runs shell lines beside `aumd listen` of the PCM `mic`, whose records go to the file `out`; `await TEXT` waits for a record that
     /// holds it.
-    private func hear(_ options: String = "", _ lines: String, _ environment: [String: String] = [:]) throws -> (lines: [Line], errors: String) {
+    private func hear(_ options: String, _ lines: String, _ environment: [String: String] = [:]) throws -> (lines: [Line], errors: String) {
         let result = try Program.shell(
             """
             cd \(folder.path)

@@ -16,6 +16,14 @@ package struct UnixAddress {
         length = socklen_t(first == 0 ? MemoryLayout<sa_family_t>.size + name.count : MemoryLayout<sockaddr_un>.size)
     }
 
+    /// Sends a datagram there, without waiting. 0, or why it was not delivered (errno(3)).
+    package func send(_ bytes: [UInt8]) -> Int32 {
+        let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { return errno }
+        defer { close(descriptor) }
+        return with { sendto(descriptor, bytes, bytes.count, Int32(MSG_DONTWAIT | MSG_NOSIGNAL), $0, $1) } < 0 ? errno : 0
+    }
+
     /// The address as bind(2), connect(2) and sendto(2) take it.
     package func with<Result>(_ call: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
         withUnsafePointer(to: address) {
