@@ -439,6 +439,20 @@ def template():
     check("it stops", (show("Result", unit), show("ExecMainStatus", unit)) == ("success", "0"))
 
 
+def persistent_name():
+    """A card by its place, in a drop-in of aumd@NAME."""
+    name = "CARD=/dev/snd/by-path/platform-snd_aloop.0,DEV=0"
+    check("aumd devices names a card by its place", f"also hw:{name}\n" in run("aumd", "devices"))
+    unit, drop_in = "aumd@desk.service", Path("/etc/systemd/system/aumd@desk.service.d/device.conf")
+    drop_in.parent.mkdir()
+    drop_in.write_text(f"[Service]\nEnvironment=AUMD_DEVICE=plughw:{name}\n")
+    run("systemctl", "daemon-reload")
+    run("systemctl", "start", unit, seconds=PATIENCE)
+    status = Listener("/run/aumd@desk/events.sock").await_record(type="status", source="desk", device=f"plughw:{name}", state="capturing")
+    check("aumd@desk listens to it", status, status and status[0])
+    run("systemctl", "stop", unit)
+
+
 def busy():
     """A microphone that another program has is an error, and systemd tries again."""
     device = "hw:CARD=Loopback,DEV=0,SUBDEV=0"
@@ -498,7 +512,7 @@ def package():
 since = int(time.time())
 started = time.monotonic()
 for part in (installs, no_microphone, process, journal_entries, socket_permissions, demo, reload, unplugging, pauses, kills,
-             stops, broker, template, busy, *([] if EMULATED else [suspend]), wrong_configuration, uninstalls, package):
+             stops, broker, template, persistent_name, busy, *([] if EMULATED else [suspend]), wrong_configuration, uninstalls, package):
     print(f"{part.__name__.replace('_', ' ')} ({time.monotonic() - started:.0f} s)", flush=True)
     try:
         part()

@@ -5,6 +5,9 @@ import Glibc
 public struct CaptureDevice: Sendable, Equatable {
     /// What to pass as the device.
     public var name: String
+    /// Names of the same device whatever order the cards are found in: by maker and serial number, then by the socket that it is plugged
+    /// into. udev's links, see `persistentNames`; empty for a PCM of the configuration.
+    public var persistentNames: [String]
     /// A line for people.
     public var description: String
     /// The usual rates it offers, in Hz, ascending; empty if it could not be asked.
@@ -72,6 +75,7 @@ private func hardwareDevices() -> [CaptureDevice] {
             devices.append(
                 probed(
                     "hw:CARD=\(id),DEV=\(device)", description: "\(cardName), \(deviceName)",
+                    persistentNames: persistentNames(card: Int(card)).map { "\($0),DEV=\(device)" },
                     owner: { owner(card: card, device: device) }))
         }
     }
@@ -103,9 +107,10 @@ private func text(_ entry: UnsafeMutableRawPointer, _ field: String) -> String? 
 
 /// Opens a device without waiting and asks for its rates and channels.
 private func probed(
-    _ name: String, description: String, owner: () -> CaptureDevice.Owner? = { nil }
+    _ name: String, description: String, persistentNames: [String] = [], owner: () -> CaptureDevice.Owner? = { nil }
 ) -> CaptureDevice {
-    var device = CaptureDevice(name: name, description: description, rates: [], channels: nil, state: .free)
+    var device = CaptureDevice(
+        name: name, persistentNames: persistentNames, description: description, rates: [], channels: nil, state: .free)
     var pcm: OpaquePointer?
     let code = snd_pcm_open(&pcm, name, SND_PCM_STREAM_CAPTURE, SND_PCM_NONBLOCK)
     guard code >= 0 else {
@@ -130,6 +135,27 @@ private func probed(
         device.channels = Int(least)...Int(most)
     }
     return device
+}
+
+/// Names of a card by the links that udev's rules (60-persistent-alsa.rules) make to its control device in by-id and by-path;
+/// libasound takes a control device's path for a card wherever it takes a card's id.
+///
+/// - Parameter folder: where sound devices are.
+package func persistentNames(card: Int, folder: String = "/dev/snd") -> [String] {
+    var found = glob_t()
+    defer { globfree(&found) }
+    guard glob("\(folder)/by-*/*", 0, nil, &found) == 0, let device = resolved("\(folder)/controlC\(card)") else { return [] }
+    return (0..<Int(found.gl_pathc)).compactMap { index in
+        guard let link = found.gl_pathv[index].map({ String(cString: $0) }), resolved(link) == device else { return nil }
+        return "hw:CARD=\(link)"
+    }
+}
+
+/// The path without links in it; nil where there is no such file.
+private func resolved(_ path: String) -> String? {
+    guard let path = realpath(path, nil) else { return nil }
+    defer { free(path) }
+    return String(cString: path)
 }
 
 /// Who has a card's capture device, as the kernel says in /proc/asound.

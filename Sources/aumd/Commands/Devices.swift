@@ -36,6 +36,7 @@ struct Devices: ParsableCommand {
         case .unusable(let error): parts.append("cannot be opened: \("\(error)".printable)")
         }
         let description = device.description.isEmpty ? "" : "  \(device.description.printable)"
-        return "\(device.name.printable)\(description)\n    \(parts.joined(separator: ", "))"
+        let lines = [parts.joined(separator: ", ")] + device.persistentNames.map { "also \($0.printable)" }
+        return (["\(device.name.printable)\(description)"] + lines).joined(separator: "\n    ")
     }
 }
