@@ -69,6 +69,24 @@ struct LearningTests {
         expectClose(logits(features.provisional), expected, within: 1e-5)
     }
 
+    @Test("A row of the head, and its bias, make the mean of a clip's logits from its embedding", arguments: [1, 2])
+    func embedding(grids: Int) throws {
+        let path = try SmallModel.folder { $0["patch_grids"] = grids }
+        defer { remove(path) }
+        var random = SplitMix64(state: 6)
+        let logMel = random.floats(9 * Self.columnSize).map { 4 * $0 - 6 }
+        let weights = try SafeTensors(path: path + "/model.safetensors")
+        let head = try weights.tensor("head.weight", shape: [2, 8]), bias = try weights.tensor("head.bias", shape: [2])
+        let embedding = try ClipEncoder(model: Model(featuresOf: path)).embedding(logMel: logMel.span)
+        let logits = try ClipEncoder(model: Model(directory: path)).logits(logMel: logMel.span)
+        #expect(embedding.count == 8 && Set(embedding).count == 8)
+        for label in 0..<2 {
+            let own = stride(from: label, to: logits.count, by: 2).map { logits[$0] }
+            let product = products(head[label * 8..<(label + 1) * 8], embedding)
+            expectClose([product[0] + bias[label]], [own.reduce(0, +) / Float(own.count)], within: 1e-5)
+        }
+    }
+
     @Test("A model that takes whole clips only has no features of a stream")
     func clipModel() throws {
         let path = try SmallModel.folder { $0["dual_mode"] = false }

@@ -108,7 +108,7 @@ enum Samples {
         }.joined()
     }
 
-    /// Every record, and a clip, with clock and with stream times, numbered as one stream.
+    /// Every record, and a clip and its embedding, with clock and with stream times, numbered as one stream.
     static func everyLine() throws -> [String] {
         var encoder = RecordEncoder(), lines: [String] = []
         for time in [clock, stream] {
@@ -117,6 +117,8 @@ enum Samples {
             }
             let clip = ClipRecord(file: "a/ü \"b\".wav", duration: 10.24, model: model, tags: tags)
             lines.append(String(decoding: encoder.line(clip, sequence: UInt64(lines.count)), as: UTF8.self))
+            let embedding = EmbeddingRecord(file: clip.file, duration: clip.duration, model: model, embedding: [-1.5, 0, 0.1])
+            lines.append(String(decoding: encoder.line(embedding, sequence: UInt64(lines.count)), as: UTF8.self))
         }
         return lines
     }

@@ -96,6 +96,30 @@ struct ClipModelTests {
         #expect(try Program.run("model", golden + "/converted").output.contains("every score is confirmed"))
     }
 
+    @Test("has an embedding, from which its head's rows and biases make its scores")
+    func embedding() throws {
+        let data = try Data(contentsOf: folder.url.appending(path: "model.safetensors"))
+        let start = 8 + Int(data.prefix(8).withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) })
+        let header = try #require(try JSONSerialization.jsonObject(with: data[8..<start]) as? [String: [String: Any]])
+        func tensor(_ name: String) throws -> [Double] {
+            let offsets = try #require(header[name]?["data_offsets"] as? [Int])
+            return stride(from: start + offsets[0], to: start + offsets[1], by: 4).map { at in
+                Double(data[at..<at + 4].withUnsafeBytes { $0.loadUnaligned(as: Float.self) })
+            }
+        }
+        func line(_ mode: String) throws -> Line {
+            try #require(try Line.all(Program.run("tag", "--model", model, "--mode", mode, "--format", "ndjson", file).output).first)
+        }
+        let embedding = try #require(try line("embedding").fields["embedding"] as? [Double])
+        #expect(embedding.count == 16)
+        let rows = try tensor("head.weight"), biases = try tensor("head.bias"), labels = ["Bark", "Dog", "Animal"]
+        for tag in try line("offline").tags {
+            let label = try #require(labels.firstIndex(of: tag.label))
+            let logit = zip(rows[label * 16..<(label + 1) * 16], embedding).reduce(biases[label]) { $0 + $1.0 * $1.1 }
+            #expect(abs(tag.score - 1 / (1 + exp(-logit))) < 1e-5)
+        }
+    }
+
     @Test("gives a clip of its own length the same scores offline and live")
     func offlineEqualsWindow() throws {
         try Sound.wav(Array(Sound.bursts(seconds: 13).prefix(64 * 2560 + 240))).write(to: URL(filePath: file))

@@ -34,6 +34,22 @@ struct TagTests {
         #expect(try lines.map { try #require($0.fields["tags"] as? NSArray) }.dropFirst().first == lines[0].fields["tags"] as? NSArray)
     }
 
+    @Test("Embedding mode writes a vector of the model's width for each file, the same for the same sound, and is always JSON")
+    func embedding() throws {
+        let other = folder.path + "/other.wav"
+        try Sound.wav(Array(Sound.bursts(seconds: 6).reversed())).write(to: URL(filePath: other))
+        let result = try Program.run("tag", "--mode", "embedding", file, file, other, "/no/such.wav")
+        #expect(result.status == 66 && result.errors.contains("/no/such.wav"))
+        let lines = try Line.all(result.output)
+        #expect(lines.map { $0["type"] } == ["embedding", "embedding", "embedding"] && lines.map { $0["file"] } == [file, file, other])
+        let vectors = try lines.map { try #require($0.fields["embedding"] as? [Double]) }
+        #expect(vectors.allSatisfy { $0.count == 192 && $0.allSatisfy(\.isFinite) })
+        #expect(vectors[0] == vectors[1] && vectors[0] != vectors[2])
+        for options in [["--top", "3"], ["--format", "csv"]] {
+            #expect(try Command(Program.path, ["tag", "--mode", "embedding"] + options + [file]).status == 64)
+        }
+    }
+
     @Test("--top says how many tags", arguments: [1, 3, 7])
     func top(count: Int) throws {
         let result = try Program.run("tag", "--format", "ndjson", "--top", "\(count)", file)

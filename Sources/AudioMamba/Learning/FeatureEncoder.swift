@@ -24,14 +24,9 @@ public final class FeatureEncoder {
     ///
     /// - Throws: ``ModelError``; ``ModelError/unsupported(mode:reason:)`` for a model that does not run as a stream.
     public init(directory: String) throws(ModelError) {
-        let source = try SafeTensors(path: directory + "/model.safetensors")
-        var configuration = try Configuration(try MappedFile(path: directory + "/config.json"))
-        configuration.labels = (0..<configuration.modelWidth).map {
-            Configuration.Label(name: "feature \($0)", mid: "", parents: [], thresholds: nil)
-        }
-        let model = try Model(configuration: configuration, source: IdentityHead(base: source))
-        self.configuration = configuration
-        weights = source.digest().hexadecimal
+        let model = try Model(featuresOf: directory)
+        configuration = model.configuration
+        weights = try SafeTensors(path: directory + "/model.safetensors").digest().hexadecimal
         streaming = try StreamingEncoder(model: model)
         clips = ClipEncoder(model: model)
     }
@@ -51,6 +46,40 @@ public final class FeatureEncoder {
             provisional.replaceSubrange(step * width..<(step + 1) * width, with: vector)
         }
         return Features(provisional: provisional, confirmed: try clips.logits(logMel: logMel))
+    }
+}
+
+extension Model {
+    /// The model of a folder with what its head reads in place of its labels: its logits are features, (…, D).
+    ///
+    /// - Throws: ``ModelError``, as for the model itself.
+    public convenience init(featuresOf directory: String, storage: WeightStorage = .float32) throws(ModelError) {
+        let description = try MappedFile(path: directory + "/config.json")
+        var configuration = try Configuration(description)
+        configuration.labels = (0..<configuration.modelWidth).map {
+            Configuration.Label(name: "feature \($0)", mid: "", parents: [], thresholds: nil)
+        }
+        let source = try SafeTensors(path: directory + "/model.safetensors")
+        try self.init(
+            configuration: configuration, source: IdentityHead(base: source), storage: storage,
+            digest: source.digest(after: description.digest()).hexadecimal)
+    }
+}
+
+extension ClipEncoder {
+    /// A clip's embedding: the mean of its columns' features, or the class token's, of a model of features.
+    ///
+    /// - Parameter logMel: as for ``logits(logMel:)``.
+    /// - Returns: (D).
+    /// - Throws: as ``logits(logMel:)``.
+    public func embedding(logMel: Span<Float>) throws(ModelError) -> [Float] {
+        let features = try logits(logMel: logMel)
+        let width = model.configuration.modelWidth
+        precondition(model.configuration.labels.count == width)
+        return (0..<width).map { feature in
+            let sum = stride(from: feature, to: features.count, by: width).reduce(Float(0)) { $0 + features[$1] }
+            return sum / Float(features.count / width)
+        }
     }
 }
 

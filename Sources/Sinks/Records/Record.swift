@@ -247,3 +247,23 @@ public struct ClipRecord: Sendable, Equatable {
         self.tags = tags
     }
 }
+
+/// The embedding of a whole file: a line of the same schema, `type` "embedding", as that of a clip.
+public struct EmbeddingRecord: Sendable, Equatable {
+    /// Its name as it was given.
+    public var file: String
+    /// Seconds.
+    public var duration: Double
+    /// As in `EventRecord`.
+    public var model: String
+    /// (D).
+    public var embedding: [Float]
+
+    /// The embedding of one file.
+    public init(file: String, duration: Double, model: String, embedding: [Float]) {
+        self.file = file
+        self.duration = duration
+        self.model = model
+        self.embedding = embedding
+    }
+}

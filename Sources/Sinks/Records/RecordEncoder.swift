@@ -33,6 +33,20 @@ public struct RecordEncoder {
         return end()
     }
 
+    /// The line of a clip's embedding, valid until the next call.
+    public mutating func line(_ clip: EmbeddingRecord, sequence: UInt64) -> [UInt8] {
+        begin("embedding")
+        json.field("seq", sequence)
+        json.field("file", clip.file)
+        json.field("duration", clip.duration)
+        json.field("model", clip.model)
+        json.key("embedding")
+        json.beginArray()
+        for value in clip.embedding { json.value(value) }
+        json.endArray()
+        return end()
+    }
+
     private mutating func begin(_ type: String) {
         json.clear()
         json.beginObject()

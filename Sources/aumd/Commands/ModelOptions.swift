@@ -39,6 +39,14 @@ struct ModelOptions: ParsableArguments {
         } catch { throw Failure(error) }
     }
 
+    /// The same model with its features in place of its labels.
+    ///
+    /// - Throws: ``Failure``.
+    func loadFeatures(settings: Settings) throws(Failure) -> Model {
+        let path = try Self.folder(model, settings: settings)
+        do throws(ModelError) { return try Model(featuresOf: path, storage: weights) } catch { throw Failure(error) }
+    }
+
     /// Says which learned sounds are not heard, and why.
     static func warn(of model: Model) {
         for refusal in model.refusedSounds { ServiceLog.logger.warning("\(refusal)") }

@@ -16,6 +16,7 @@ struct TagFiles: ParsableCommand {
               aumd tag --top 3 *.wav
               aumd tag --mode stream --format audacity garden.flac > garden.txt
               aumd tag --mode scores --top all --format csv garden.flac
+              aumd tag --mode embedding *.wav > embeddings.ndjson
             """)
 
     enum Mode: String, ExpressibleByArgument, CaseIterable {
@@ -25,6 +26,8 @@ struct TagFiles: ParsableCommand {
         case stream
         /// The confirmed scores of every column.
         case scores
+        /// What the head reads of a file, for a classifier of one's own.
+        case embedding
     }
 
     enum Format: String, ExpressibleByArgument, CaseIterable {
@@ -48,7 +51,7 @@ struct TagFiles: ParsableCommand {
     }
 
     @OptionGroup var modelOptions: ModelOptions
-    @Option(help: "offline: tags of each file, an hour long at most; stream: the events that listening to it would give; scores: of every column of it, as confirmed.")
+    @Option(help: "offline: tags of each file, an hour long at most; stream: the events that listening to it would give; scores: of every column of it, as confirmed; embedding: of each file, an hour long at most, as a vector for a classifier of your own.")
     var mode = Mode.offline
     @Option(help: "ndjson, csv, audacity (a label track) or text; text on a terminal, ndjson otherwise.")
     var format: Format?
@@ -65,14 +68,16 @@ struct TagFiles: ParsableCommand {
         guard !files.contains("-") else {
             throw Failure(.usage, "tag reads files; for the standard input use 'aumd listen --source -'.")
         }
-        try exclude("--top", [("--mode stream", top != nil && mode == .stream)])
+        try exclude("--top", [("--mode \(mode.rawValue)", top != nil && (mode == .stream || mode == .embedding))])
         try exclude("--mode scores", [("--format audacity", mode == .scores && format == .audacity)])
+        if mode == .embedding, let format { try exclude("--mode embedding", [("--format \(format.rawValue)", format != .ndjson)]) }
         try DescriptorLimit.check()
         let settings = try settings()
         let model = try modelOptions.load(settings: settings)
         let tagging = try model.tagging(settings)
-        let output = TagOutput(
-            format: format ?? (isatty(STDOUT_FILENO) == 1 ? .text : .ndjson), mode: mode, fileCount: files.count)
+        let ofClips = mode == .embedding ? try modelOptions.loadFeatures(settings: settings) : model
+        let isForPeople = isatty(STDOUT_FILENO) == 1 && mode != .embedding
+        let output = TagOutput(format: format ?? (isForPeople ? .text : .ndjson), mode: mode, fileCount: files.count)
         // Where the output is on the same terminal, it is the progress.
         let showsProgress = files.count > 1 && isatty(STDERR_FILENO) == 1 && isatty(STDOUT_FILENO) == 0
         var firstFailure: Failure?
@@ -81,7 +86,7 @@ struct TagFiles: ParsableCommand {
             do throws(Failure) {
                 if Aumd.mangledArguments.contains(file) { throw Failure(mangled: [file]) }
                 switch mode {
-                case .offline: try tagOffline(SoundFileSource(path: file, channel: ChannelChoice(settings)), model, output)
+                case .offline, .embedding: try tagClip(SoundFileSource(path: file, channel: ChannelChoice(settings)), ofClips, output)
                 case .stream, .scores: try tagStream(file, model, tagging, settings, output)
                 }
             } catch {
@@ -106,18 +111,26 @@ struct TagFiles: ParsableCommand {
         return settings
     }
 
-    private func tagOffline(_ source: SoundFileSource, _ model: Model, _ output: TagOutput) throws(Failure) {
+    private func tagClip(_ source: SoundFileSource, _ model: Model, _ output: TagOutput) throws(Failure) {
         let (logMel, duration, ending) = try logMel(source, model)
-        let c = model.configuration
-        let scores: [Float]
-        do throws(ModelError) { scores = try ClipEncoder(model: model).scores(logMel: logMel.span) } catch { throw Failure(error) }
-        let order = scores.indices.sorted { (scores[$0], $1) > (scores[$1], $0) }
-        let top = order.prefix(tagCount(of: c.labels.count))
-        output.write(
-            ClipRecord(
-                file: source.path, duration: duration, model: model.identifier,
-                tags: top.map { Tag(label: c.labels[$0].name, mid: c.labels[$0].mid, score: scores[$0]) }))
+        let encoder = ClipEncoder(model: model)
+        do throws(ModelError) {
+            if mode == .embedding {
+                let embedding = try encoder.embedding(logMel: logMel.span)
+                output.write(EmbeddingRecord(file: source.path, duration: duration, model: model.identifier, embedding: embedding))
+            } else {
+                let tags = tags(try encoder.scores(logMel: logMel.span), model)
+                output.write(ClipRecord(file: source.path, duration: duration, model: model.identifier, tags: tags))
+            }
+        } catch { throw Failure(error) }
         if let ending { throw Failure(ending) }
+    }
+
+    /// The highest scores, as many as are wanted, by falling score.
+    private func tags(_ scores: [Float], _ model: Model) -> [Tag] {
+        let labels = model.configuration.labels
+        let order = scores.indices.sorted { (scores[$0], $1) > (scores[$1], $0) }
+        return order.prefix(tagCount(of: labels.count)).map { Tag(label: labels[$0].name, mid: labels[$0].mid, score: scores[$0]) }
     }
 
     /// How many of a model's labels are written.

@@ -23,6 +23,7 @@ final class TagOutput {
         case .offline: write("file,label,mid,score\n")
         case .stream: write("file,onset,offset,label,mid,peak\n")
         case .scores: write("file,time,label,mid,score\n")
+        case .embedding: preconditionFailure("embeddings are lines of JSON")
         }
     }
 
@@ -43,6 +44,9 @@ final class TagOutput {
             for tag in clip.tags { write("  \(Self.percent(tag.score))  \(tag.label.printable)\n") }
         }
     }
+
+    /// A clip's embedding, as a line of JSON.
+    func write(_ clip: EmbeddingRecord) { write(encoder.line(clip, sequence: nextSequence())) }
 
     /// An event: in ndjson each of its records, otherwise one line when it is closed.
     func write(_ event: EventRecord, file: String) {
