@@ -17,6 +17,10 @@ package struct FollowedRecord {
         self.fields = fields
     }
 
+    /// Of an event, or of the event that a recording has.
+    package var id: String? { fields["id"] as? String }
+    /// Of an event, or of scores.
+    package var status: Event.Status? { (fields["status"] as? String).flatMap(Event.Status.init) }
     /// Of an event.
     package var phase: Action.Phase? { (fields["phase"] as? String).flatMap(Action.Phase.init) }
     /// Of an event or a recording.
@@ -39,7 +43,7 @@ package struct FollowedRecord {
         return max(0, to - from)
     }
     /// Records that the daemon has dropped for this reader, as a status says.
-    package var dropped: Int? { fields["dropped"] as? Int }
+    package var dropped: UInt64? { fields["dropped"] as? UInt64 }
 
     private func seconds(_ key: String) -> Double? {
         if let number = fields[key] as? NSNumber { return number.doubleValue }

@@ -1,4 +1,4 @@
-import Foundation
+import EventClient
 import Sinks
 import Tagging
 
@@ -30,13 +30,11 @@ package struct RecordTranslator: Sendable {
 
     /// The messages that a line calls for; none for scores, and for what is no record of this schema.
     package mutating func take(_ line: [UInt8]) -> [Message] {
-        guard let record = try? JSONDecoder().decode(Fields.self, from: Data(line)), record.schema == Record.schema,
-            let kind = Record.Kind(rawValue: record.type)
-        else { return [] }
-        let full = "\(topic)/\(kind.rawValue)"
-        switch kind {
+        guard let record = FollowedRecord(line) else { return [] }
+        let full = "\(topic)/\(record.kind.rawValue)"
+        switch record.kind {
         case .event:
-            guard let phase = record.phase.flatMap(Action.Phase.init) else { return [] }
+            guard let phase = record.phase else { return [] }
             // The record stays as it is written: its numbers are not to be rounded on the way.
             let payload = Array("{\"event_type\":\"\(phase.rawValue)\",".utf8) + line.dropFirst()
             return [Message(full, payload, isRetained: false)] + switched(by: record, phase)
@@ -68,10 +66,10 @@ package struct RecordTranslator: Sendable {
         "sound/" + label.joinedWords
     }
 
-    private mutating func switched(by event: Fields, _ phase: Action.Phase) -> [Message] {
-        guard let id = event.id, let label = event.label else { return [] }
-        let names = Set([label] + (event.parents ?? []))
-        let isDecided = isProvisionalEnough || event.status == Event.Status.confirmed.rawValue
+    private mutating func switched(by event: FollowedRecord, _ phase: Action.Phase) -> [Message] {
+        guard let id = event.id else { return [] }
+        let names = event.labels
+        let isDecided = isProvisionalEnough || event.status == .confirmed
         let lasts = phase != .close && phase != .retract && isDecided
         var messages: [Message] = []
         for index in sensors.indices {
@@ -85,17 +83,5 @@ package struct RecordTranslator: Sendable {
 
     private func state(_ index: Int) -> Message {
         Message("\(topic)/\(Self.sensor(sensors[index]))", holders[index].isEmpty ? "OFF" : "ON", isRetained: true)
-    }
-
-    /// What of a record matters here.
-    private struct Fields: Decodable {
-        var schema: String
-        var type: String
-        var phase: String?
-        var id: String?
-        var status: String?
-        var label: String?
-        var parents: [String]?
-        var dropped: UInt64?
     }
 }

@@ -62,7 +62,7 @@ struct Follow: ParsableCommand {
     private func follow(_ path: String, _ filter: RecordFilter) throws(Failure) -> (ended: String?, wasThere: Bool) {
         var events: EventStream
         do throws(EventStream.ErrorNumber) { events = try EventStream(path: path) } catch { return (errorText(error.code), false) }
-        var dropped = 0
+        var dropped: UInt64 = 0
         while let lines = events.lines() {
             for line in lines where !(try take(line, filter, &dropped)) { return (nil, true) }
             guard waitForMore(events.descriptor) else { return (nil, true) }
@@ -71,7 +71,7 @@ struct Follow: ParsableCommand {
     }
 
     /// Prints a record or runs the command for it. Returns false where nobody reads any more.
-    private func take(_ line: [UInt8], _ filter: RecordFilter, _ dropped: inout Int) throws(Failure) -> Bool {
+    private func take(_ line: [UInt8], _ filter: RecordFilter, _ dropped: inout UInt64) throws(Failure) -> Bool {
         guard let record = FollowedRecord(line) else { return true }
         if exec != nil, let count = record.dropped {
             if count > dropped { ServiceLog.logger.warning("\(count - dropped) records were lost: the command was too slow for them.") }
