@@ -4,7 +4,7 @@ import Tagging
 /// What Home Assistant reads to make a device of a daemon: one retained message for all its entities (MQTT integration, "Device
 /// discovery payload").
 package enum Discovery {
-    /// The message: an event entity of all that is heard, the level, whether the microphone is in order, a switch for it, and each sensor.
+    /// The message: an event entity of all that is heard, the level and the highest level since the last status, whether the microphone is in order, a switch for it, and each sensor.
     ///
     /// - Parameters:
     ///   - name: The source's, which people see.
@@ -16,9 +16,8 @@ package enum Discovery {
         var components = [
             "events": Component(
                 platform: "event", name: "Sounds", stateTopic: "\(topic)/event", eventTypes: Action.Phase.allCases.map(\.rawValue)),
-            "level": Component(
-                platform: "sensor", name: "Level", stateTopic: "\(topic)/status", valueTemplate: "{{ value_json.level_dbfs }}",
-                unitOfMeasurement: "dBFS", stateClass: "measurement", entityCategory: "diagnostic"),
+            "level": level("Level", "level_mean_dbfs", topic),
+            "highest_level": level("Highest level", "level_max_dbfs", topic),
             "microphone": Component(
                 platform: "binary_sensor", name: "Microphone", stateTopic: "\(topic)/status",
                 valueTemplate: "{{ 'OFF' if value_json.state in ['capturing', 'paused'] else 'ON' }}", deviceClass: "problem",
@@ -45,6 +44,13 @@ package enum Discovery {
         // Nothing in it but texts, which always can be encoded.
         let bytes = (try? encoder.encode(payload)).map(Array.init) ?? []
         return Message("homeassistant/device/\(identifier)/config", bytes, isRetained: true)
+    }
+
+    /// A sensor of one of the levels in a status.
+    private static func level(_ name: String, _ field: String, _ topic: String) -> Component {
+        Component(
+            platform: "sensor", name: name, stateTopic: "\(topic)/status", valueTemplate: "{{ value_json.\(field) }}",
+            unitOfMeasurement: "dBFS", stateClass: "measurement", entityCategory: "diagnostic")
     }
 
     /// What takes away the entities of an older message that a newer one does not have, as of a label that has no sensor any more.

@@ -80,6 +80,8 @@ public struct MetricsFile: RecordSink {
                 ([("state", $0.rawValue)], $0 == status.state ? "1" : "0")
             })
             metric("level_dbfs", "gauge", "RMS level of the newest sound.", status.levelDBFS.map { [([], "\($0)")] } ?? [])
+            metric("level_mean_dbfs", "gauge", "RMS level of the sound since the last status.", status.meanLevelDBFS.map { [([], "\($0)")] } ?? [])
+            metric("level_max_dbfs", "gauge", "The highest level of a step in it.", status.highestLevelDBFS.map { [([], "\($0)")] } ?? [])
             metric("status_timestamp_seconds", "gauge", "When the last status was told.", [([], "\(Double(status.time.milliseconds) / 1000)")])
             for (name, help, value) in [
                 ("xruns", "Overruns of the device.", status.xruns),

@@ -1,6 +1,6 @@
 import Glibc
 
-/// Root mean square of the samples since it was last read, and the room's noise floor.
+/// Root mean square of the samples of a step and of a longer stretch, and the room's noise floor.
 struct LevelMeter {
     /// What digital silence is said to be: below a 24-bit converter's range.
     static let lowestDBFS: Float = -120
@@ -10,21 +10,35 @@ struct LevelMeter {
     private var count = 0
     /// Mean squares of the latest steps, newest last; the quietest one is the floor.
     private var recent: [Double] = []
+    private var stretch = (sum: 0.0, count: 0, highest: 0.0)
 
     mutating func add(_ samples: UnsafeBufferPointer<Float>) {
         for sample in samples { sum += Double(sample) * Double(sample) }
         count += samples.count
     }
 
-    /// Level in dB relative to full scale (a full-scale square wave is 0), and begins anew; nil where there was no sample.
+    /// Level of the step that ends here, in dB relative to full scale (a full-scale square wave is 0); the next one begins. Nil where
+    /// there was no sample.
     mutating func read() -> Float? {
         guard count > 0 else { return nil }
         let meanSquare = sum / Double(count)
+        stretch = (stretch.sum + sum, stretch.count + count, max(stretch.highest, meanSquare))
         sum = 0
         count = 0
         if recent.count == Self.remembered { recent.removeFirst() }
         recent.append(meanSquare)
-        return meanSquare > 0 ? max(Self.lowestDBFS, Float(10 * log10(meanSquare))) : Self.lowestDBFS
+        return Self.decibels(meanSquare)
+    }
+
+    /// Level of the stretch of steps that ends here, and of its loudest step, in the same dB; the next one begins. Nil where there was no step.
+    mutating func readStretch() -> (mean: Float, highest: Float)? {
+        guard stretch.count > 0 else { return nil }
+        defer { stretch = (0, 0, 0) }
+        return (Self.decibels(stretch.sum / Double(stretch.count)), Self.decibels(stretch.highest))
+    }
+
+    private static func decibels(_ meanSquare: Double) -> Float {
+        meanSquare > 0 ? max(lowestDBFS, Float(10 * log10(meanSquare))) : lowestDBFS
     }
 
     /// Root mean square of the quietest of the last ``remembered`` steps.

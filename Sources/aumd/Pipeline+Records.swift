@@ -58,10 +58,11 @@ extension Pipeline {
 
     func sendStatus() {
         guard options.statusInterval != nil else { return }
-        let statistics = source.statistics
+        let statistics = source.statistics, stretch = level.readStretch()
         let record = StatusRecord(
             source: options.name, time: .clock(milliseconds: StreamInstant.now().nanoseconds / 1_000_000),
-            state: status.state, levelDBFS: status.lostAt == nil ? levelDBFS : nil, xruns: UInt64(statistics.xruns),
+            state: status.state, levelDBFS: status.lostAt == nil ? levelDBFS : nil, meanLevelDBFS: stretch?.mean,
+            highestLevelDBFS: stretch?.highest, xruns: UInt64(statistics.xruns),
             lostSamples: UInt64(statistics.lostSamples), brokenSamples: UInt64(statistics.brokenSamples),
             lateWindows: analysis.lateWindows, unconfirmedColumns: analysis.unconfirmedColumns,
             worstWakeUpMilliseconds: options.device == nil ? nil : statistics.worstWakeUpMilliseconds,

@@ -59,7 +59,7 @@ final class Pipeline {
     /// Stretches of sound that were kept as was asked.
     var kept: UInt64 = 0
     var ids: EventIDs
-    private var level = LevelMeter()
+    var level = LevelMeter()
     /// nil before any sound.
     var levelDBFS: Float?
     private var noise = ComfortNoise()

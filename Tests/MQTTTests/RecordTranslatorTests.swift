@@ -91,7 +91,7 @@ import Testing
         #expect((payload["device"] as? [String: Any])?["name"] as? String == "aumd kitchen/2")
         #expect((payload["origin"] as? [String: String]) == ["name": "aumd", "sw_version": "1.2"])
         let components = try #require(payload["components"] as? [String: [String: Any]])
-        #expect(Set(components.keys) == ["events", "level", "microphone", "sound_chirp_tweet", "sound_dog"])
+        #expect(Set(components.keys) == ["events", "level", "highest_level", "microphone", "sound_chirp_tweet", "sound_dog"])
         #expect(Set(components.values.map { $0["unique_id"] as? String }).count == components.count)
         let published = Set(
             [Lines.event("open", 1, "Dog"), Lines.status()].flatMap { translator.take(Array($0.utf8)) }.map(\.topic)

@@ -52,6 +52,7 @@ import Testing
         #expect(found[#"aumd_late_windows_total{source="kitchen"}"#] == Double(status.lateWindows))
         #expect(found[#"aumd_unconfirmed_columns_total{source="kitchen"}"#] == Double(status.unconfirmedColumns))
         #expect(found[#"aumd_broken_samples_total{source="kitchen"}"#] == Double(status.brokenSamples))
+        #expect(found[#"aumd_level_mean_dbfs{source="kitchen"}"#] == -50 && found[#"aumd_level_max_dbfs{source="kitchen"}"#] == -31.24)
         #expect(found[#"aumd_status_timestamp_seconds{source="kitchen"}"#] == Double(status.time.milliseconds) / 1000)
         for state in StatusRecord.State.allCases {
             #expect(found[#"aumd_state{source="kitchen",state="\#(state.rawValue)"}"#] == (state == status.state ? 1 : 0))

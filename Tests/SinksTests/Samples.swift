@@ -68,7 +68,7 @@ enum Samples {
         records += [
             .status(
                 StatusRecord(
-                    source: "kitchen", time: time(32_000), state: .deviceLost, levelDBFS: -52.1, xruns: 2, lostSamples: 3, brokenSamples: 4,
+                    source: "kitchen", time: time(32_000), state: .deviceLost, levelDBFS: -52.1, meanLevelDBFS: -50, highestLevelDBFS: -31.24, xruns: 2, lostSamples: 3, brokenSamples: 4,
                     lateWindows: 1, unconfirmedColumns: 2, worstWakeUpMilliseconds: 0.25, realtime: true, device: "hw:CARD=USB", message: "No such device\n\"gone\" \u{1} \\ ü 🎤")),
             .scores(
                 ScoresRecord(

@@ -41,6 +41,20 @@ struct ListenTests {
         #expect(lines.last?["state"] == "stopping" && lines.last?.number("level_dbfs") == -20)
     }
 
+    @Test("A status has the mean and the highest level of the sound since the last one, none where there was no sound")
+    func levels() throws {
+        let uneven = folder.path + "/uneven.wav"
+        // -40, -20 and -40 dBFS.
+        let amplitudes: [Int16] = Array(repeating: 328, count: 32_000) + Array(repeating: 3277, count: 8_000) + Array(repeating: 328, count: 40_000)
+        try Sound.wav(amplitudes.enumerated().map { $0.offset % 2 == 0 ? $0.element : -$0.element }).write(to: URL(filePath: uneven))
+        let statuses = try Line.all(Program.run("listen", "--source", uneven, "--format", "ndjson").output).filter { $0["type"] == "status" }
+        let (first, last) = try (#require(statuses.first), #require(statuses.last))
+        #expect(first.fields["level_mean_dbfs"] is NSNull && first.fields["level_max_dbfs"] is NSNull)
+        #expect(last.number("level_dbfs") == -40 && last.number("level_max_dbfs") == -20)
+        // 0.5 s of 5 s has a hundred times the power of the rest; one step, at least, was in a status before.
+        #expect(abs(last.number("level_mean_dbfs")! - (-40 + 10 * log10(1 + 99 * 0.1))) < 0.2)
+    }
+
     @Test("A pass begins once chunk and lookahead are there, and confirms the chunk", arguments: [(1, 0), (3, 2), (8, 16), (20, 8)])
     func chunks(chunk: Int, lookahead: Int) throws {
         for arguments in [["--chunk", "\(chunk)", "--lookahead", "\(lookahead)"], ["--config", folder.path + "/stream.yaml"]] {

@@ -113,6 +113,10 @@ public struct StatusRecord: Sendable, Equatable {
     /// RMS level of the newest step in dB of full scale, a full-scale sine's being -3.01; nil before any sound and while the
     /// device is away or closed.
     public var levelDBFS: Float?
+    /// RMS level of the sound since the last status; nil where there was none.
+    public var meanLevelDBFS: Float?
+    /// The highest level of a step in it.
+    public var highestLevelDBFS: Float?
     /// Overruns of the device since the start.
     public var xruns: UInt64
     /// Samples that were overwritten before they could be analysed, since the start.
@@ -139,14 +143,16 @@ public struct StatusRecord: Sendable, Equatable {
 
     /// A state of one source; counts are since the start.
     public init(
-        source: String, time: RecordTime, state: State, levelDBFS: Float? = nil, xruns: UInt64 = 0,
-        lostSamples: UInt64 = 0, brokenSamples: UInt64 = 0, lateWindows: UInt64 = 0, unconfirmedColumns: UInt64 = 0,
+        source: String, time: RecordTime, state: State, levelDBFS: Float? = nil, meanLevelDBFS: Float? = nil, highestLevelDBFS: Float? = nil,
+        xruns: UInt64 = 0, lostSamples: UInt64 = 0, brokenSamples: UInt64 = 0, lateWindows: UInt64 = 0, unconfirmedColumns: UInt64 = 0,
         worstWakeUpMilliseconds: Double? = nil, realtime: Bool? = nil, device: String? = nil, message: String? = nil
     ) {
         self.source = source
         self.time = time
         self.state = state
         self.levelDBFS = levelDBFS
+        self.meanLevelDBFS = meanLevelDBFS
+        self.highestLevelDBFS = highestLevelDBFS
         self.xruns = xruns
         self.lostSamples = lostSamples
         self.brokenSamples = brokenSamples

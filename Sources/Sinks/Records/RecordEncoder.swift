@@ -99,7 +99,9 @@ public struct RecordEncoder {
         json.field("source", status.source)
         json.field("time", status.time)
         json.field("state", status.state.rawValue)
-        write(levelDBFS: status.levelDBFS)
+        write(level: status.levelDBFS, "level_dbfs")
+        write(level: status.meanLevelDBFS, "level_mean_dbfs")
+        write(level: status.highestLevelDBFS, "level_max_dbfs")
         json.field("xruns", status.xruns)
         json.field("dropped", dropped)
         json.field("lost_samples", status.lostSamples)
@@ -128,12 +130,12 @@ public struct RecordEncoder {
         json.field("source", scores.source)
         json.field("time", scores.time)
         json.field("status", scores.status.rawValue)
-        write(levelDBFS: scores.levelDBFS)
+        write(level: scores.levelDBFS, "level_dbfs")
         write(scores.tags)
     }
 
-    private mutating func write(levelDBFS level: Float?) {
-        json.field("level_dbfs", orNull: level.map { (Double($0) * 10).rounded() / 10 })
+    private mutating func write(level: Float?, _ name: StaticString) {
+        json.field(name, orNull: level.map { (Double($0) * 10).rounded() / 10 })
     }
 
     private mutating func write(parents: [String]) {
