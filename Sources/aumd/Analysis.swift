@@ -39,7 +39,6 @@ final class Analysis {
     private let pass: WindowPass?
     private let chunk: Int
     private let lookahead: Int
-    /// Columns that come while a pass runs: two of 0.16 s, half of which a slow or busy machine needs; one where a pass begins each column.
     private let passColumns: Int
     private var tagger: Tagger
     private var onsets: OnsetRefiner
@@ -72,7 +71,7 @@ final class Analysis {
         columnSteps = c.patchGrids
         encoder = c.recurrentObstacle == nil ? try StreamingEncoder(model: model) : nil
         chunk = min(options.chunk ?? c.chunk, c.clipColumns ?? .max)
-        passColumns = min(2, chunk)
+        passColumns = Self.passColumns(chunk: chunk)
         let wanted = options.lookahead ?? c.lookahead
         pass = c.needsWindow(options.window) ? try WindowPass(model: model, window: chunk + wanted) : nil
         lookahead = pass?.lookahead(wanted) ?? 0
@@ -87,6 +86,9 @@ final class Analysis {
     }
 
     deinit { pass?.cancel() }
+
+    /// Columns that come while a pass runs: two of 0.16 s, half of which a slow or busy machine needs; one where a pass begins each column.
+    static func passColumns(chunk: Int) -> Int { min(2, chunk) }
 
     /// Takes the next step of the run.
     ///

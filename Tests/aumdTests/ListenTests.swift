@@ -55,6 +55,21 @@ struct ListenTests {
         #expect(abs(last.number("level_mean_dbfs")! - (-40 + 10 * log10(1 + 99 * 0.1))) < 0.2)
     }
 
+    @Test("How long after a column its confirmed scores come is what 'aumd model' says")
+    func confirmationDelay() throws {
+        let said = try #require(try Program.run("model").output.firstMatch(of: /confirmed +([0-9.]+) s to ([0-9.]+) s after a column/))
+        let scores = try Line.all(Program.run("listen", "--source", file, "--scores", "--format", "ndjson").output).filter { $0["type"] == "scores" }
+        let clock = Date.ISO8601FormatStyle(includingFractionalSeconds: true)
+        let times = try scores.map { try clock.parse(#require($0["time"])).timeIntervalSince1970 }
+        var newest = times[0], delays: [Double] = []
+        for (score, time) in zip(scores, times) {
+            if score["status"] == "provisional" { newest = time } else { delays.append(newest - time) }
+        }
+        // A pass is collected when half of the newest column has been told. Of the first one:
+        let chunk = delays.prefix(20).map { $0 + 0.08 }
+        #expect(abs(chunk.min()! - Double(said.1)!) < 0.01 && abs(chunk.max()! - Double(said.2)!) < 0.01, "\(delays)")
+    }
+
     @Test("A pass begins once chunk and lookahead are there, and confirms the chunk", arguments: [(1, 0), (3, 2), (8, 16), (20, 8)])
     func chunks(chunk: Int, lookahead: Int) throws {
         for arguments in [["--chunk", "\(chunk)", "--lookahead", "\(lookahead)"], ["--config", folder.path + "/stream.yaml"]] {

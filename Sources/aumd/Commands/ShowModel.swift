@@ -65,7 +65,8 @@ struct ShowModel: ParsableCommand {
         if let clip = c.clipColumns {
             return "windows of \(seconds(clip, c)), one each \(seconds(min(c.chunk, clip), c)); every score is confirmed"
         }
-        return "\(seconds(c.lookahead, c)) to \(seconds(c.lookahead + c.chunk, c)) later, the whole stream as left context"
+        let soonest = c.lookahead + Analysis.passColumns(chunk: c.chunk)
+        return "\(seconds(soonest, c)) to \(seconds(soonest + c.chunk - 1, c)) after a column, the whole stream as left context"
     }
 
     private func seconds(_ columns: Int, _ c: Configuration) -> String { seconds(samples: columns * c.columnSamples, c) }
