@@ -235,6 +235,8 @@ def socket_permissions():
 
 
 def demo():
+    sounds = Path("/etc/aumd/sounds")
+    shutil.copytree("/mnt/sounds", sounds)
     configure(MODEL, "output: {status_interval: 1}\n")
     run("systemctl", "restart", UNIT)
     listener = Listener()
@@ -247,6 +249,10 @@ def demo():
     closed = {e["label"] for e in events if e["phase"] == "close"}
     check("sounds of the demo scene are told at the socket", closed & expected,
           f"{sorted(closed & expected)} of {sorted(closed)}, opened {sorted(opened)}")
+    with_sounds, without = run("aumd", "model").split()[0], run("aumd", "model", "--sounds", "/tmp").split()[0]
+    models = {e["model"] for e in events}
+    check("it listens for the learned sounds too", models == {with_sounds} and with_sounds != without, f"{models}, {without} without them")
+    shutil.rmtree(sounds)
     numbers = [r["seq"] for r in listener.records]
     check("no record is missing", numbers == list(range(numbers[0], numbers[0] + len(numbers))), len(numbers))
     entries = journal("AUMD_PHASE=close")

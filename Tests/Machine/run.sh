@@ -56,6 +56,7 @@ rm -rf "$disk" "$disk.img"
 mkdir -p "$disk/release"
 cp -r systemd Tests/Machine/checks.py "$disk"
 cp -r "$work/release/aumd" "$work/release/aumd_aumd.resources" "$disk/release"
+"$work/release/aumd" learn "Our bell" Tests/aumdTests/Golden/sound.wav --sounds "$disk/sounds" > /dev/null
 BUILD=$work/release systemd/package.sh "$disk"
 mke2fs -q -t ext4 -d "$disk" "$disk.img" 256M
 rm -rf "$disk"
