@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -67,15 +66,9 @@ def scores_from_binary(
     """Clip scores (clips, C) as `aumd tag --mode offline` prints them."""
     index = {label.name: i for i, label in enumerate(labels)}
     out = np.zeros((len(files), len(labels)), np.float32)
-    options = ["--model", str(folder), "--weights", weights, "--mode", "offline", "--top", "all", "--format", "ndjson"]
-    place = {str(path): i for i, path in enumerate(files)}
-    for batch in (files[i : i + 200] for i in range(0, len(files), 200)):
-        result = subprocess.run([binary, "tag", *options, *map(str, batch)], capture_output=True, text=True, check=True)
-        for line in result.stdout.splitlines():
-            record = json.loads(line)
-            row = out[place[record["file"]]]
-            for tag in record["tags"]:
-                row[index[tag["label"]]] = tag["score"]
+    for row, record in zip(out, program.tag(binary, folder, files, "--weights", weights, "--mode", "offline", "--top", "all"), strict=True):
+        for tag in record["tags"]:
+            row[index[tag["label"]]] = tag["score"]
     return out
 
 

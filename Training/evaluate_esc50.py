@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""ESC-50's fold 5 by a linear probe on the model's features, beside the same probe on YAMNet's embedding.
+"""ESC-50's fold 5 by a linear probe on the model's embedding, beside the same probe on YAMNet's.
 
-python3 Training/evaluate_esc50.py MODEL --corpus CORPUS --cache CACHE
+python3 Training/evaluate_esc50.py MODEL --corpus CORPUS --cache CACHE --binary aumd [--json FILE]
 
-Features: the mean over a clip's columns, on each patch grid, of the encoder's output (D values), all columns seen at once (offline); YAMNet's
-embedding (1024 values), mean over its windows. The probe is a logistic regression on standardised features, trained
+Embeddings: the program's, which is the mean over a clip's columns, on each patch grid, of what the head reads (D values), all columns seen at once
+(`aumd tag --mode embedding`); YAMNet's (1024 values), mean over its windows. The probe is a logistic regression on standardised features, trained
 on folds 1 to 3; its regularisation is the best on fold 4, and it is then trained on folds 1 to 4.
 """
 
@@ -20,26 +20,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from aumd_training import grids
+from aumd_training import program
 from aumd_training.corpus import AudioCache, TeacherCache, read_labels, read_manifest, require_stamp, stamp
-from aumd_training.features import LogMel
-from aumd_training.inference import load_model, normalised
 from aumd_training.teacher import Teacher
 
 STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
-
-
-@torch.no_grad()
-def model_features(folder: Path, audio: AudioCache, members: list[int]) -> np.ndarray:
-    """(clips, D)."""
-    config, model = load_model(folder)
-    log_mel, out = LogMel(), []
-    for clip in members:
-        samples = torch.from_numpy(audio.clip(clip).astype(np.float32) / 32768)[None]
-        logmel = normalised(samples, log_mel)
-        heard = [logmel, grids.shifted(logmel)][: config.get("patch_grids", 1)]
-        out.append(np.mean([model.features(x)[0].mean(0).numpy() for x in heard], axis=0))
-    return np.stack(out)
 
 
 def teacher_features(teacher: Teacher, audio: AudioCache, members: list[int]) -> np.ndarray:
@@ -69,6 +54,7 @@ def main() -> None:
     parser.add_argument("model", type=Path, metavar="MODEL")
     parser.add_argument("--corpus", type=Path, required=True)
     parser.add_argument("--cache", type=Path, required=True, help="what prepare.py wrote")
+    parser.add_argument("--binary", required=True, help="the aumd program")
     parser.add_argument("--json", type=Path, help="also write the figures here")
     parser.add_argument("--no-teacher", action="store_true", help="leave YAMNet out")
     arguments = parser.parse_args()
@@ -78,7 +64,8 @@ def main() -> None:
     members = [i for i, clip in enumerate(clips) if clip.source == "esc50"]
     classes = np.array([";".join(clips[i].labels) for i in members])
     split, audio = np.array([clips[i].split for i in members]), AudioCache(arguments.cache)
-    found = {"aumd": model_features(arguments.model, audio, members)}
+    heard = program.tag(arguments.binary, arguments.model, [arguments.corpus / clips[i].path for i in members], "--mode", "embedding")
+    found = {"aumd": np.array([record["embedding"] for record in heard])}
     if not arguments.no_teacher:
         found["YAMNet"] = teacher_features(Teacher(arguments.corpus / "teacher", labels), audio, members)
     written = {}

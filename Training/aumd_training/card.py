@@ -275,10 +275,10 @@ def _robustness(figures: Mapping) -> list[str]:
 def _esc50(figures: Mapping) -> list[str]:
     lines = [
         "### ESC-50\n",
-        "A linear probe on mean features, trained on folds 1 to 3, its penalty the best of six on fold 4; the model was trained without",
-        "folds 4 and 5, but fold 4 is validation, by which it was chosen. Fold 5 is what nothing looked at; as published figures have it,",
-        "the probe learns from the four other folds.\n",
-        "| features | fold 4 | fold 5 | fold 5, probe trained on folds 1 to 4 |", "|---|---|---|---|",
+        "A linear probe on each clip's embedding, through the program (`aumd tag --mode embedding`), or YAMNet's, trained on folds 1 to 3, its",
+        "penalty the best of six on fold 4; the model was trained without folds 4 and 5, but fold 4 is validation, by which it was chosen.",
+        "Fold 5 is what nothing looked at; as published figures have it, the probe learns from the four other folds.\n",
+        "| embedding | fold 4 | fold 5 | fold 5, probe trained on folds 1 to 4 |", "|---|---|---|---|",
     ]
     folds = ("fold 4", "fold 5", "fold 5, folds 1 to 4")
     return lines + [f"| {name} | {' | '.join(f'{100 * f[fold]:.1f} %' for fold in folds)} |" for name, f in figures.items()]

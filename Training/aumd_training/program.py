@@ -1,4 +1,4 @@
-"""What the aumd program says of a file: every column's scores, and its events as they are told."""
+"""What the aumd program says of files: tags or an embedding; every column's scores, and events as they are told."""
 
 from __future__ import annotations
 
@@ -45,6 +45,15 @@ class Heard:
     confirmed: np.ndarray  # (T, C) float32
     events: list[Told] = field(default_factory=list)
     step: float = COLUMN  # seconds from one provisional column to the next: where they overlap, less than a column
+
+
+def tag(binary: str, model: Path, files: Sequence[Path], *options: str) -> list[dict]:
+    """The record of each file, in order, as `aumd tag` prints it with these options."""
+    records = []
+    for batch in (files[i : i + 200] for i in range(0, len(files), 200)):
+        command = [binary, "tag", "--model", str(model), *options, "--format", "ndjson", *map(str, batch)]
+        records += map(json.loads, subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines())
+    return records
 
 
 def listen(binary: str, model: Path, file: Path, names: Sequence[str]) -> Heard:

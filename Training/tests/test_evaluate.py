@@ -14,6 +14,7 @@ pytest.importorskip("safetensors", reason="needs safetensors")
 
 import evaluate  # noqa: E402
 from aumd_training import metrics  # noqa: E402
+from aumd_training import program as programs  # noqa: E402
 from aumd_training.corpus import STAMP, Label, read_labels, read_manifest, stamp  # noqa: E402
 from aumd_training.inference import clip_logits, clip_scores  # noqa: E402
 
@@ -48,6 +49,12 @@ def test_offline_scores_are_read_by_file_and_label(program: str) -> None:
     files = [Path("a.opus"), Path("b.opus")]
     scores = evaluate.scores_from_binary(program, Path("model"), files, LABELS)
     assert scores.tolist() == [[0.25, 0.75], [1.25, 0.75]]
+
+
+def test_more_files_than_a_command_line_holds_are_read_in_their_order(program: str) -> None:
+    files = [Path(f"{i}.opus") for i in range(450)]
+    records = programs.tag(program, Path("model"), files)
+    assert [record["file"] for record in records] == [str(file) for file in files]
 
 
 def test_a_stream_s_columns_are_those_that_the_program_tells_provisional_ones_at_the_end_of_each(program: str) -> None:
