@@ -5,6 +5,8 @@ import Tagging
 public struct RecordingRules: Sendable, Equatable {
     /// Labels whose events are recorded, an event of a label below one of them too; nil: all.
     public var labels: Set<String>?
+    /// Labels whose sound is in no recording, nor that of a label below one of them.
+    public var without: Set<String>
     /// Seconds that are kept before the onset.
     public var before: Double
     /// Seconds that are kept after the offset.
@@ -13,16 +15,22 @@ public struct RecordingRules: Sendable, Equatable {
     public var longest: Double
 
     /// What is said about recordings.
-    public init(labels: Set<String>?, before: Double, after: Double, longest: Double) {
+    public init(labels: Set<String>?, without: Set<String> = [], before: Double, after: Double, longest: Double) {
         self.labels = labels
+        self.without = without
         self.before = before
         self.after = after
         self.longest = longest
     }
 
-    func includes(_ event: EventRecord) -> Bool {
-        labels.map { $0.contains(event.label) || event.parents.contains(where: $0.contains) } ?? true
-    }
+    func includes(_ event: EventRecord) -> Bool { labels.map { event.isOf($0) } ?? true }
+
+    func forbids(_ event: EventRecord) -> Bool { event.isOf(without) }
+}
+
+extension EventRecord {
+    /// Whether it has one of the labels, or one below.
+    fileprivate func isOf(_ labels: Set<String>) -> Bool { labels.contains(label) || parents.contains(where: labels.contains) }
 }
 
 /// The sound of one event, or some that was asked for.
@@ -64,7 +72,8 @@ extension Recording {
 
 /// Keeps the newest sound, and cuts out that of the events that there were: a state machine without clock, thread or file.
 ///
-/// An event is recorded once it is confirmed and closed, or has lasted for longer than is kept; one that is retracted is not.
+/// An event is recorded once it is confirmed and closed, or has lasted for longer than is kept; one that is retracted is not. Where there
+/// are sounds that no recording is to have, it waits until these would have been noticed, and is not made where one was, surely or not.
 /// Positions are those of the source's timeline.
 public struct Recorder {
     /// An event that is open, or waits for the sound after its offset.
@@ -76,9 +85,19 @@ public struct Recorder {
         var isWritten = false
     }
 
+    /// An event that no recording is to have, as long as sound of it is held.
+    private struct Forbidden {
+        var id: ULID
+        var onset: Int64
+        /// Where it ends, once that is known.
+        var offset: Int64?
+    }
+
     /// Seconds after its offset in which an event is closed, twice what that takes with the bundled model: one that is not by then
     /// is taken to go on.
     private static let closing = 10.0
+    /// Seconds until a sound that nothing announced is confirmed, with the bundled model nineteen times in twenty.
+    private static let confirming = 5.5
     /// Seconds more that are held, for an event that is confirmed later still.
     private static let spare = 5.0
 
@@ -88,8 +107,10 @@ public struct Recorder {
     private let after: Int64
     private let longest: Int64
     private let closing: Int64
+    private let confirming: Int64
     private var history: SoundHistory
     private var pending: [Pending] = []
+    private var forbidden: [Forbidden] = []
 
     /// - Parameters:
     ///   - rate: Of the source, samples a second.
@@ -102,6 +123,7 @@ public struct Recorder {
         after = samples(rules.after)
         longest = samples(rules.longest)
         closing = samples(Self.closing)
+        confirming = rules.without.isEmpty ? 0 : samples(Self.confirming)
         history = SoundHistory(from: position, capacity: Int(before + longest + after + closing + samples(Self.spare)))
     }
 
@@ -110,6 +132,8 @@ public struct Recorder {
 
     /// Takes what was reported of an event, with its onset and offset.
     public mutating func take(_ event: EventRecord, onset: Int64, offset: Int64?) {
+        forbidden.removeAll { $0.id == event.id }
+        if event.phase != .retract, rules.forbids(event) { forbidden.append(Forbidden(id: event.id, onset: onset, offset: offset)) }
         let place = pending.firstIndex { $0.event.id == event.id }
         var entry = Pending(event: event, onset: onset, isWritten: place.map { pending[$0].isWritten } ?? false)
         if event.phase == .close { entry.offset = offset ?? history.held.upperBound }
@@ -128,16 +152,18 @@ public struct Recorder {
         for index in pending.indices where !pending[index].isWritten {
             let entry = pending[index]
             let end = min(entry.offset ?? .max, entry.onset + longest) + after
-            let due = entry.offset == nil ? end + closing : end
+            let due = entry.offset == nil ? end + closing : end + confirming
             guard entry.event.status == .confirmed, rules.includes(entry.event), entry.offset != nil || !isLast,
                 isLast || due <= history.held.upperBound
             else { continue }
             pending[index].isWritten = true
             let range = (entry.onset - before..<max(end, entry.onset - before)).clamped(to: history.held)
-            guard !range.isEmpty else { continue }
+            let isForbidden = forbidden.contains { $0.onset < range.upperBound && $0.offset ?? .max > range.lowerBound }
+            guard !range.isEmpty, !isForbidden else { continue }
             complete.append(Recording(event: entry.event, range: range, rate: rate, samples: history.copy(range)))
         }
         pending.removeAll { $0.isWritten && $0.offset != nil }
+        forbidden.removeAll { $0.offset.map { $0 < history.held.lowerBound } ?? false }
         return complete
     }
 
@@ -154,6 +180,7 @@ public struct Recorder {
     /// The timeline goes on elsewhere; what is held by then is what there is of every event.
     public mutating func restart(at position: Int64) {
         pending.removeAll()
+        forbidden.removeAll()
         history.restart(at: position)
     }
 }

@@ -92,6 +92,26 @@ extension Settings {
         return try Self.labels(said, among: names)
     }
 
+    /// The labels whose sound is in no recording.
+    ///
+    /// - Parameter labels: The model's, with the names of their ancestors.
+    /// - Throws: `InvalidSettings` with every name that the model does not have, and every one that is mute, or has a mute label below it.
+    public func unrecordedLabels(among labels: [(name: String, ancestors: [String])]) throws(InvalidSettings) -> [String] {
+        let said = recordings.without ?? []
+        let names = try Self.labels(said, among: labels.map(\.name))
+        let errors: [SettingsError] = said.compactMap { member in
+            let mute = labels.first { label in
+                (label.name == member.label || label.ancestors.contains(member.label)) && merged(label.name).mute == true
+            }
+            guard let mute else { return nil }
+            return .impossibleValue(
+                member.origin, key: "recordings.without", value: "\"\(member.label)\"",
+                allowed: "labels that are reported: \"\(mute.name)\" is mute, and would not be noticed")
+        }
+        guard errors.isEmpty else { throw InvalidSettings(errors) }
+        return names
+    }
+
     /// Labels that an option names.
     ///
     /// - Parameters:

@@ -139,6 +139,8 @@ public struct Settings: Sendable, Equatable {
         public var folder: String?
         /// Labels whose events are recorded; nil for all.
         public var labels: [Member]?
+        /// Labels whose sound is in no recording; nil for none.
+        public var without: [Member]?
         /// Seconds before the onset.
         public var before: Double?
         /// Seconds after the offset.
@@ -193,6 +195,7 @@ public struct Settings: Sendable, Equatable {
         merged.events.labels.merge(events.labels) { $1.merging(over: $0) }
         merged.events.groups.merge(events.groups) { $1 }
         merged.recordings.labels = recordings.labels ?? other.recordings.labels
+        merged.recordings.without = recordings.without ?? other.recordings.without
         merged.mqtt.sensors = mqtt.sensors ?? other.mqtt.sensors
         return merged
     }

@@ -8,7 +8,7 @@ struct SettingsReader {
 
     /// Keys that hold more keys, and the keys whose own keys are names that the user chooses.
     private static let sections = ["source", "stream", "events", "output", "recordings", "mqtt"]
-    private static let collections = ["events.default", "events.labels", "events.groups", "recordings.labels", "mqtt.sensors"]
+    private static let collections = ["events.default", "events.labels", "events.groups", "recordings.labels", "recordings.without", "mqtt.sensors"]
     private static let validKeys = Key<Settings>.all.map(\.path) + Key<Settings.Rule>.all.map { "events.default.\($0.path)" } + sections + collections
 
     private struct Entry {
@@ -52,6 +52,8 @@ struct SettingsReader {
             for entry in entries(of: entry.value, at: entry.path) ?? [] { readGroup(entry) }
         case "recordings.labels":
             settings.recordings.labels = readLabels(entry)
+        case "recordings.without":
+            settings.recordings.without = readLabels(entry)
         case "mqtt.sensors":
             settings.mqtt.sensors = readLabels(entry)
         default:

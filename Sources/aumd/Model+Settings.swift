@@ -34,11 +34,12 @@ extension Model {
 
     /// What sound is kept, where any is.
     ///
-    /// - Throws: ``Failure`` for labels the model does not have.
+    /// - Throws: ``Failure`` for labels the model does not have, and for mute ones that no recording is to have.
     func recordings(_ settings: Settings) throws(Failure) -> RecordingRules {
         do throws(InvalidSettings) {
             return RecordingRules(
                 labels: try settings.recordedLabels(among: configuration.labels.map(\.name)).map { Set($0) },
+                without: Set(try settings.unrecordedLabels(among: labelsWithAncestors)),
                 before: settings.recordedBefore, after: settings.recordedAfter, longest: settings.longestRecorded)
         } catch { throw Failure(error) }
     }
@@ -46,6 +47,11 @@ extension Model {
     /// Its labels as the settings look at them.
     var modelLabels: [Settings.ModelLabel] {
         configuration.labels.map { ($0.name, $0.thresholds?.on, $0.thresholds?.off, $0.thresholds?.provisionalOn, configuration.habituation) }
+    }
+
+    /// Names of its labels, each with those of its ancestors.
+    var labelsWithAncestors: [(name: String, ancestors: [String])] {
+        configuration.labels.map { ($0.name, $0.parents.map { configuration.labels[$0].name }) }
     }
 
     /// What the frontend must deliver to this model.

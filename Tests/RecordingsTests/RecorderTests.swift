@@ -163,6 +163,36 @@ func event(
         #expect(recorder.takeComplete(isLast: true) == [])
     }
 
+    @Test("A recording is not made where a sound is in it that none is to have, however short and unsure", arguments: [
+        (410..<450, "Speech", Event.Status.confirmed, true), (410..<451, "Speech", .confirmed, false), (500..<501, "Speech", .provisional, false),
+        (629..<700, "Whispering", .confirmed, false), (630..<700, "Speech", .confirmed, true), (0..<900, "Speech", .confirmed, false),
+        (500..<600, "Music", .confirmed, true),
+    ])
+    func forbidden(sound: Range<Int64>, label: String, status: Event.Status, isMade: Bool) throws {
+        var rules = Self.rules
+        (rules.labels, rules.without) = (["Dog"], ["Speech"])
+        // What is known of the other sound while the recording could be made: where it ends; or that it goes on, that it is taken back.
+        for (offset, isRetracted) in [(sound.upperBound, false), (nil, false), (nil, true)] {
+            var recorder = Recorder(rules, rate: Self.rate, from: 0)
+            pass(9, &recorder)
+            recorder.take(try event(1, .close), onset: 500, offset: 600)
+            // It was heard to the end, but another sound in it may not have been told yet.
+            #expect(recorder.takeComplete() == [])
+            let parents = label == "Whispering" ? ["Speech"] : []
+            recorder.take(try event(2, .open, label, parents: parents, status: status), onset: sound.lowerBound, offset: nil)
+            pass(2.5, &recorder)
+            #expect(recorder.takeComplete() == [])
+            if isRetracted || offset != nil {
+                recorder.take(try event(2, isRetracted ? .retract : .update, label, parents: parents, status: status), onset: sound.lowerBound, offset: offset)
+            }
+            pass(1, &recorder)
+            let isKept = isRetracted || isMade && (offset != nil || label == "Music" || sound.lowerBound >= 630)
+            #expect(recorder.takeComplete().map(\.range) == (isKept ? [450..<630] : []))
+            pass(20, &recorder)
+            #expect(recorder.takeComplete(isLast: true) == [])
+        }
+    }
+
     @Test("What was heard last can be had whatever is in it, as far as it is held; events are recorded all the same")
     func newest() throws {
         var recorder = Recorder(Self.rules, rate: Self.rate, from: 1000)

@@ -21,9 +21,9 @@ struct MergingTests {
 
     @Test("merging with nothing changes nothing, and is associative")
     func laws() throws {
-        let a = try Settings(yaml: "model: a\nsource: {rate: 8000}\nevents: {labels: {Bark: {on: 0.4}}, groups: {A: [Bark]}}\nmqtt: {sensors: [Bark]}\nrecordings: {labels: [Dog]}")
+        let a = try Settings(yaml: "model: a\nsource: {rate: 8000}\nevents: {labels: {Bark: {on: 0.4}}, groups: {A: [Bark]}}\nmqtt: {sensors: [Bark]}\nrecordings: {labels: [Dog], without: [Speech]}")
         let b = try Settings(yaml: "model: b\nsource: {channel: 2}\nevents: {labels: {Bark: {off: 0.1}, Dog: {mute: on}}}")
-        let c = try Settings(yaml: "stream: {chunk: 2}\nevents: {default: {on: 0.7}, groups: {A: [Dog], B: [Cat]}}\nmqtt: {sensors: [Cat, Dog], topic: t}\nrecordings: {labels: [], after: 3}")
+        let c = try Settings(yaml: "stream: {chunk: 2}\nevents: {default: {on: 0.7}, groups: {A: [Dog], B: [Cat]}}\nmqtt: {sensors: [Cat, Dog], topic: t}\nrecordings: {labels: [], without: [Cat], after: 3}")
         #expect(a.merging(over: Settings()) == a)
         #expect(Settings().merging(over: a) == a)
         #expect(a.merging(over: b).merging(over: c) == a.merging(over: b.merging(over: c)))
@@ -37,6 +37,7 @@ struct MergingTests {
         #expect(merged.merging(over: c).mqtt.sensors?.map(\.label) == ["Bark"] && merged.merging(over: c).topic == "t")
         #expect(merged.merging(over: c).recordings.labels?.map(\.label) == ["Dog"] && merged.merging(over: c).recordedAfter == 3)
         #expect(b.merging(over: c).recordings.labels == [])
+        #expect(merged.merging(over: c).recordings.without == a.recordings.without && b.merging(over: c).recordings.without == c.recordings.without)
         #expect(b.merging(over: c).mqtt.sensors?.map(\.label) == ["Cat", "Dog"])
     }
 

@@ -17,7 +17,7 @@ struct ReadingTests {
               labels: {Bark: {on: 1e-1, mute: false}}
               groups: {Alarm: [Siren, Alarm clock]}
             output: {stdout: no, file: a.ndjson, socket: e.sock, socket_mode: "0666", journal: yes, scores: 5, status_interval: 1}
-            recordings: {folder: sounds, labels: [Dog, Cat], before: 1, after: 0.5, longest: 9, keep_mb: 20}
+            recordings: {folder: sounds, labels: [Dog, Cat], without: [Speech], before: 1, after: 0.5, longest: 9, keep_mb: 20}
             mqtt: {broker: "mqtts://b.lan", user: u, password_file: p, ca_file: c, topic: a/b, discovery: no, provisional: yes, sensors: [Dog],
                    can_pause: true}
             """)
@@ -52,7 +52,7 @@ struct ReadingTests {
         #expect(settings.output.scores == 5)
         #expect(settings.output.statusInterval == 1)
         #expect(settings.recordings.folder == "sounds")
-        #expect(settings.recordings.labels?.map(\.label) == ["Dog", "Cat"])
+        #expect(settings.recordings.labels?.map(\.label) == ["Dog", "Cat"] && settings.recordings.without?.map(\.label) == ["Speech"])
         #expect(settings.recordings.before == 1)
         #expect(settings.recordings.after == 0.5)
         #expect(settings.recordings.longest == 9)

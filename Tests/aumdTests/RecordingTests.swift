@@ -69,6 +69,9 @@ struct RecordingTests {
     @Test("What it cannot work with it says in one sentence, with the code of sysexits", arguments: [
         ("recordings: {folder: /proc/sounds}", 73, "Recordings cannot be written to /proc/sounds: "),
         ("recordings: {folder: sounds, labels: [Brak]}", 78, "c.yaml:1:39: the model has no label \"Brak\"; the nearest is \"Bark\"."),
+        ("recordings: {without: [Spech]}", 78, "c.yaml:1:24: the model has no label \"Spech\"; the nearest is \"Speech\"."),
+        ("events: {labels: {Piano: {mute: true}}}\nrecordings: {without: [Music]}", 78,
+            "c.yaml:2:24: recordings.without cannot be \"Music\"; give labels that are reported: \"Piano\" is mute, and would not be noticed."),
         ("recordings: {longest: 0}", 78, "c.yaml:1:23: recordings.longest cannot be 0; give a number from 1 to 300 s."),
         ("recordings: {keep: 3}", 78, "there is no key recordings.keep; the nearest is recordings.keep_mb."),
     ])

@@ -25,6 +25,7 @@ struct Check: ParsableCommand {
         }
         do throws(InvalidSettings) { _ = try settings.rules(labels: model.modelLabels) } catch { errors += error.errors }
         do throws(InvalidSettings) { _ = try settings.recordedLabels(among: model.modelLabels.map(\.name)) } catch { errors += error.errors }
+        do throws(InvalidSettings) { _ = try settings.unrecordedLabels(among: model.labelsWithAncestors) } catch { errors += error.errors }
         do throws(InvalidSettings) { _ = try settings.sensors(among: model.modelLabels.map(\.name)) } catch { errors += error.errors }
         var failure = Failure(InvalidSettings(errors))
         failure.sentences += model.refusedSounds.map(\.description)
