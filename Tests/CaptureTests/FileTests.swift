@@ -106,6 +106,21 @@ struct FileTests {
         #expect(recording.error?.category == .dataError)
     }
 
+    @Test("whose damage begins before the sound is not sound that can be read")
+    func damaged() {
+        let whole = "\(directory)/sound.flac"
+        #expect(run("ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i", "anoisesrc=duration=1:sample_rate=16000", whole) == 0)
+        var bytes = contents(whole)
+        // The first block of metadata says that it is the last one: what follows is no frame.
+        bytes[4] |= 0x80
+        let path = file("damaged.flac", bytes), error = record(file: path).error
+        guard case .file(path, .notSound) = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+        #expect(error?.category == .dataError)
+    }
+
     @Test("that is none is refused in one sentence")
     func refused() {
         let cases: [(String, [UInt8])] = [

@@ -70,7 +70,11 @@ final class SoundFile {
             brokenSamples += Int64(converter.convert(block, count: count, into: buffer.baseAddress!))
             return count
         }
-        if sf_error(handle) != 0 { throw .file(path, .readFailed(SoundFile.reason(handle))) }
+        let code = sf_error(handle)
+        if code != SF_ERR_NO_ERROR {
+            let reason = SoundFile.reason(handle)
+            throw .file(path, delivered == 0 && code != SF_ERR_SYSTEM ? .notSound(reason) : .readFailed(reason))
+        }
         if delivered == 0 { throw .file(path, .noSamples) }
         if let announced, delivered < announced {
             throw .file(path, .truncated(announced: announced, delivered: delivered))
