@@ -42,7 +42,7 @@ def accuracy(features: np.ndarray, classes: np.ndarray, split: np.ndarray) -> tu
     most = np.concatenate([train, validation])
 
     def probe(strength: float, rows: np.ndarray):
-        return make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=500)).fit(features[rows], classes[rows])
+        return make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=3000)).fit(features[rows], classes[rows])
 
     best = max((probe(c, train).score(features[validation], classes[validation]), -c) for c in STRENGTHS)
     few, many = probe(-best[1], train), probe(-best[1], most)
