@@ -82,6 +82,7 @@ rm -rf "$DESTDIR$share/aumd" # no files of an older model stay behind
 find "$resources" -type f | sort | while read -r file; do
     put 644 "$share/aumd/${file#"$resources/"}" < "$file"
 done
+put 644 "$share/aumd/aumd-1.schema.json" < Sources/Sinks/aumd-1.schema.json
 for unit in $units; do
     sed "s|/usr/local/bin/|$PREFIX/bin/|" "systemd/$unit" | put 644 "$lib/systemd/system/$unit"
 done

@@ -55,6 +55,7 @@ disk=$work/machine.program
 rm -rf "$disk" "$disk.img"
 mkdir -p "$disk/release"
 cp -r systemd Tests/Machine/checks.py "$disk"
+cp --parents Sources/Sinks/aumd-1.schema.json "$disk"
 cp -r "$work/release/aumd" "$work/release/aumd_aumd.resources" "$disk/release"
 "$work/release/aumd" learn "Our bell" Tests/aumdTests/Golden/sound.wav --sounds "$disk/sounds" > /dev/null
 BUILD=$work/release systemd/package.sh "$disk"

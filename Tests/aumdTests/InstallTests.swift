@@ -28,6 +28,7 @@ struct InstallTests {
             "usr/local/share/aumd/model/config.json": "644",
             "usr/local/share/aumd/model/model.safetensors": "644",
             "usr/local/share/aumd/demo.ogg": "644",
+            "usr/local/share/aumd/aumd-1.schema.json": "644",
             "usr/local/lib/systemd/system/aumd.service": "644",
             "usr/local/lib/systemd/system/aumd@.service": "644",
             "usr/local/lib/systemd/system/aumd-mqtt.service": "644",

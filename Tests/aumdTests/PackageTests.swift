@@ -42,7 +42,8 @@ struct PackageTests {
         #expect(listed.allSatisfy { $0.contains(" root/root ") })
         let files = Set(listed.filter { !$0.hasSuffix("/") }.compactMap { $0.split(separator: " ").last.map(String.init) })
         #expect(files == [
-            "./usr/bin/aumd", "./usr/share/aumd/model/config.json", "./usr/lib/systemd/system/aumd.service",
+            "./usr/bin/aumd", "./usr/share/aumd/model/config.json", "./usr/share/aumd/aumd-1.schema.json",
+            "./usr/lib/systemd/system/aumd.service",
             "./usr/lib/systemd/system/aumd@.service", "./usr/lib/systemd/system/aumd-mqtt.service",
             "./usr/lib/systemd/system/aumd-mqtt@.service", "./usr/lib/systemd/catalog/aumd.catalog", "./usr/lib/sysusers.d/aumd.conf",
             "./usr/share/bash-completion/completions/aumd", "./usr/share/zsh/vendor-completions/_aumd",
