@@ -445,17 +445,30 @@ def template():
     check("it stops", (show("Result", unit), show("ExecMainStatus", unit)) == ("success", "0"))
 
 
-def persistent_name():
-    """A card by its place, in a drop-in of aumd@NAME."""
-    name = "CARD=/dev/snd/by-path/platform-snd_aloop.0,DEV=0"
-    check("aumd devices names a card by its place", f"also hw:{name}\n" in run("aumd", "devices"))
+def sound_card():
+    """A card that has interrupts and a place on a bus, named by that in a drop-in of aumd@NAME; it is pulled out and put back."""
+    run("modprobe", "snd-hda-intel")
+    link = wait(lambda: next(Path("/dev/snd/by-path").glob("pci-*"), None))
+    name = f"CARD={link},DEV=0"
+    check("aumd devices names a card by its place", f"also hw:{name}\n" in run("aumd", "devices"), name)
     unit, drop_in = "aumd@desk.service", Path("/etc/systemd/system/aumd@desk.service.d/device.conf")
     drop_in.parent.mkdir()
     drop_in.write_text(f"[Service]\nEnvironment=AUMD_DEVICE=plughw:{name}\n")
     run("systemctl", "daemon-reload")
     run("systemctl", "start", unit, seconds=PATIENCE)
-    status = Listener("/run/aumd@desk/events.sock").await_record(type="status", source="desk", device=f"plughw:{name}", state="capturing")
+    listener = Listener("/run/aumd@desk/events.sock")
+    status = listener.await_record(type="status", source="desk", device=f"plughw:{name}", state="capturing")
     check("aumd@desk listens to it", status, status and status[0])
+    silent = listener.await_record(type="status", state="silent")
+    check("that it delivers only zeros is told, and nothing was lost", silent and silent[0]["xruns"] == 0, silent and silent[0])
+    Path(f"/sys/bus/pci/devices/{link.name.removeprefix('pci-')}/remove").write_text("1")
+    lost = listener.await_record(type="status", state="device_lost")
+    check("pulled out of its bus, it is away", lost, lost and lost[0].get("message"))
+    time.sleep(5)
+    Path("/sys/bus/pci/rescan").write_text("1")
+    gaps = listener.await_record(type="gap", cause="device_lost")
+    check("put back, it is found again, and the gap is told", gaps and gaps[0]["samples"] > 0, gaps)
+    check("without a restart", is_active(unit) and show("NRestarts", unit) == "0")
     run("systemctl", "stop", unit)
 
 
@@ -518,7 +531,7 @@ def package():
 since = int(time.time())
 started = time.monotonic()
 for part in (installs, no_microphone, process, journal_entries, socket_permissions, demo, reload, unplugging, pauses, kills,
-             stops, broker, template, persistent_name, busy, *([] if EMULATED else [suspend]), wrong_configuration, uninstalls, package):
+             stops, broker, template, sound_card, busy, *([] if EMULATED else [suspend]), wrong_configuration, uninstalls, package):
     print(f"{part.__name__.replace('_', ' ')} ({time.monotonic() - started:.0f} s)", flush=True)
     try:
         part()
