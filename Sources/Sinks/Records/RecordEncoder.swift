@@ -24,22 +24,14 @@ public struct RecordEncoder {
 
     /// The line of a clip, valid until the next call.
     public mutating func line(_ clip: ClipRecord, sequence: UInt64) -> [UInt8] {
-        begin("clip")
-        json.field("seq", sequence)
-        json.field("file", clip.file)
-        json.field("duration", clip.duration)
-        json.field("model", clip.model)
+        begin("clip", of: clip.file, clip.duration, clip.model, sequence)
         write(clip.tags)
         return end()
     }
 
     /// The line of a clip's embedding, valid until the next call.
     public mutating func line(_ clip: EmbeddingRecord, sequence: UInt64) -> [UInt8] {
-        begin("embedding")
-        json.field("seq", sequence)
-        json.field("file", clip.file)
-        json.field("duration", clip.duration)
-        json.field("model", clip.model)
+        begin("embedding", of: clip.file, clip.duration, clip.model, sequence)
         json.key("embedding")
         json.beginArray()
         for value in clip.embedding { json.value(value) }
@@ -52,6 +44,14 @@ public struct RecordEncoder {
         json.beginObject()
         json.field("schema", Record.schema)
         json.field("type", type)
+    }
+
+    private mutating func begin(_ type: String, of file: String, _ duration: Double, _ model: String, _ sequence: UInt64) {
+        begin(type)
+        json.field("seq", sequence)
+        json.field("file", file)
+        json.field("duration", duration)
+        json.field("model", model)
     }
 
     private mutating func end() -> [UInt8] {
