@@ -4,7 +4,8 @@ import Tagging
 /// What Home Assistant reads to make a device of a daemon: one retained message for all its entities (MQTT integration, "Device
 /// discovery payload").
 package enum Discovery {
-    /// The message: an event entity of all that is heard, the level and the highest level since the last status, whether the microphone is in order, a switch for it, and each sensor.
+    /// The message: an event entity of all that is heard, the mean and the highest level since the last status, whether the microphone is
+    /// in order, a switch for it, and each sensor.
     ///
     /// - Parameters:
     ///   - name: The source's, which people see.

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Tests the program on a whole machine: boots Debian 12 in qemu, installs aumd there with systemd/install.sh and runs
-# checks.py beside real systemd, journald and kernel ALSA (snd-aloop). As root, on Debian 12 with Swift 6.2:
+# checks.py beside real systemd, journald and kernel ALSA (snd-aloop, and a sound card on a PCI bus). As root, on Debian 12 with Swift 6.2:
 #
 #   apt-get install -y debootstrap dpkg-dev e2fsprogs qemu-system-x86 && Tests/Machine/run.sh
 #

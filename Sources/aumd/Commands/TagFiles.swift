@@ -75,7 +75,7 @@ struct TagFiles: ParsableCommand {
         let settings = try settings()
         let model = try modelOptions.load(settings: settings)
         let tagging = try model.tagging(settings)
-        let ofClips = mode == .embedding ? try modelOptions.loadFeatures(settings: settings) : model
+        let clipModel = mode == .embedding ? try modelOptions.loadFeatures(settings: settings) : model
         let isForPeople = isatty(STDOUT_FILENO) == 1 && mode != .embedding
         let output = TagOutput(format: format ?? (isForPeople ? .text : .ndjson), mode: mode, fileCount: files.count)
         // Where the output is on the same terminal, it is the progress.
@@ -86,7 +86,7 @@ struct TagFiles: ParsableCommand {
             do throws(Failure) {
                 if Aumd.mangledArguments.contains(file) { throw Failure(mangled: [file]) }
                 switch mode {
-                case .offline, .embedding: try tagClip(SoundFileSource(path: file, channel: ChannelChoice(settings)), ofClips, output)
+                case .offline, .embedding: try tagClip(SoundFileSource(path: file, channel: ChannelChoice(settings)), clipModel, output)
                 case .stream, .scores: try tagStream(file, model, tagging, settings, output)
                 }
             } catch {
