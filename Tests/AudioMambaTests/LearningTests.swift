@@ -48,16 +48,10 @@ struct LearningTests {
         var random = SplitMix64(state: 4)
         let logMel = random.floats(9 * Self.columnSize).map { 4 * $0 - 6 }
         let encoder = try FeatureEncoder(directory: path), model = try Model(directory: path)
-        let weights = try SafeTensors(path: path + "/model.safetensors")
-        let head = try weights.tensor("head.weight", shape: [2, 8]), bias = try weights.tensor("head.bias", shape: [2])
-        func logits(_ features: [Float]) -> [Float] {
-            let (one, other) = (products(head[..<8], features), products(head[8...], features))
-            return zip(one, other).flatMap { [$0 + bias[0], $1 + bias[1]] }
-        }
         // What came before does not count.
         _ = try encoder.features(logMel: random.floats(3 * Self.columnSize).span)
         let features = try encoder.features(logMel: logMel.span)
-        expectClose(logits(features.confirmed), try ClipEncoder(model: model).logits(logMel: logMel.span), within: 1e-5)
+        expectClose(try logits(of: features.confirmed, path), try ClipEncoder(model: model).logits(logMel: logMel.span), within: 1e-5)
         let streaming = try StreamingEncoder(model: model)
         let steps = 9 * grids, size = Self.columnSize / grids
         let expected = (0..<steps).flatMap { step in
@@ -66,7 +60,7 @@ struct LearningTests {
             streaming.step(logMel.span.extracting(step * size..<(step + 1) * size), logits: &output)
             return vector
         }
-        expectClose(logits(features.provisional), expected, within: 1e-5)
+        expectClose(try logits(of: features.provisional, path), expected, within: 1e-5)
     }
 
     @Test("A row of the head, and its bias, make the mean of a clip's logits from its embedding", arguments: [1, 2])
@@ -75,16 +69,19 @@ struct LearningTests {
         defer { remove(path) }
         var random = SplitMix64(state: 6)
         let logMel = random.floats(9 * Self.columnSize).map { 4 * $0 - 6 }
-        let weights = try SafeTensors(path: path + "/model.safetensors")
-        let head = try weights.tensor("head.weight", shape: [2, 8]), bias = try weights.tensor("head.bias", shape: [2])
         let embedding = try ClipEncoder(model: Model(featuresOf: path)).embedding(logMel: logMel.span)
         let logits = try ClipEncoder(model: Model(directory: path)).logits(logMel: logMel.span)
         #expect(embedding.count == 8 && Set(embedding).count == 8)
-        for label in 0..<2 {
-            let own = stride(from: label, to: logits.count, by: 2).map { logits[$0] }
-            let product = products(head[label * 8..<(label + 1) * 8], embedding)
-            expectClose([product[0] + bias[label]], [own.reduce(0, +) / Float(own.count)], within: 1e-5)
-        }
+        let means = (0..<2).map { label in stride(from: label, to: logits.count, by: 2).reduce(0) { $0 + logits[$1] } / Float(logits.count / 2) }
+        expectClose(try self.logits(of: embedding, path), means, within: 1e-5)
+    }
+
+    /// What the head of a small model's folder makes of features (…, 8).
+    private func logits(of features: [Float], _ path: String) throws -> [Float] {
+        let weights = try SafeTensors(path: path + "/model.safetensors")
+        let head = try weights.tensor("head.weight", shape: [2, 8]), bias = try weights.tensor("head.bias", shape: [2])
+        let (one, other) = (products(head[..<8], features), products(head[8...], features))
+        return zip(one, other).flatMap { [$0 + bias[0], $1 + bias[1]] }
     }
 
     @Test("A model that takes whole clips only has no features of a stream")
