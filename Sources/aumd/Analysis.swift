@@ -1,7 +1,8 @@
 import AudioMamba
+import Frontend
 import Tagging
 
-/// Steps of the spectrogram in, actions out: recurrent step, window passes and tagger, in an order that depends on the sound
+/// Steps of the spectrogram in, actions out: recurrent step, window passes, alarms and tagger, in an order that depends on the sound
 /// alone. A step is a column, or half of one where the model has two patch grids.
 ///
 /// A pass begins when its last column is there and is collected before the second column after that is looked at, whether it
@@ -17,7 +18,7 @@ final class Analysis {
         var lookahead: Int?
     }
 
-    /// Takes the scores (C) of a column, provisional or confirmed, and the column's first sample.
+    /// Takes the model's scores (C) of a column, provisional or confirmed, and the column's first sample.
     typealias OnScores = (Event.Status, Int64, UnsafeBufferPointer<Float>) -> Void
 
     /// Passes that had not ended when they were to be collected.
@@ -42,7 +43,10 @@ final class Analysis {
     private let passColumns: Int
     private var tagger: Tagger
     private var onsets: OnsetRefiner
-    private var scores: [Float]
+    /// Of the labels after the model's.
+    private var alarms: [AlarmDetector]
+    /// The model's, (C), and with the alarms', (labels).
+    private var modelScores: [Float], scores: [Float]
     private var history: ColumnHistory
     /// Steps of this run.
     private var steps = 0
@@ -81,7 +85,9 @@ final class Analysis {
         let onsetColumns = 32 + 2 * (pass?.capacity ?? 0)
         onsets = OnsetRefiner(
             model: model, tagging: tagging, seconds: Double(onsetColumns * c.columnSamples) / Double(c.frontend.sampleRate), capacity: tagger.capacity)
-        scores = [Float](repeating: 0, count: c.labels.count)
+        alarms = model.alarmLabels.map { AlarmDetector($0.pattern, parameters: model.filterBank) }
+        modelScores = [Float](repeating: 0, count: c.labels.count)
+        scores = [Float](repeating: 0, count: tagging.labels.count)
         history = ColumnHistory(capacity: historyColumns, columnSize: c.columnSize, columnSteps: c.patchGrids)
     }
 
@@ -101,9 +107,10 @@ final class Analysis {
         if steps == 0 { origin = start }
         let first = actions.count
         onsets.append(logMel, start: start)
+        for index in alarms.indices { alarms[index].append(logMel, start: start) }
         encode(logMel, start: start, into: &actions, onScores)
-        onsets.correct(&actions, from: first)
-        if steps == 0 { onsets.reset() }  // The backlog was given up.
+        onsets.correct(&actions, from: first, alarms: alarms)
+        if steps == 0 { forgetSound() }  // The backlog was given up.
     }
 
     private func encode(
@@ -113,7 +120,7 @@ final class Analysis {
         let endsColumn = steps % columnSteps == 0
         if endsColumn, columnsSeen >= passDue { collect(wait: waits, into: &actions, onScores) }
         if let encoder {
-            var logits = scores.mutableSpan
+            var logits = modelScores.mutableSpan
             encoder.step(logMel.span, logits: &logits)
             model.sigmoid(&logits)
             tag(columnStart: start + stepSamples - columnSamples, endsColumn, into: &actions, onScores)
@@ -131,6 +138,7 @@ final class Analysis {
     /// Hands the tagger the scores of the column that ends with the last step, unless that began before the run.
     private func tag(columnStart start: Int64, _ endsColumn: Bool, into actions: inout [Action], _ onScores: OnScores) {
         guard steps >= columnSteps else { return }
+        modelScores.withUnsafeBufferPointer { complete($0, columnStart: start) }
         if pass != nil {
             tagger.provisional(start: start, scores: scores.span, into: &actions)
         } else if endsColumn {
@@ -138,7 +146,7 @@ final class Analysis {
         } else {
             return
         }
-        scores.withUnsafeBufferPointer { onScores(pass == nil ? .confirmed : .provisional, start, $0) }
+        modelScores.withUnsafeBufferPointer { onScores(pass == nil ? .confirmed : .provisional, start, $0) }
     }
 
     /// Ends a run of columns, at a gap or at the end of the stream: what is there is confirmed with the right context there
@@ -155,10 +163,22 @@ final class Analysis {
             pass.reset()
         }
         tagger.interrupt(into: &actions)
-        onsets.correct(&actions, from: first)
-        onsets.reset()
+        onsets.correct(&actions, from: first, alarms: alarms)
+        forgetSound()
         encoder?.state.reset()
         beginRun()
+    }
+
+    /// scores = the model's of a column, then the alarms'.
+    private func complete(_ modelScores: UnsafeBufferPointer<Float>, columnStart start: Int64) {
+        for (label, score) in modelScores.enumerated() { scores[label] = score }
+        for (index, alarm) in alarms.enumerated() { scores[modelScores.count + index] = alarm.score(at: start + columnSamples) }
+    }
+
+    /// What comes next is not the neighbour of what came last.
+    private func forgetSound() {
+        onsets.reset()
+        for index in alarms.indices { alarms[index].reset() }
     }
 
     private func beginRun() {
@@ -180,13 +200,14 @@ final class Analysis {
 
     private func collect(wait: Bool, into actions: inout [Action], _ onScores: OnScores) {
         guard let pass, pass.isInFlight else { return }
-        let collected = pass.collect(wait: wait) { scores in
+        let collected = pass.collect(wait: wait) { passScores in
             guard !isDiscarding else { return }
-            for vector in 0..<(scores.count / pass.labelCount) {
+            for vector in 0..<(passScores.count / pass.labelCount) {
                 let column = UnsafeBufferPointer(
-                    rebasing: scores[vector * pass.labelCount..<(vector + 1) * pass.labelCount])
+                    rebasing: passScores[vector * pass.labelCount..<(vector + 1) * pass.labelCount])
                 let start = origin + Int64(columnsConfirmed) * columnSamples
-                tagger.confirmed(start: start, scores: column.span, into: &actions)
+                complete(column, columnStart: start)
+                tagger.confirmed(start: start, scores: scores.span, into: &actions)
                 onScores(.confirmed, start, column)
                 columnsConfirmed += 1
             }

@@ -14,8 +14,8 @@ extension Model {
     /// - Throws: ``Failure`` for labels the model does not have.
     func tagging(_ settings: Settings) throws(Failure) -> TaggerConfiguration {
         do throws(InvalidSettings) {
-            var rules = try settings.rules(labels: modelLabels)
-            for (index, label) in configuration.labels.enumerated() where label.mid == Self.silence {
+            var rules = try settings.rules(labels: thresholds)
+            for (index, label) in labels.enumerated() where label.mid == Self.silence {
                 rules[index].mute = settings.events.labels[label.name]?.mute ?? settings.events.standard.mute ?? true
             }
             return tagging(rules: rules, window: settings.usesWindow)
@@ -27,7 +27,7 @@ extension Model {
     ///   - window: whether window passes are to run, where the model has a backward direction.
     func tagging(rules: [LabelRule], window: Bool = true) -> TaggerConfiguration {
         TaggerConfiguration(
-            labels: configuration.labels.map { Label(name: $0.name, mid: $0.mid, parents: $0.parents) }, rules: rules,
+            labels: labels, rules: rules,
             sampleRate: configuration.frontend.sampleRate, columnLength: configuration.columnSamples,
             stepLength: configuration.stepSamples, isCausal: !configuration.needsWindow(window))
     }
@@ -38,20 +38,22 @@ extension Model {
     func recordings(_ settings: Settings) throws(Failure) -> RecordingRules {
         do throws(InvalidSettings) {
             return RecordingRules(
-                labels: try settings.recordedLabels(among: configuration.labels.map(\.name)).map { Set($0) },
+                labels: try settings.recordedLabels(among: labelNames).map { Set($0) },
                 without: Set(try settings.unrecordedLabels(among: labelsWithAncestors)),
                 before: settings.recordedBefore, after: settings.recordedAfter, longest: settings.longestRecorded)
         } catch { throw Failure(error) }
     }
 
-    /// Its labels as the settings look at them.
-    var modelLabels: [Settings.ModelLabel] {
+    /// The labels as the settings look at them.
+    var thresholds: [Settings.ModelLabel] {
         configuration.labels.map { ($0.name, $0.thresholds?.on, $0.thresholds?.off, $0.thresholds?.provisionalOn, configuration.habituation) }
+            + alarmLabels.map { ($0.name, $0.on, nil, nil, 0) }
     }
 
-    /// Names of its labels, each with those of its ancestors.
+    /// Names of the labels, each with those of its ancestors.
     var labelsWithAncestors: [(name: String, ancestors: [String])] {
-        configuration.labels.map { ($0.name, $0.parents.map { configuration.labels[$0].name }) }
+        let labels = labels
+        return labels.map { ($0.name, $0.parents.map { labels[$0].name }) }
     }
 
     /// What the frontend must deliver to this model.

@@ -2,7 +2,8 @@ import AudioMamba
 import Frontend
 import Tagging
 
-/// Moves the onsets of events from where scores crossed a threshold to where the sound rose.
+/// Moves the onsets of events from where scores crossed a threshold to where the sound rose, and those of alarms, with their offsets, to
+/// where their pulses were.
 ///
 /// An onset is computed once for a crossing and kept: later frames do not change it.
 struct OnsetRefiner {
@@ -24,6 +25,8 @@ struct OnsetRefiner {
     private let cooldowns: [Int64]  // (labels), samples
     private let groups: [[Int]]  // (labels): who shares an event with each, itself among them
     private let shortest: Int64
+    /// How many labels are the model's; the others are alarms.
+    private let modelLabelCount: Int
 
     /// - Parameters:
     ///   - seconds: how long after its crossing an event may be reported.
@@ -32,7 +35,8 @@ struct OnsetRefiner {
         flux = SpectralFlux(parameters: model.filterBank, seconds: seconds)
         // A column is the resolution of an offset: half of one is the shortest event.
         shortest = Int64(model.configuration.columnSamples / 2)
-        ends = [Int64](repeating: .min, count: model.configuration.labels.count)
+        modelLabelCount = model.configuration.labels.count
+        ends = [Int64](repeating: .min, count: tagging.labels.count)
         descendantEnds = ends
         cooldowns = tagging.rules.map { Int64(($0.cooldown * Double(tagging.sampleRate)).rounded()) }
         groups = tagging.rules.indices.map { label in
@@ -50,9 +54,15 @@ struct OnsetRefiner {
     mutating func reset() { flux.reset() }
 
     /// Corrects what the tagger appended from an index on.
-    mutating func correct(_ actions: inout [Action], from first: Int) {
+    ///
+    /// - Parameter alarms: of the labels after the model's.
+    mutating func correct(_ actions: inout [Action], from first: Int, alarms: [AlarmDetector]) {
         for index in first..<actions.count {
             let event = actions[index].event
+            if event.label >= modelLabelCount {
+                correct(&actions[index].event, alarms[event.label - modelLabelCount])
+                continue
+            }
             var onset = self.onset(of: event)
             if let offset = event.offset { onset = min(onset, max(event.onset, offset - shortest)) }
             actions[index].event.onset = onset
@@ -64,6 +74,14 @@ struct OnsetRefiner {
                 known.removeAll { $0.number == event.number }
             }
         }
+    }
+
+    /// An alarm is known from its second group of pulses on, and over when there is no other: its scores say neither where it began nor where it
+    /// ended. Two alarms are farther apart than a crossing from the columns it lies between.
+    private func correct(_ event: inout Event, _ detector: AlarmDetector) {
+        guard let alarm = detector.alarm(knownAt: event.onset + 4 * shortest) else { return }
+        event.onset = min(event.onset, alarm.onset)
+        if let offset = event.offset { event.offset = min(offset, max(event.onset + shortest, alarm.offset)) }
     }
 
     private mutating func onset(of event: Event) -> Int64 {

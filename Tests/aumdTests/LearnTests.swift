@@ -70,7 +70,7 @@ struct LearnTests {
     }
 
     @Test("What cannot be learned is refused in one sentence, and nothing is written", arguments: [
-        (["Dog", "a.wav"], 64, "'Dog' is a label of the model itself; give your sound another name."),
+        (["Dog", "a.wav"], 64, "'Dog' is a label already; give your sound another name."),
         (["?!", "a.wav"], 64, "'?!' cannot be a label; give it a name of letters and digits, of 200 bytes at most."),
         (["Ours", "a.wav", "--parent", "Alarm clok"], 64, "--parent: the model has no label \"Alarm clok\"; the nearest is \"Alarm clock\"."),
         (["Ours", "absent.wav"], 66, "sound file 'absent.wav' does not exist"),

@@ -76,8 +76,8 @@ struct CarryToBroker: AsyncParsableCommand {
     /// - Throws: ``Failure`` for labels that the model does not have. Without sensors no model is looked at.
     private func sensors(_ settings: Settings) throws(Failure) -> [String] {
         guard settings.mqtt.sensors?.isEmpty == false else { return [] }
-        let labels = try ModelOptions.load(model, settings: settings).configuration.labels
-        do throws(InvalidSettings) { return try settings.sensors(among: labels.map(\.name)) } catch { throw Failure(error) }
+        let names = try ModelOptions.load(model, settings: settings).labelNames
+        do throws(InvalidSettings) { return try settings.sensors(among: names) } catch { throw Failure(error) }
     }
 
     private static func report(_ notice: Bridge.Notice) {

@@ -23,10 +23,10 @@ struct Check: ParsableCommand {
             if !errors.isEmpty { report(Failure(InvalidSettings(errors))) }
             throw error
         }
-        do throws(InvalidSettings) { _ = try settings.rules(labels: model.modelLabels) } catch { errors += error.errors }
-        do throws(InvalidSettings) { _ = try settings.recordedLabels(among: model.modelLabels.map(\.name)) } catch { errors += error.errors }
+        do throws(InvalidSettings) { _ = try settings.rules(labels: model.thresholds) } catch { errors += error.errors }
+        do throws(InvalidSettings) { _ = try settings.recordedLabels(among: model.labelNames) } catch { errors += error.errors }
         do throws(InvalidSettings) { _ = try settings.unrecordedLabels(among: model.labelsWithAncestors) } catch { errors += error.errors }
-        do throws(InvalidSettings) { _ = try settings.sensors(among: model.modelLabels.map(\.name)) } catch { errors += error.errors }
+        do throws(InvalidSettings) { _ = try settings.sensors(among: model.labelNames) } catch { errors += error.errors }
         var failure = Failure(InvalidSettings(errors))
         failure.sentences += model.refusedSounds.map(\.description)
         guard failure.sentences.isEmpty else { throw failure }

@@ -107,7 +107,7 @@ struct Follow: ParsableCommand {
     /// - Throws: ``Failure`` for labels that the model does not have. Without any, no model is looked at.
     private func checkedLabels(_ settings: Settings) throws(Failure) -> [String] {
         guard !label.isEmpty else { return [] }
-        let names = try ModelOptions.load(model, settings: settings).configuration.labels.map(\.name)
+        let names = try ModelOptions.load(model, settings: settings).labelNames
         return try Settings.checked(label, option: "--label", among: names)
     }
 }

@@ -110,7 +110,7 @@ struct Learn: ParsableCommand {
         guard !label.joinedWords.isEmpty, label.utf8.count <= 200, label.printable == label else {
             throw Failure(.usage, "'\(label)' cannot be a label; give it a name of letters and digits, of 200 bytes at most.")
         }
-        guard !names.contains(label) else { throw Failure(.usage, "'\(label)' is a label of the model itself; give your sound another name.") }
+        guard !model.labelNames.contains(label) else { throw Failure(.usage, "'\(label)' is a label already; give your sound another name.") }
         if let parent {
             do throws(InvalidSettings) { _ = try Settings.labels([parent], option: "--parent", among: names) } catch {
                 throw Failure(.usage, error.description)

@@ -26,7 +26,7 @@ struct ShowModel: ParsableCommand {
               variant     \(c.variant.rawValue), \(c.layerCount) layers, D \(c.modelWidth), E \(c.innerWidth), N \(c.stateCount), K \(c.convolutionWidth), R \(c.timeStepRank)
               tokens      \(c.tokenOrder.rawValue), \(c.bands) of \(c.patchMel) mel x \(c.patchFrames) frames a column, \(c.patchGrids == 1 ? "one grid" : "two grids half a column apart"), positions \(c.position.rawValue), read from \(c.pooling.rawValue)
               frontend    \(c.frontend.sampleRate) Hz, \(c.frontend.melCount) mel bins, \(c.frontend.lowFrequency) to \(c.frontend.highFrequency) Hz
-              labels      \(c.labels.count)
+              labels      \(c.labels.count)\(alarms(model))
               licence     \(c.license?.printable ?? "not stated")
               provisional \(c.recurrentObstacle.map { "none: \($0)" } ?? "scores each \(seconds(samples: c.stepSamples, c))")
               confirmed   \(confirmed(c))
@@ -42,6 +42,12 @@ struct ShowModel: ParsableCommand {
             } ?? ""
             try say("  \(index)  \(label.name)  \(label.mid)\(parents.isEmpty ? "" : "  < \(parents)")\(limits)".printable)
         }
+        for alarm in model.alarmLabels { try say("  by its pattern  \(alarm.name)  \(alarm.mid)  on \(alarm.on)") }
+    }
+
+    private func alarms(_ model: Model) -> String {
+        let count = model.alarmLabels.count
+        return count == 0 ? "" : ", and \(count) \(count == 1 ? "alarm" : "alarms") by temporal pattern"
     }
 
     private func thresholds(_ c: Configuration) -> String {

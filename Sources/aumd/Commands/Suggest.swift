@@ -36,7 +36,7 @@ struct Suggest: ParsableCommand {
 
     func run() throws {
         let settings = try SettingsOptions.withoutOptions(config, isOfDevice: false)
-        let labels = try model.load(settings: settings).modelLabels
+        let labels = try model.load(settings: settings).thresholds
         let filter = RecordFilter(labels: Set(try Settings.checked(label, option: "--label", among: labels.map(\.name))))
         var log = EventLog()
         for file in files.isEmpty ? ["-"] : files { try read(file, into: &log, filter) }

@@ -1,0 +1,39 @@
+import AudioMamba
+import Frontend
+import Tagging
+
+/// A label that is heard by the temporal pattern of its sound, beside those of the model. Its scores are correlations, 0 where there is no alarm.
+struct AlarmLabel {
+    let name: String
+    /// AudioSet's id; empty where it has none.
+    let mid: String
+    let pattern: TemporalPattern
+    /// The correlation that is enough.
+    let on: Float
+
+    /// AudioSet's label that both are of.
+    static let parent = "Alarm"
+
+    /// With these thresholds `Training/evaluate_alarms.py` finds no alarm where there is none.
+    static let all = [
+        AlarmLabel(name: "Smoke detector, smoke alarm", mid: "/m/01y3hg", pattern: .three, on: 0.75),
+        AlarmLabel(name: "Carbon monoxide detector, CO detector", mid: "", pattern: .four, on: 0.68),
+    ]
+}
+
+extension Model {
+    /// The alarms that are heard by their pattern: those that are no label of the model or of a learned sound.
+    var alarmLabels: [AlarmLabel] {
+        AlarmLabel.all.filter { alarm in !configuration.labels.contains { $0.name == alarm.name } }
+    }
+
+    /// All labels that there are scores for: the model's, then the alarms.
+    var labels: [Label] {
+        let own = configuration.labels.map { Label(name: $0.name, mid: $0.mid, parents: $0.parents) }
+        let parents = own.firstIndex { $0.name == AlarmLabel.parent }.map { [$0] + own[$0].parents } ?? []
+        return own + alarmLabels.map { Label(name: $0.name, mid: $0.mid, parents: parents) }
+    }
+
+    /// Their names.
+    var labelNames: [String] { labels.map(\.name) }
+}
