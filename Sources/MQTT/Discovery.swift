@@ -32,7 +32,7 @@ package enum Discovery {
         for label in translator.sensors {
             let sensor = RecordTranslator.sensor(label)
             components[sensor.replacing("/", with: "_")] = Component(
-                platform: "binary_sensor", name: label, stateTopic: "\(topic)/\(sensor)", deviceClass: "sound")
+                platform: "binary_sensor", name: label, stateTopic: "\(topic)/\(sensor)", deviceClass: deviceClass(label))
         }
         for key in components.keys { components[key]?.uniqueId = "\(identifier)_\(key)" }
         let origin = Origin(name: "aumd", swVersion: version)
@@ -45,6 +45,15 @@ package enum Discovery {
         // Nothing in it but texts, which always can be encoded.
         let bytes = (try? encoder.encode(payload)).map(Array.init) ?? []
         return Message("homeassistant/device/\(identifier)/config", bytes, isRetained: true)
+    }
+
+    /// What Home Assistant takes a label's sensor for: alarms it shows, and offers to automations and voice assistants, as what they warn of.
+    private static func deviceClass(_ label: String) -> String {
+        switch label {
+        case "Smoke detector, smoke alarm": "smoke"
+        case "Carbon monoxide detector, CO detector": "carbon_monoxide"
+        default: "sound"
+        }
     }
 
     /// A sensor of one of the levels in a status.

@@ -106,6 +106,17 @@ import Testing
         #expect(listening["state_topic"] as? String == "aumd/kitchen/status")
     }
 
+    @Test("Home Assistant takes the sensors of alarms for those of what they warn of, all others for sounds")
+    func alarms() throws {
+        let labels = ["Smoke detector, smoke alarm", "Carbon monoxide detector, CO detector", "Alarm clock"]
+        let message = Discovery.message(name: "kitchen", version: "1", translator: translator(labels))
+        let payload = try #require(try JSONSerialization.jsonObject(with: Data(message.payload)) as? [String: Any])
+        let components = try #require(payload["components"] as? [String: [String: Any]])
+        for (label, kind) in zip(labels, ["smoke", "carbon_monoxide", "sound"]) {
+            #expect(components.values.first { $0["name"] as? String == label }?["device_class"] as? String == kind)
+        }
+    }
+
     @Test("Where nothing was announced before, or the same, or what was is no such message, nothing is taken away", arguments: [
         "", "{", "[]", #"{"components":3}"#, #"{"components":{}}"#, #"{"components":{"x":3}}"#, #"{"components":{"level":{"platform":"sensor"}}}"#,
     ])
