@@ -2,27 +2,37 @@ import Glibc
 import Tagging
 
 /// Counts and the state as metrics, in a file that is written anew when they change: Prometheus' text format 0.0.4, as the textfile
-/// collector of its node exporter reads it. Counters begin at 0 with the program.
+/// collector of its node exporter reads it. Counters begin at 0 with the program, and are all there from then on: Prometheus takes no notice of
+/// a counter's first value.
 public struct MetricsFile: RecordSink {
     private let path: String
     private let onNotice: @Sendable (SinkNotice) -> Void
     private var source = ""
     private var status: StatusRecord?
-    private var events: [String: Int] = [:]
-    private var retractions: [String: Int] = [:]
-    private var gaps: [GapRecord.Cause: (count: Int, seconds: Double)] = [:]
+    private var events: [String: Int]
+    private var retractions: [Action.Reason: Int]
+    private var gaps: [GapRecord.Cause: (count: Int, seconds: Double)]
+    /// Labels of the confirmed events that have not ended.
+    private var sounding: [ULID: String] = [:]
+    private var dropped: UInt64 = 0
     private var isStale = false
     /// Writings that failed since one went well.
     private var failures: UInt64 = 0
     public var isFailing: Bool { failures > 0 }
+    /// Of retractions.
+    private static let reasons: [Action.Reason] = [.notConfirmed, .absorbed, .interrupted]
     /// Of owner and group: it tells what is heard.
     private static let permissions: mode_t = 0o640
 
     /// Writes the file for the first time.
     ///
+    /// - Parameter labels: those that may have events.
     /// - Throws: `SinkError.open` where that cannot be done.
-    public init(path: String, onNotice: @escaping @Sendable (SinkNotice) -> Void) throws(SinkError) {
+    public init(path: String, labels: [String], onNotice: @escaping @Sendable (SinkNotice) -> Void) throws(SinkError) {
         self.path = path
+        events = Dictionary(labels.map { ($0, 0) }) { first, _ in first }
+        retractions = Dictionary(uniqueKeysWithValues: Self.reasons.map { ($0, 0) })
+        gaps = Dictionary(uniqueKeysWithValues: GapRecord.Cause.allCases.map { ($0, (0, 0)) })
         self.onNotice = onNotice
         let code = replaceFile(path, with: [], mode: Self.permissions)
         guard code == 0 else { throw .open(path: path, errno: code) }
@@ -30,13 +40,18 @@ public struct MetricsFile: RecordSink {
 
     /// Counts a record.
     public mutating func write(_ record: NumberedRecord, dropped: UInt64) -> Bool {
+        // The end of one may be among what was dropped.
+        if dropped != self.dropped { sounding.removeAll() }
+        self.dropped = dropped
         switch record.record {
         case .event(let event):
             source = event.source
             switch event.phase {
-            case .close: events[event.label, default: 0] += 1
-            case .retract: if let reason = event.reason { retractions[reason.rawValue, default: 0] += 1 }
-            case .open, .update: return true
+            case .open, .update: sounding[event.id] = event.status == .confirmed && event.offset == nil ? event.label : nil
+            case .close:
+                events[event.label, default: 0] += 1
+                sounding[event.id] = nil
+            case .retract: if let reason = event.reason { retractions[reason, default: 0] += 1 }
             }
         case .gap(let gap):
             source = gap.source
@@ -93,15 +108,17 @@ public struct MetricsFile: RecordSink {
                 metric("\(name)_total", "counter", help, [([], "\(value)")])
             }
         }
-        metric("events_total", "counter", "Events that were confirmed and are over.", Self.sorted(events).map { ([("label", $0)], "\($1)") })
-        metric("retractions_total", "counter", "Events that were taken back.", Self.sorted(retractions).map { ([("reason", $0)], "\($1)") })
+        let labels = events.keys.sorted(), now = sounding.values.reduce(into: [:]) { $0[$1, default: 0] += 1 }
+        metric("events_total", "counter", "Events that were confirmed and are over.", labels.map { ([("label", $0)], "\(events[$0] ?? 0)") })
+        metric("events_active", "gauge", "Events that were confirmed and go on.", labels.map { ([("label", $0)], "\(now[$0] ?? 0)") })
+        metric("retractions_total", "counter", "Events that were taken back.", Self.reasons.map { reason in
+            ([("reason", reason.rawValue)], "\(retractions[reason] ?? 0)")
+        })
         let causes = GapRecord.Cause.allCases.compactMap { cause in gaps[cause].map { (labels: [("cause", cause.rawValue)], gap: $0) } }
         metric("gaps_total", "counter", "Stretches of missing sound.", causes.map { ($0.labels, "\($0.gap.count)") })
         metric("gap_seconds_total", "counter", "How long they were.", causes.map { ($0.labels, "\($0.gap.seconds)") })
         return text
     }
-
-    private static func sorted(_ counts: [String: Int]) -> [(String, Int)] { counts.sorted { $0.key < $1.key }.map { ($0.key, $0.value) } }
 
     /// A label's value between quotation marks.
     private static func escaped(_ value: String) -> String {

@@ -26,11 +26,12 @@ final class Outputs: Sendable {
     private static let viewScores = 8
 
     /// - Parameters:
+    ///   - labels: those that may have events.
     ///   - patience: milliseconds that the source can wait for a reader that takes nothing; nil: for ever.
     ///   - onReaderGone: the reader of the standard output has closed it.
     /// - Throws: ``Failure`` for an output that cannot be opened.
     init(
-        settings: Settings, format: Listen.Format?, patience: Int?, logger: Logger,
+        settings: Settings, labels: [String], format: Listen.Format?, patience: Int?, logger: Logger,
         onReaderGone: @escaping @Sendable () -> Void
     ) throws(Failure) {
         let isTerminal = isatty(STDOUT_FILENO) == 1
@@ -56,7 +57,8 @@ final class Outputs: Sendable {
                 threads.append(try SinkThread(NDJSONFile(path: path, onNotice: onNotice), queue: patientQueue()))
             }
             if let path = settings.output.metrics {
-                threads.append(try SinkThread(MetricsFile(path: path, onNotice: onNotice), queue: RecordQueue(kinds: .events, patience: patience)))
+                let metrics = try MetricsFile(path: path, labels: labels, onNotice: onNotice)
+                threads.append(try SinkThread(metrics, queue: RecordQueue(kinds: .events, patience: patience)))
             }
             if settings.writesJournal {
                 let journal = JournalSink(hasPriorities: ServiceLog.isJournal, onNotice: onNotice)

@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import Sinks
+import Tagging
 import TestSupport
 import Testing
 
@@ -22,7 +23,7 @@ import Testing
 
     @Test("Events that closed, retractions, gaps and the last status are counted, by label, reason and cause")
     func counts() throws {
-        var file = try MetricsFile(path: path, onNotice: notices.add)
+        var file = try MetricsFile(path: path, labels: ["Bark", "Dog"], onNotice: notices.add)
         #expect(try text() == "")
         let records = try Samples.records()
         for (number, record) in records.enumerated() {
@@ -59,9 +60,53 @@ import Testing
         }
     }
 
+    @Test("Every count is there from the first status on, at 0, since Prometheus sees no rise to a first value")
+    func zeros() throws {
+        var file = try MetricsFile(path: path, labels: ["Bark", "Smoke detector, smoke alarm"], onNotice: notices.add)
+        _ = file.write(NumberedRecord(sequence: 0, record: status()), dropped: 0)
+        file.flush()
+        let found = try samples()
+        for label in ["Bark", "Smoke detector, smoke alarm"] {
+            for name in ["events_total", "events_active"] { #expect(found[#"aumd_\#(name){source="kitchen",label="\#(label)"}"#] == 0) }
+        }
+        for reason in ["not confirmed", "absorbed", "interrupted"] { #expect(found[#"aumd_retractions_total{source="kitchen",reason="\#(reason)"}"#] == 0) }
+        for cause in GapRecord.Cause.allCases {
+            for name in ["gaps", "gap_seconds"] { #expect(found[#"aumd_\#(name)_total{source="kitchen",cause="\#(cause.rawValue)"}"#] == 0) }
+        }
+    }
+
+    @Test("An event is active from its confirmation to its end; what was dropped may have been the end")
+    func active() throws {
+        var file = try MetricsFile(path: path, labels: ["Animal", "Bark"], onNotice: notices.add)
+        var sequence: UInt64 = 0
+        /// How many events of Animal and of Bark are active after a record.
+        func put(_ id: Int, _ phase: Action.Phase, _ label: String, _ status: Event.Status, ends: Bool = false, dropped: UInt64 = 0) throws -> [Double?] {
+            var event = try #require(try Samples.records().lazy.compactMap { record -> EventRecord? in
+                if case .event(let event) = record { event } else { nil }
+            }.first)
+            event.id = ULID(milliseconds: 1, source: "kitchen", number: UInt64(id))
+            (event.source, event.phase, event.label, event.status) = ("kitchen", phase, label, status)
+            event.offset = ends ? .clock(milliseconds: 9) : nil
+            _ = file.write(NumberedRecord(sequence: sequence, record: .event(event)), dropped: dropped)
+            sequence += 1
+            file.flush()
+            let found = try samples()
+            return ["Animal", "Bark"].map { found[#"aumd_events_active{source="kitchen",label="\#($0)"}"#] }
+        }
+        #expect(try put(1, .open, "Animal", .provisional) == [0, 0])
+        #expect(try put(1, .update, "Animal", .confirmed) == [1, 0])
+        #expect(try put(2, .open, "Bark", .confirmed) == [1, 1])
+        #expect(try put(1, .update, "Bark", .confirmed) == [0, 2])
+        #expect(try put(2, .update, "Bark", .confirmed, ends: true) == [0, 1])
+        #expect(try put(2, .close, "Bark", .confirmed, ends: true) == [0, 1])
+        #expect(try put(3, .open, "Animal", .provisional) == [0, 1])
+        #expect(try put(3, .retract, "Animal", .provisional) == [0, 1])
+        #expect(try put(4, .open, "Animal", .confirmed, dropped: 2) == [1, 0])
+    }
+
     @Test("A name with quotation marks and backslashes is escaped; a level that nobody knows is not there")
     func escaped() throws {
-        var file = try MetricsFile(path: path, onNotice: notices.add)
+        var file = try MetricsFile(path: path, labels: [], onNotice: notices.add)
         let status = StatusRecord(source: "a \"b\\c\"\nd", time: .clock(milliseconds: 1500), state: .deviceLost)
         _ = file.write(NumberedRecord(sequence: 0, record: .status(status)), dropped: 0)
         file.flush()
@@ -71,7 +116,7 @@ import Testing
 
     @Test("Whoever reads it sees a whole file, which its group may read; scores alone do not write it")
     func whole() throws {
-        var file = try MetricsFile(path: path, onNotice: notices.add)
+        var file = try MetricsFile(path: path, labels: [], onNotice: notices.add)
         _ = file.write(NumberedRecord(sequence: 0, record: status()), dropped: 0)
         let before = try FileHandle(forReadingFrom: URL(filePath: folder.path + "/aumd.prom"))
         file.flush()
@@ -88,10 +133,10 @@ import Testing
     @Test("A folder that is away is told of once, and once more when it is back; one that is not there at first is an error")
     func failing() throws {
         let nowhere = folder.path + "/nowhere/aumd.prom"
-        #expect(throws: SinkError.open(path: nowhere, errno: ENOENT)) { _ = try MetricsFile(path: nowhere, onNotice: notices.add) }
+        #expect(throws: SinkError.open(path: nowhere, errno: ENOENT)) { _ = try MetricsFile(path: nowhere, labels: [], onNotice: notices.add) }
         let place = URL(filePath: folder.path + "/place"), away = URL(filePath: folder.path + "/away")
         try FileManager.default.createDirectory(at: place, withIntermediateDirectories: true)
-        var file = try MetricsFile(path: place.path + "/aumd.prom", onNotice: notices.add)
+        var file = try MetricsFile(path: place.path + "/aumd.prom", labels: [], onNotice: notices.add)
         func put() {
             _ = file.write(NumberedRecord(sequence: 0, record: status()), dropped: 0)
             file.flush()
