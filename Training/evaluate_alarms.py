@@ -6,7 +6,7 @@ python3 Training/evaluate_alarms.py MODEL --streams STREAMS --cache CACHE --bina
 There is no recording of one in the corpus, so they are made by the standards: smoke alarms (temporal three) and carbon monoxide alarms
 (temporal four), of the pitches that they have, up to 8 % fast or slow, in synthetic rooms, over speech, music and noise of the test split. Other
 beeps, of clocks, ovens, lorries and telephones, are not to be taken for them; nor is anything in the streams of both splits and in the clips of
-the corpus, one after another. What the model hears does not matter: any model folder will do.
+the corpus, one after another. What the model hears does not matter: any model folder will do, the sooner the smaller it is.
 """
 
 from __future__ import annotations
@@ -61,6 +61,8 @@ LEVELS = (20, 10, 0, -10)
 KINDS = ("speech", "music", "background")
 #: Alarms in a scene, groups of each, and seconds of the others before and after each.
 COUNT, GROUPS, AROUND = 12, 5, 15.0
+#: Seconds between clips, at most: many are of one length, and would make a pattern of their own.
+PAUSE = 3.0
 
 
 def tone(seconds: float, hertz: float, is_square: bool) -> np.ndarray:
@@ -157,10 +159,11 @@ def measure(arguments: argparse.Namespace) -> None:
         paths = sorted(arguments.streams.glob("*/*/*.wav"))
         count = sum(len(told(arguments.binary, arguments.model, path, window=False)) for path in paths)
         say("streams", {"false": count, "hours": sum(soundfile.info(path).duration for path in paths) / 3600})
-        clips = AudioCache(arguments.cache)
+        clips, generator = AudioCache(arguments.cache), np.random.default_rng(1)
         with soundfile.SoundFile(file, "w", RATE, 1, "PCM_16", format="RF64") as stream:
             for index in range(len(clips.offsets) - 1):
                 stream.write(clips.clip(index))
+                stream.write(np.zeros(int(generator.uniform(0, PAUSE) * RATE), np.int16))
         say("clips", {"false": len(told(arguments.binary, arguments.model, file, window=False)), "hours": clips.offsets[-1] / RATE / 3600})
     if arguments.json:
         arguments.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")

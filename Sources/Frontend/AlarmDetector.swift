@@ -1,5 +1,5 @@
 /// Hears alarms by their temporal pattern: a tone, whatever its pitch, that sounds in groups of so many pulses, with rests of the right
-/// length between and around them, and in a second such group when the pattern's period is over. No model is asked, and none would know
+/// length between and around them, and in other such groups whenever the pattern's period is over. No model is asked, and none would know
 /// better: a smoke alarm differs from an alarm clock in nothing else.
 ///
 /// Every 20 or 40 ms, and for each band of mel, the last seconds are compared with a group of pulses that would just have ended: the correlation
@@ -9,7 +9,7 @@
 public struct AlarmDetector: Sendable {
     /// An alarm that sounded, or sounds still. Positions in samples.
     public struct Alarm: Sendable, Equatable {
-        /// The poorer of its two best groups' correlations.
+        /// The poorest correlation of as many groups as are wanted, the best that followed each other.
         public internal(set) var score: Float
         /// Where its first pulse began.
         public let onset: Int64
@@ -51,9 +51,25 @@ public struct AlarmDetector: Sendable {
 
     private struct Group: Sendable {
         var correlation: Float
-        // In frames.
+        /// Where its first pulse begins and its last one ends, in frames.
         var first: Int
         var last: Int
+        /// Poorest correlation, and beginning, of the run of so many groups that ends with it; 0 where there is none.
+        var poorest: SIMD4<Float>
+        var begin: SIMD4<Int>
+
+        init(correlation: Float, first: Int, last: Int) {
+            (self.correlation, self.first, self.last) = (correlation, first, last)
+            (poorest, begin) = (SIMD4(0, correlation, 0, 0), SIMD4(repeating: first))
+        }
+
+        /// Makes it the one that comes a period after another.
+        mutating func follow(_ previous: Group) {
+            for count in 2..<4 {
+                poorest[count] = min(correlation, previous.poorest[count - 1])
+                begin[count] = previous.begin[count - 1]
+            }
+        }
     }
 
     private struct Band: Sendable {
@@ -67,6 +83,7 @@ public struct AlarmDetector: Sendable {
     }
 
     private let pattern: TemporalPattern
+    private let groups: Int
     private let templates: [Template]
     private let edges: [Int]  // (templates, slots and rests + 1)
     private let rate: Double  // frames a second
@@ -83,8 +100,12 @@ public struct AlarmDetector: Sendable {
     private var origin: Int64 = 0
 
     /// A detector of a pattern in the log-mel that such parameters give.
-    public init(_ pattern: TemporalPattern, parameters: FilterBankParameters = .init()) {
+    ///
+    /// - Parameter groups: how many have to follow each other, 2 or 3.
+    public init(_ pattern: TemporalPattern, groups: Int, parameters: FilterBankParameters = .init()) {
+        precondition((2...3).contains(groups))
         self.pattern = pattern
+        self.groups = groups
         let rate = Double(parameters.sampleRate) / Double(parameters.hopLength)
         self.rate = rate
         hop = Int64(parameters.hopLength)
@@ -152,8 +173,7 @@ public struct AlarmDetector: Sendable {
             if standsOut(band) { bands[band].tone = track.count }
             if let group = group(band), group.correlation > bands[band].best?.correlation ?? 0 { bands[band].best = group }
             guard let best = bands[band].best, track.count - bands[band].seen > settlingFrames else { continue }
-            take(best, after: bands[band].previous)
-            bands[band].previous = best
+            bands[band].previous = take(best, after: bands[band].previous)
             bands[band].best = nil
         }
     }
@@ -206,23 +226,28 @@ public struct AlarmDetector: Sendable {
         return Float((on - duty * all) / (max(variance, 1e-9) * count * duty * (1 - duty)).squareRoot())
     }
 
-    /// A group that is complete: with the one before it, an alarm; while there is one, more of it.
-    private mutating func take(_ group: Group, after previous: Group?) {
-        guard let previous else { return }
+    /// A group that is complete: with those before it, an alarm; while there is one, more of it.
+    ///
+    /// - Returns: the group, with what it follows.
+    private mutating func take(_ group: Group, after previous: Group?) -> Group {
+        guard let previous else { return group }
+        var group = group
         let periods = Double(group.first - previous.first) / rate / pattern.period
         let whole = periods.rounded()
-        guard (1...2).contains(whole), abs(periods - whole) <= Self.tolerance * whole else { return }
-        let score = min(group.correlation, previous.correlation)
+        guard (1...2).contains(whole), abs(periods - whole) <= Self.tolerance * whole else { return group }
+        if whole == 1 { group.follow(previous) }
+        let score = group.poorest[groups]
         let now = origin + Int64(track.count) * hop
         let until = now + Int64(pattern.period * (2 + 2 * Self.tolerance) * rate) * hop
         if let index = alarms.indices.last, alarms[index].until >= now, middle(of: previous.first) < alarms[index].offset {
             alarms[index].score = max(alarms[index].score, score)
             alarms[index].offset = max(alarms[index].offset, middle(of: group.last))
             alarms[index].until = until
-        } else if whole == 1, score > self.score(at: now) {
+        } else if score > self.score(at: now) {
             if alarms.count == Self.remembered { alarms.removeFirst() }
-            alarms.append(Alarm(score: score, onset: middle(of: previous.first), offset: middle(of: group.last), known: now, until: until))
+            alarms.append(Alarm(score: score, onset: middle(of: group.begin[groups]), offset: middle(of: group.last), known: now, until: until))
         }
+        return group
     }
 
     /// Where the middle of a frame lies.

@@ -8,7 +8,8 @@ struct AlarmLabel {
     /// AudioSet's id; empty where it has none.
     let mid: String
     let pattern: TemporalPattern
-    /// The correlation that is enough.
+    /// Groups of pulses that have to follow each other, and their correlation that is enough.
+    let groups: Int
     let on: Float
 
     /// AudioSet's label that both are of.
@@ -16,8 +17,8 @@ struct AlarmLabel {
 
     /// With these thresholds `Training/evaluate_alarms.py` finds no alarm where there is none.
     static let all = [
-        AlarmLabel(name: "Smoke detector, smoke alarm", mid: "/m/01y3hg", pattern: .three, on: 0.75),
-        AlarmLabel(name: "Carbon monoxide detector, CO detector", mid: "", pattern: .four, on: 0.68),
+        AlarmLabel(name: "Smoke detector, smoke alarm", mid: "/m/01y3hg", pattern: .three, groups: 2, on: 0.75),
+        AlarmLabel(name: "Carbon monoxide detector, CO detector", mid: "", pattern: .four, groups: 3, on: 0.6),
     ]
 }
 

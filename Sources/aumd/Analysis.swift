@@ -85,7 +85,7 @@ final class Analysis {
         let onsetColumns = 32 + 2 * (pass?.capacity ?? 0)
         onsets = OnsetRefiner(
             model: model, tagging: tagging, seconds: Double(onsetColumns * c.columnSamples) / Double(c.frontend.sampleRate), capacity: tagger.capacity)
-        alarms = model.alarmLabels.map { AlarmDetector($0.pattern, parameters: model.filterBank) }
+        alarms = model.alarmLabels.map { AlarmDetector($0.pattern, groups: $0.groups, parameters: model.filterBank) }
         modelScores = [Float](repeating: 0, count: c.labels.count)
         scores = [Float](repeating: 0, count: tagging.labels.count)
         history = ColumnHistory(capacity: historyColumns, columnSize: c.columnSize, columnSteps: c.patchGrids)

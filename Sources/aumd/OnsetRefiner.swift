@@ -76,7 +76,7 @@ struct OnsetRefiner {
         }
     }
 
-    /// An alarm is known from its second group of pulses on, and over when there is no other: its scores say neither where it began nor where it
+    /// An alarm is known from its second or third group of pulses on, and over when there is no other: its scores say neither where it began nor where it
     /// ended. Two alarms are farther apart than a crossing from the columns it lies between.
     private func correct(_ event: inout Event, _ detector: AlarmDetector) {
         guard let alarm = detector.alarm(knownAt: event.onset + 4 * shortest) else { return }

@@ -30,6 +30,9 @@ struct AlarmDetectorTests {
         return samples
     }
 
+    /// How many groups have to follow each other.
+    private static func groups(_ pattern: TemporalPattern) -> Int { pattern == .three ? 2 : 3 }
+
     /// So many groups of a pattern, some of them silent.
     private static func groups(_ pattern: TemporalPattern, _ count: Int, tempo: Double = 1, drowned: Set<Int> = []) -> [(on: Double, off: Double)] {
         (0..<count).flatMap { group -> [(on: Double, off: Double)] in
@@ -44,7 +47,7 @@ struct AlarmDetectorTests {
         _ pattern: TemporalPattern, to samples: [Float], start: Int64 = 0, frames: () -> Int = { 8 }
     ) throws -> (detector: AlarmDetector, scores: [(position: Int64, score: Float)]) {
         let logMel = try Frontend.logMel(samples, rate: Int(Self.rate))
-        var detector = AlarmDetector(pattern), scores: [(position: Int64, score: Float)] = []
+        var detector = AlarmDetector(pattern, groups: Self.groups(pattern)), scores: [(position: Int64, score: Float)] = []
         var at = 0
         while at < logMel.count {
             let end = min(logMel.count, at + frames() * 128)
@@ -58,7 +61,7 @@ struct AlarmDetectorTests {
 
     private func seconds(_ position: Int64) -> Double { Double(position) / Self.rate }
 
-    @Test("in the second group, from its first pulse to its last, at any pitch and at the tempos that standards allow",
+    @Test("in the second or third group, from its first pulse to its last, at any pitch and at the tempos that standards allow",
         arguments: [TemporalPattern.three, .four], [0.9, 0.95, 1, 1.05, 1.1])
     func hears(pattern: TemporalPattern, tempo: Double) throws {
         for hertz in [520.0, 2750, 3100, 3517] {
@@ -66,8 +69,8 @@ struct AlarmDetectorTests {
             let (detector, scores) = try listen(pattern, to: samples)
             // A band beside the tone's own may know it a moment sooner, and less well.
             let known = try #require(scores.first { $0.score > 0.85 }, "\(hertz) Hz: \(scores)")
-            let second = 2 + (2 * pattern.period - pattern.pause) * tempo
-            #expect((second...(second + 1.8)).contains(seconds(known.position)), "\(hertz) Hz: \(seconds(known.position))")
+            let enough = 2 + (Double(Self.groups(pattern)) * pattern.period - pattern.pause) * tempo
+            #expect((enough...(enough + 1.8)).contains(seconds(known.position)), "\(hertz) Hz: \(seconds(known.position))")
             let alarm = try #require(detector.alarm(knownAt: Int64(samples.count)))
             #expect(abs(seconds(alarm.onset) - 2) <= 0.05, "\(hertz) Hz: \(seconds(alarm.onset))")
             let last = 2 + (3 * pattern.period - pattern.pause) * tempo
@@ -79,7 +82,7 @@ struct AlarmDetectorTests {
     func rooms(pattern: TemporalPattern) throws {
         for (tail, noise) in [(0.3, 0.001), (0.6, 0.001), (0, 0.1), (0.3, 0.1)] as [(Double, Float)] {
             let (_, scores) = try listen(pattern, to: Self.sound(Self.groups(pattern, 3), noise: noise, tail: tail))
-            #expect(scores.contains { $0.score > 0.7 }, "\(tail) s, noise \(noise): \(scores)")
+            #expect(scores.contains { $0.score > (pattern == .three ? 0.75 : 0.6) }, "\(tail) s, noise \(noise): \(scores)")
         }
     }
 
@@ -102,14 +105,14 @@ struct AlarmDetectorTests {
         for pattern in [TemporalPattern.three, .four] {
             for tail in [0, 0.3] {
                 let (_, scores) = try listen(pattern, to: Self.sound(repeated, tail: tail))
-                #expect(!scores.contains { $0.score >= 0.68 }, "\(tail): \(scores)")
+                #expect(!scores.contains { $0.score >= (pattern == .three ? 0.75 : 0.6) }, "\(tail): \(scores)")
             }
         }
     }
 
-    @Test("not in one group, and not where noise comes and goes so", arguments: [TemporalPattern.three, .four])
+    @Test("not in one group fewer, and not where noise comes and goes so", arguments: [TemporalPattern.three, .four])
     func once(pattern: TemporalPattern) throws {
-        #expect(try listen(pattern, to: Self.sound(Self.groups(pattern, 1), quiet: 6)).scores.isEmpty)
+        #expect(try listen(pattern, to: Self.sound(Self.groups(pattern, Self.groups(pattern) - 1), quiet: 6)).scores.isEmpty)
         #expect(try listen(pattern, to: Self.sound(Self.groups(pattern, 4), hertz: nil)).scores.isEmpty)
     }
 
@@ -143,7 +146,7 @@ struct AlarmDetectorTests {
     @Test("but not from groups on both sides of a gap")
     func resets() throws {
         let logMel = try Frontend.logMel(Self.sound(Self.groups(.three, 1), quiet: 1.25), rate: Int(Self.rate))
-        var detector = AlarmDetector(.three)
+        var detector = AlarmDetector(.three, groups: 2)
         for round in 0..<3 {
             let start = Int64(round * logMel.count / 128 * 160)
             logMel.withUnsafeBufferPointer { detector.append($0, start: start) }
