@@ -63,7 +63,7 @@ public struct AlarmDetector: Sendable {
             (poorest, begin) = (SIMD4(0, correlation, 0, 0), SIMD4(repeating: first))
         }
 
-        /// Makes it the one that comes a period after another.
+        /// Makes it the one that comes after another.
         mutating func follow(_ previous: Group) {
             for count in 2..<4 {
                 poorest[count] = min(correlation, previous.poorest[count - 1])
@@ -101,7 +101,7 @@ public struct AlarmDetector: Sendable {
 
     /// A detector of a pattern in the log-mel that such parameters give.
     ///
-    /// - Parameter groups: how many have to follow each other, 2 or 3.
+    /// - Parameter groups: how many have to follow each other, 2, or 3 with one more that is drowned between them.
     public init(_ pattern: TemporalPattern, groups: Int, parameters: FilterBankParameters = .init()) {
         precondition((2...3).contains(groups))
         self.pattern = pattern
@@ -235,7 +235,8 @@ public struct AlarmDetector: Sendable {
         let periods = Double(group.first - previous.first) / rate / pattern.period
         let whole = periods.rounded()
         guard (1...2).contains(whole), abs(periods - whole) <= Self.tolerance * whole else { return group }
-        if whole == 1 { group.follow(previous) }
+        // Of three, one may be drowned between two others.
+        if whole == 1 || groups == 3 { group.follow(previous) }
         let score = group.poorest[groups]
         let now = origin + Int64(track.count) * hop
         let until = now + Int64(pattern.period * (2 + 2 * Self.tolerance) * rate) * hop
