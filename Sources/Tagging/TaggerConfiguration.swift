@@ -13,6 +13,9 @@ public struct TaggerConfiguration: Sendable {
     /// Whether the confirmed scores know nothing of what follows, as those of a model with one direction.
     public let isCausal: Bool
 
+    /// Names of the labels that may have events: of those that are not mute.
+    public var reportedNames: [String] { zip(labels, rules).compactMap { $1.mute ? nil : $0.name } }
+
     /// Whoever makes it has checked what a person wrote (the settings, a model's `config.json`): that it holds is a precondition.
     ///
     /// - Parameters:

@@ -43,7 +43,7 @@ struct Listen: AsyncParsableCommand {
         let source = try sourceOptions.source(settings)
         let logger = ServiceLog.logger
         let outputs = try Outputs(
-            settings: settings, labels: tagging.labels.indices.filter { !tagging.rules[$0].mute }.map { tagging.labels[$0].name }, format: format, patience: source.patience, logger: logger,
+            settings: settings, labels: tagging.reportedNames, format: format, patience: source.patience, logger: logger,
             onReaderGone: { source.stop() })
         defer { outputs.finish() }
 
