@@ -131,7 +131,7 @@ struct Stages {
         let sound = noise(count: 10 * c.frontend.sampleRate)
         let frontend = try Frontend(
             inputRate: c.frontend.sampleRate, parameters: model.filterBank, columnFrames: c.patchFrames, stepFrames: c.stepFrames)
-        let rules = [LabelRule](repeating: LabelRule(), count: c.labels.count)
+        let rules = [LabelRule](repeating: LabelRule(), count: model.labels.count)
         let analysis = try Analysis(
             model: model, tagging: model.tagging(rules: rules), options: Analysis.Options())
         analysis.waits = true
