@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -103,11 +102,9 @@ def scene(groups: Groups, others: np.ndarray, above: float, seed: int) -> tuple[
 
 def told(binary: str, model: Path, file: Path, window: bool = True) -> list[Told]:
     """The alarms that aumd tells of in a file."""
-    command = [binary, "tag", "--mode", "stream", "--format", "ndjson", "--model", str(model), str(file)]
-    environment = {**os.environ, "AUMD_WINDOW": "true" if window else "false"}
+    os.environ["AUMD_WINDOW"] = "true" if window else "false"
     events: dict[str, Told] = {}
-    for line in subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout.splitlines():
-        record = json.loads(line)
+    for record in program.tag(binary, model, [file], "--mode", "stream"):
         program.follow(events, record, 0.0, record["time"])
     return [event for event in events.values() if event.label in ALARMS]
 
